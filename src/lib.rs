@@ -1,1 +1,3 @@
-//! leasehold
+//! leasehold.
+
+pub mod ip;

@@ -1,0 +1,300 @@
+//! Addresses, spans of them and sets of spans: arithmetic and nothing else.
+//!
+//! A set is a sorted list of spans, so that a `/64` costs what a `/28` costs: nothing here ever
+//! visits an address. What a pool may give is decided here too, from values that were parsed
+//! before; which of those addresses is tried is the business of [`pick`](crate::pick).
+//!
+//! # Invariants
+//!
+//! The spans of a [`Spans`] are sorted, disjoint and not adjacent, and no span crosses families.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::str::FromStr;
+
+use ipnet::IpNet;
+
+mod set;
+
+pub use set::Spans;
+
+/// The family of an address, a span or a pool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Family {
+    /// IPv4.
+    V4,
+    /// IPv6.
+    V6,
+}
+
+impl Family {
+    /// Both families, IPv4 first: the order in which an answer lists them.
+    pub const BOTH: [Self; 2] = [Self::V4, Self::V6];
+
+    /// The family of `address`.
+    #[must_use]
+    pub fn of(address: IpAddr) -> Self {
+        if address.is_ipv4() {
+            Self::V4
+        } else {
+            Self::V6
+        }
+    }
+
+    /// The greatest address of the family as a number.
+    fn greatest(self) -> u128 {
+        match self {
+            Self::V4 => u128::from(u32::MAX),
+            Self::V6 => u128::MAX,
+        }
+    }
+}
+
+impl fmt::Display for Family {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::V4 => "IPv4",
+            Self::V6 => "IPv6",
+        })
+    }
+}
+
+/// Why a text is not a span.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SpanError {
+    /// Neither an address, nor a range, nor a CIDR.
+    #[error("{0:?} is not an address, an a-b range or a CIDR")]
+    Malformed(String),
+    /// An IPv4-mapped IPv6 address, which has two families.
+    #[error("{0:?} is an IPv4-mapped IPv6 address: write it as IPv4")]
+    Mapped(String),
+    /// A range from one family into the other.
+    #[error("{0:?} begins in one address family and ends in the other")]
+    MixedFamilies(String),
+    /// A range whose end comes before its beginning.
+    #[error("{0:?} ends before it begins: write the lower address first")]
+    Reversed(String),
+}
+
+/// An unbroken run of addresses of one family, both ends included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Span {
+    family: Family,
+    first: u128,
+    last: u128,
+}
+
+impl Span {
+    /// The span from `first` to `last`; `None` if they are of two families or reversed.
+    #[must_use]
+    pub fn new(first: IpAddr, last: IpAddr) -> Option<Self> {
+        let family = Family::of(first);
+        let span = Self {
+            family,
+            first: number(first),
+            last: number(last),
+        };
+        (family == Family::of(last) && span.first <= span.last).then_some(span)
+    }
+
+    /// The family of its addresses.
+    #[must_use]
+    pub fn family(&self) -> Family {
+        self.family
+    }
+
+    /// Its lowest address.
+    #[must_use]
+    pub fn first(&self) -> IpAddr {
+        address(self.family, self.first)
+    }
+
+    /// Its highest address.
+    #[must_use]
+    pub fn last(&self) -> IpAddr {
+        address(self.family, self.last)
+    }
+
+    /// Whether `address` lies in it.
+    #[must_use]
+    pub fn contains(&self, address: IpAddr) -> bool {
+        self.family == Family::of(address) && (self.first..=self.last).contains(&number(address))
+    }
+
+    /// How many addresses it has; the whole of IPv6, which has one more than fits, counts as `u128::MAX`.
+    #[must_use]
+    pub fn len(&self) -> u128 {
+        (self.last - self.first).saturating_add(1)
+    }
+
+    /// Never: a span has at least one address.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        false
+    }
+}
+
+impl From<IpAddr> for Span {
+    fn from(address: IpAddr) -> Self {
+        Self {
+            family: Family::of(address),
+            first: number(address),
+            last: number(address),
+        }
+    }
+}
+
+/// The addresses of a network, host bits of the text ignored.
+impl From<IpNet> for Span {
+    fn from(net: IpNet) -> Self {
+        Self {
+            family: Family::of(net.addr()),
+            first: number(net.network()),
+            last: number(net.broadcast()),
+        }
+    }
+}
+
+/// Reads an address, an `a-b` range or a CIDR, the three forms of `ips` and `excludeIPs`.
+impl FromStr for Span {
+    type Err = SpanError;
+
+    fn from_str(text: &str) -> Result<Self, SpanError> {
+        let malformed = || SpanError::Malformed(text.to_owned());
+        let parse = |part: &str| match part.parse::<IpAddr>() {
+            Ok(IpAddr::V6(v6)) if v6.to_ipv4_mapped().is_some() => {
+                Err(SpanError::Mapped(text.to_owned()))
+            }
+            Ok(address) => Ok(address),
+            Err(_) => Err(malformed()),
+        };
+        if let Some((addr, _)) = text.split_once('/') {
+            parse(addr)?;
+            return text
+                .parse::<IpNet>()
+                .map(Self::from)
+                .map_err(|_| malformed());
+        }
+        let Some((first, last)) = text.split_once('-') else {
+            return parse(text).map(Self::from);
+        };
+        let (first, last) = (parse(first)?, parse(last)?);
+        if Family::of(first) != Family::of(last) {
+            return Err(SpanError::MixedFamilies(text.to_owned()));
+        }
+        Self::new(first, last).ok_or_else(|| SpanError::Reversed(text.to_owned()))
+    }
+}
+
+/// As it would be written in `ips`: an address, or `a-b`.
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.first == self.last {
+            write!(f, "{}", self.first())
+        } else {
+            write!(f, "{}-{}", self.first(), self.last())
+        }
+    }
+}
+
+/// The addresses of `subnet` that no pod may have, whoever asks.
+///
+/// The network and broadcast addresses of IPv4 (RFC 919 and RFC 922; a `/31` has neither, RFC 3021) and the
+/// subnet-router anycast address of IPv6 (RFC 4291 §2.6.1; a `/127` does without, RFC 6164).
+#[must_use]
+pub fn special(subnet: IpNet) -> Spans {
+    let (network, broadcast) = (subnet.network(), subnet.broadcast());
+    if subnet.prefix_len() + 1 >= subnet.max_prefix_len() {
+        return Spans::default();
+    }
+    match subnet {
+        IpNet::V4(_) => [Span::from(network), Span::from(broadcast)]
+            .into_iter()
+            .collect(),
+        IpNet::V6(_) => std::iter::once(Span::from(network)).collect(),
+    }
+}
+
+fn number(address: IpAddr) -> u128 {
+    match address {
+        IpAddr::V4(v4) => u128::from(v4.to_bits()),
+        IpAddr::V6(v6) => v6.to_bits(),
+    }
+}
+
+/// The inverse of [`number`]. An IPv4 number over 32 bits does not come about: spans are built from addresses.
+fn address(family: Family, number: u128) -> IpAddr {
+    match family {
+        Family::V4 => IpAddr::V4(Ipv4Addr::from_bits(
+            u32::try_from(number).unwrap_or(u32::MAX),
+        )),
+        Family::V6 => IpAddr::V6(Ipv6Addr::from_bits(number)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_span_is_written_in_three_forms_and_nothing_else() {
+        let spans = |text: &str| {
+            text.parse::<Span>()
+                .map(|s| (s.first().to_string(), s.last().to_string()))
+        };
+        let pair = |a: &str, b: &str| Ok((a.to_owned(), b.to_owned()));
+        for (text, expected) in [
+            ("10.0.0.7", pair("10.0.0.7", "10.0.0.7")),
+            ("10.0.0.7-10.0.0.9", pair("10.0.0.7", "10.0.0.9")),
+            ("10.0.0.0/30", pair("10.0.0.0", "10.0.0.3")),
+            ("10.0.0.2/30", pair("10.0.0.0", "10.0.0.3")),
+            ("0.0.0.0/0", pair("0.0.0.0", "255.255.255.255")),
+            ("fd00::a-fd00::1:0", pair("fd00::a", "fd00::1:0")),
+            (
+                "::/0",
+                pair("::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"),
+            ),
+            ("", Err(SpanError::Malformed(String::new()))),
+            ("10.0.0.7-", Err(SpanError::Malformed("10.0.0.7-".into()))),
+            (
+                "10.0.0.1-10.0.0.2-10.0.0.3",
+                Err(SpanError::Malformed("10.0.0.1-10.0.0.2-10.0.0.3".into())),
+            ),
+            (
+                "10.0.0.0/33",
+                Err(SpanError::Malformed("10.0.0.0/33".into())),
+            ),
+            ("10.0.0.010", Err(SpanError::Malformed("10.0.0.010".into()))),
+            ("١٠.0.0.1", Err(SpanError::Malformed("١٠.0.0.1".into()))),
+            (
+                "10.0.0.9-10.0.0.7",
+                Err(SpanError::Reversed("10.0.0.9-10.0.0.7".into())),
+            ),
+            (
+                "10.0.0.9-fd00::1",
+                Err(SpanError::MixedFamilies("10.0.0.9-fd00::1".into())),
+            ),
+            (
+                "::ffff:10.0.0.1",
+                Err(SpanError::Mapped("::ffff:10.0.0.1".into())),
+            ),
+        ] {
+            assert_eq!(spans(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_ends_of_a_subnet_are_special_unless_it_is_a_link_of_two() {
+        for (subnet, expected) in [
+            ("10.0.0.0/24", "10.0.0.0,10.0.0.255"),
+            ("10.0.0.0/31", ""),
+            ("10.0.0.1/32", ""),
+            ("fd00::/64", "fd00::"),
+            ("fd00::/127", ""),
+            ("fd00::1/128", ""),
+        ] {
+            let subnet: IpNet = subnet.parse().expect("a CIDR");
+            assert_eq!(special(subnet).to_string(), expected, "{subnet}");
+        }
+    }
+}
