@@ -15,8 +15,10 @@ use std::str::FromStr;
 use ipnet::IpNet;
 
 mod set;
+mod vrf;
 
 pub use set::Spans;
+pub use vrf::{NotAVrf, Vrf};
 
 /// The family of an address, a span or a pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
