@@ -1,3 +1,4 @@
 //! leasehold.
 
+pub mod cni;
 pub mod ip;

@@ -1,0 +1,149 @@
+//! `CNI_ARGS`: which pod the call is for.
+//!
+//! Pairs are read as the Go library does (`pkg/types/args.go`): split at every `;`, exactly one `=` in each,
+//! keys with their case, the latter of two, and an unknown key is an error unless `IgnoreUnknown` is set.
+
+use super::failure::shown;
+use super::fault::Fault;
+
+/// The pod that a call is for, as the runtime names it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct PodRef {
+    /// Its namespace, a DNS label.
+    pub namespace: String,
+    /// Its name, a DNS subdomain.
+    pub name: String,
+    /// Its UID, or for a mirror pod the hash of its manifest; older runtimes and Multus on top of them don't say.
+    pub uid: Option<String>,
+}
+
+/// The pairs that leasehold knows, not looked at yet. One without a value is one that is not there.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Args {
+    namespace: Option<String>,
+    name: Option<String>,
+    uid: Option<String>,
+    ip: Option<String>,
+}
+
+const NAMESPACE: &str = "K8S_POD_NAMESPACE";
+const NAME: &str = "K8S_POD_NAME";
+const UID: &str = "K8S_POD_UID";
+
+impl Args {
+    /// Reads the value of `CNI_ARGS`.
+    pub fn parse(text: &str) -> Result<Self, Fault> {
+        let mut args = Self::default();
+        if text.is_empty() {
+            return Ok(args);
+        }
+        let mut ignore_unknown = false;
+        let mut unknown = None;
+        for pair in text.split(';') {
+            let (key, value) = pair
+                .split_once('=')
+                .filter(|(_, value)| !value.contains('='))
+                .ok_or_else(|| Fault::Variable {
+                    name: "a pair of CNI_ARGS",
+                    found: shown(&format!("{pair:?}")),
+                    expected: "KEY=VALUE with one \"=\", and \";\" only between two pairs,",
+                })?;
+            let given = (!value.is_empty()).then(|| value.to_owned());
+            match key {
+                NAMESPACE => args.namespace = given,
+                NAME => args.name = given,
+                UID => args.uid = given,
+                "IP" => args.ip = given,
+                // The same as CNI_CONTAINERID.
+                "K8S_POD_INFRA_CONTAINER_ID" => {}
+                "IgnoreUnknown" => ignore_unknown = switch(value)?,
+                _ => unknown = unknown.or(Some(pair)),
+            }
+        }
+        match unknown {
+            Some(pair) if !ignore_unknown => {
+                Err(Fault::UnknownArgument(shown(&format!("{pair:?}"))))
+            }
+            _ => Ok(args),
+        }
+    }
+
+    /// The pod; refused with the names of *all* that is missing.
+    pub fn pod(&self) -> Result<PodRef, Fault> {
+        let (Some(namespace), Some(name)) = (&self.namespace, &self.name) else {
+            return Err(Fault::MissingArguments(
+                [(NAMESPACE, &self.namespace), (NAME, &self.name)]
+                    .into_iter()
+                    .filter_map(|(key, value)| value.is_none().then_some(key))
+                    .collect(),
+            ));
+        };
+        let checked = |key, value: &String, fits: bool, expected| {
+            if fits {
+                Ok(value.clone())
+            } else {
+                Err(Fault::Variable {
+                    name: key,
+                    found: shown(&format!("{value:?}")),
+                    expected,
+                })
+            }
+        };
+        Ok(PodRef {
+            namespace: checked(
+                NAMESPACE,
+                namespace,
+                is_label(namespace),
+                "a namespace: at most 63 of a-z, 0-9 and \"-\", first and last no \"-\",",
+            )?,
+            name: checked(
+                NAME,
+                name,
+                name.len() <= 253 && name.split('.').all(is_label_of_any_length),
+                "a pod's name: at most 253 of a-z, 0-9, \"-\" and \".\", first and last a letter or digit,",
+            )?,
+            uid: match &self.uid {
+                None => None,
+                Some(uid) => Some(checked(
+                    UID,
+                    uid,
+                    uid.len() <= 128 && uid.bytes().all(|b| b.is_ascii_graphic()),
+                    "a UID: at most 128 visible characters of ASCII",
+                )?),
+            },
+        })
+    }
+
+    /// The addresses asked for by `IP=`, separated by commas.
+    #[must_use]
+    pub fn ip(&self) -> Option<&str> {
+        self.ip.as_deref()
+    }
+}
+
+fn switch(value: &str) -> Result<bool, Fault> {
+    match value.to_ascii_lowercase().as_str() {
+        "1" | "true" => Ok(true),
+        "0" | "false" => Ok(false),
+        _ => Err(Fault::Variable {
+            name: "IgnoreUnknown in CNI_ARGS",
+            found: shown(&format!("{value:?}")),
+            expected: "1, true, 0 or false",
+        }),
+    }
+}
+
+/// A DNS label as of RFC 1123.
+fn is_label(text: &str) -> bool {
+    text.len() <= 63 && is_label_of_any_length(text)
+}
+
+/// Kubernetes limits the length of a whole subdomain, not of the labels in it.
+fn is_label_of_any_length(text: &str) -> bool {
+    !text.is_empty()
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        && !text.starts_with('-')
+        && !text.ends_with('-')
+}

@@ -1,0 +1,231 @@
+//! A call as the runtime makes it: the command, and all that the command needs.
+//!
+//! What is wrong is refused here, before anything is done; but a DEL only if it does not say of what
+//! ([`detach`](super::detach)). Whether pod, namespace and pools exist is for the commands to find out.
+
+use std::ffi::OsString;
+use std::io::Read;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use rscni_types::types::{
+    CNI_CONTAINERID, CNI_IFNAME, CNI_NETNS, Cmd, ContainerId, GcAttachment, InterfaceName,
+};
+use rscni_types::version::{PluginInfo, SpecVersion};
+
+use super::addresses;
+use super::args::PodRef;
+use super::config::Config;
+use super::detach::Detach;
+use super::document::{self, Document, Stdin};
+use super::environment::Environment;
+use super::failure::Failure;
+use super::fault::Fault;
+
+/// One call.
+#[derive(Debug)]
+pub enum Call {
+    /// No command: somebody started the plugin by hand.
+    About,
+    /// `VERSION`: to be answered with this.
+    Version(PluginInfo),
+    /// `STATUS`.
+    Status(Local),
+    /// `ADD`.
+    Add(Attach),
+    /// `CHECK`.
+    Check(Check),
+    /// `DEL`.
+    Del(Detach),
+    /// `GC`.
+    Gc(Sweep),
+}
+
+/// `STATUS`: could an ADD be served, as far as can be told without asking anybody?
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Local {
+    /// The version to answer in.
+    pub version: SpecVersion,
+    /// What `ipam` says.
+    pub config: Config,
+}
+
+/// `ADD`: a pod's interface needs addresses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attach {
+    /// The version to answer in.
+    pub version: SpecVersion,
+    /// The sandbox.
+    pub container: ContainerId,
+    /// The sandbox's network namespace: while it exists, the call is not late.
+    pub netns: PathBuf,
+    /// The interface in the sandbox.
+    pub interface: InterfaceName,
+    /// The pod.
+    pub pod: PodRef,
+    /// The `name` of the CNI configuration.
+    pub network: String,
+    /// What `ipam` says.
+    pub config: Config,
+    /// Addresses asked for, at most one of each family.
+    pub requested: Vec<IpAddr>,
+}
+
+/// `CHECK`: does the container still hold what ADD gave it?
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Check {
+    /// The version to answer in.
+    pub version: SpecVersion,
+    /// The sandbox.
+    pub container: ContainerId,
+    /// The sandbox's network namespace.
+    pub netns: PathBuf,
+    /// The interface in the sandbox.
+    pub interface: InterfaceName,
+    /// The pod, if the runtime says so.
+    pub pod: Option<PodRef>,
+    /// The `name` of the CNI configuration.
+    pub network: String,
+    /// What `ipam` says.
+    pub config: Config,
+    /// The addresses in `prevResult`, at least one.
+    pub previous: Vec<IpAddr>,
+}
+
+/// `GC`: release what none of the valid attachments holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sweep {
+    /// The version to answer in.
+    pub version: SpecVersion,
+    /// The `name` of the CNI configuration.
+    pub network: String,
+    /// What `ipam` says.
+    pub config: Config,
+    /// What is attached still; empty means that nothing is.
+    pub valid: Vec<GcAttachment>,
+}
+
+impl Call {
+    /// Reads the call, stdin only if there is a command. A failure is told in the configuration's version.
+    pub fn read(env: impl Fn(&str) -> Option<OsString>, stdin: impl Read) -> Result<Self, Failure> {
+        let env = Environment::new(&env);
+        let Some(command) = env.command()? else {
+            return Ok(Self::About);
+        };
+        let mut stdin = Stdin::read(stdin);
+        let document = stdin.document();
+        let version = document.version().unwrap_or_default();
+        Self::of(command, &env, document).map_err(|fault| Failure::from(fault).in_version(version))
+    }
+
+    fn of(command: Cmd, env: &Environment<'_>, document: Document<'_>) -> Result<Self, Fault> {
+        match command {
+            Cmd::Add => Attach::read(env, document).map(Self::Add),
+            Cmd::Check => Check::read(env, document).map(Self::Check),
+            Cmd::Del => Detach::read(env, document).map(Self::Del),
+            Cmd::Gc => Sweep::read(document).map(Self::Gc),
+            Cmd::Status => Local::read(document).map(Self::Status),
+            Cmd::Version => Ok(Self::Version(PluginInfo::new(
+                document.echoed_version(),
+                PluginInfo::default().supported_versions().to_vec(),
+            ))),
+        }
+    }
+}
+
+impl Attach {
+    fn read(env: &Environment<'_>, document: Document<'_>) -> Result<Self, Fault> {
+        let Sandbox {
+            container,
+            netns,
+            interface,
+        } = Sandbox::read(env)?;
+        let args = env.args()?;
+        let pod = args.pod()?;
+        let (version, document) = document.whole(Cmd::Add)?;
+        Ok(Self {
+            version,
+            container,
+            netns,
+            interface,
+            pod,
+            network: document::network(&document)?,
+            config: Config::strict(&document::ipam(&document)?)?,
+            requested: addresses::requested(&document, &args)?,
+        })
+    }
+}
+
+impl Check {
+    fn read(env: &Environment<'_>, document: Document<'_>) -> Result<Self, Fault> {
+        let Sandbox {
+            container,
+            netns,
+            interface,
+        } = Sandbox::read(env)?;
+        let args = env.args()?;
+        let pod = match args.pod() {
+            Ok(pod) => Some(pod),
+            Err(Fault::MissingArguments(_)) => None,
+            Err(fault) => return Err(fault),
+        };
+        let (version, document) = document.whole(Cmd::Check)?;
+        let previous = document.get("prevResult").ok_or(Fault::Missing {
+            key: "prevResult",
+            expected: "the result of the ADD that is to be checked",
+        })?;
+        Ok(Self {
+            version,
+            container,
+            netns,
+            interface,
+            pod,
+            network: document::network(&document)?,
+            config: Config::strict(&document::ipam(&document)?)?,
+            previous: addresses::of_result(&previous)?
+                .ok_or_else(|| previous.refused("a result with an address"))?,
+        })
+    }
+}
+
+impl Sweep {
+    fn read(document: Document<'_>) -> Result<Self, Fault> {
+        let (version, document) = document.whole(Cmd::Gc)?;
+        Ok(Self {
+            version,
+            network: document::network(&document)?,
+            config: Config::strict(&document::ipam(&document)?)?,
+            valid: document::valid_attachments(&document)?,
+        })
+    }
+}
+
+impl Local {
+    fn read(document: Document<'_>) -> Result<Self, Fault> {
+        let (version, document) = document.whole(Cmd::Status)?;
+        Ok(Self {
+            version,
+            config: Config::strict(&document::ipam(&document)?)?,
+        })
+    }
+}
+
+/// What ADD and CHECK can't do without.
+struct Sandbox {
+    container: ContainerId,
+    netns: PathBuf,
+    interface: InterfaceName,
+}
+
+impl Sandbox {
+    fn read(env: &Environment<'_>) -> Result<Self, Fault> {
+        env.require(&[CNI_CONTAINERID, CNI_NETNS, CNI_IFNAME])?;
+        Ok(Self {
+            container: env.container()?,
+            netns: env
+                .netns()?
+                .ok_or_else(|| Fault::MissingVariables(vec![CNI_NETNS]))?,
+            interface: env.interface()?,
+        })
+    }
+}

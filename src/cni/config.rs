@@ -1,0 +1,215 @@
+//! The `ipam` object: what an administrator asks of leasehold, as meant.
+//!
+//! Nothing after this module handles a missing key or a number in a text. What a pool's name matches, and
+//! whether such pools exist, is found out by [`select`](crate::select).
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::fault::Fault;
+use super::json::{Field, Object};
+use crate::ip::{Family, Vrf};
+
+/// Every key of `ipam`. Keys are dealt with in [`Config::set`], this list is for those who mistype them.
+const KEYS: [&str; 10] = [
+    "type",
+    "kubeconfig",
+    "ipv4Pools",
+    "ipv6Pools",
+    "ipFamilyPolicy",
+    "ipFamilies",
+    "cleanGateway",
+    "timeoutSeconds",
+    "vrf",
+    "metricsDir",
+];
+
+/// What the `ipam` object asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// The API server and who we are to it; none: the kubelet's, wherever this distribution has it.
+    pub kubeconfig: Option<PathBuf>,
+    /// Names of IPv4 pools in order of preference, `*`, `?` and `[…]` allowed; empty: not said.
+    pub ipv4_pools: Vec<String>,
+    /// The same for IPv6.
+    pub ipv6_pools: Vec<String>,
+    /// How many families a pod gets.
+    pub policy: FamilyPolicy,
+    /// The families to try, the first one first, never empty: one for `SingleStack`, else both. As in a Service,
+    /// a family that `ipFamilies` leaves out comes second.
+    pub families: Vec<Family>,
+    /// Whether the default route is left to others.
+    pub clean_gateway: bool,
+    /// How long a call may take.
+    pub timeout: Duration,
+    /// The address space.
+    pub vrf: Vrf,
+    /// Where a call leaves its metrics, if anywhere.
+    pub metrics_dir: Option<PathBuf>,
+}
+
+/// How many address families a pod gets: `ipFamilyPolicy` as in a Service.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum FamilyPolicy {
+    /// The first family only.
+    SingleStack,
+    /// Both, where there are pools for both.
+    #[default]
+    PreferDualStack,
+    /// Both, or none.
+    RequireDualStack,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            kubeconfig: None,
+            ipv4_pools: Vec::new(),
+            ipv6_pools: Vec::new(),
+            policy: FamilyPolicy::default(),
+            families: Family::BOTH.to_vec(),
+            clean_gateway: false,
+            // Runtimes give a sandbox two minutes and more, and a deadline of ours leaves a message behind.
+            timeout: Duration::from_secs(50),
+            vrf: Vrf::default(),
+            metrics_dir: None,
+        }
+    }
+}
+
+impl Config {
+    /// Reads the object whole, or refuses it for the first thing that is wrong.
+    pub fn strict(ipam: &Object<'_>) -> Result<Self, Fault> {
+        let (config, faults) = Self::lenient(ipam);
+        match faults.into_iter().next() {
+            None => Ok(config),
+            Some(fault) => Err(fault),
+        }
+    }
+
+    /// Reads what can be read; what can't has its default, and is told beside.
+    #[must_use]
+    pub fn lenient(ipam: &Object<'_>) -> (Self, Vec<Fault>) {
+        let mut config = Self::default();
+        let mut faults: Vec<Fault> = ipam
+            .iter()
+            .filter_map(|(key, field)| config.set(key, &field).err())
+            .collect();
+        if let Err(fault) = config.order_families(ipam) {
+            faults.push(fault);
+        }
+        (config, faults)
+    }
+
+    fn set(&mut self, key: &str, field: &Field<'_>) -> Result<(), Fault> {
+        match key {
+            // Whoever runs this has found it by its type; ipFamilies need the policy, which may come later.
+            "type" | "ipFamilies" => {}
+            "kubeconfig" => self.kubeconfig = Some(absolute(field)?),
+            "ipv4Pools" => self.ipv4_pools = pools(field)?,
+            "ipv6Pools" => self.ipv6_pools = pools(field)?,
+            "ipFamilyPolicy" => self.policy = policy(field)?,
+            "cleanGateway" => self.clean_gateway = field.read("true or false")?,
+            "timeoutSeconds" => self.timeout = timeout(field)?,
+            "vrf" => self.vrf = vrf(field)?,
+            "metricsDir" => self.metrics_dir = Some(absolute(field)?),
+            _ => {
+                return Err(Fault::UnknownKey {
+                    key: field.path.clone(),
+                    value: field.found(),
+                    hint: hint(key),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn order_families(&mut self, ipam: &Object<'_>) -> Result<(), Fault> {
+        if let Some(field) = ipam.get("ipFamilies") {
+            self.families = families(&field)?;
+        }
+        match self.policy {
+            FamilyPolicy::SingleStack => self.families.truncate(1),
+            FamilyPolicy::PreferDualStack | FamilyPolicy::RequireDualStack => {}
+        }
+        Ok(())
+    }
+}
+
+/// The address space that `ipam` names.
+pub(super) fn vrf(field: &Field<'_>) -> Result<Vrf, Fault> {
+    const EXPECTED: &str = "a DNS label that begins with a letter, or \"\",";
+    let text: String = field.read(EXPECTED)?;
+    text.parse().map_err(|_| field.refused(EXPECTED))
+}
+
+fn absolute(field: &Field<'_>) -> Result<PathBuf, Fault> {
+    const EXPECTED: &str = "an absolute path";
+    let path: PathBuf = field.read(EXPECTED)?;
+    // A NUL ends the path for the kernel, and no path is longer than PATH_MAX.
+    let text = path.as_os_str().as_encoded_bytes();
+    if path.is_absolute() && text.len() < 4096 && !text.contains(&0) {
+        Ok(path)
+    } else {
+        Err(field.refused(EXPECTED))
+    }
+}
+
+fn pools(field: &Field<'_>) -> Result<Vec<String>, Fault> {
+    const EXPECTED: &str = "a list of at least one pool's name (\"*\", \"?\" and \"[…]\" allowed; without the key: the default pools)";
+    let names: Vec<String> = field.read(EXPECTED)?;
+    let fits = |name: &String| {
+        // Names in Kubernetes end at 253; a pattern may be longer than what it matches.
+        !name.is_empty() && name.len() <= 1024 && name.bytes().all(|b| b.is_ascii_graphic())
+    };
+    if !names.is_empty() && names.iter().all(fits) {
+        Ok(names)
+    } else {
+        Err(field.refused(EXPECTED))
+    }
+}
+
+fn policy(field: &Field<'_>) -> Result<FamilyPolicy, Fault> {
+    const EXPECTED: &str = "SingleStack, PreferDualStack or RequireDualStack";
+    match field.read::<String>(EXPECTED)?.as_str() {
+        "SingleStack" => Ok(FamilyPolicy::SingleStack),
+        "PreferDualStack" => Ok(FamilyPolicy::PreferDualStack),
+        "RequireDualStack" => Ok(FamilyPolicy::RequireDualStack),
+        _ => Err(field.refused(EXPECTED)),
+    }
+}
+
+fn families(field: &Field<'_>) -> Result<Vec<Family>, Fault> {
+    const EXPECTED: &str = "a list of IPv4, IPv6 or both, the preferred one first,";
+    let names: Vec<String> = field.read(EXPECTED)?;
+    match names.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["IPv4"] | ["IPv4", "IPv6"] => Ok(vec![Family::V4, Family::V6]),
+        ["IPv6"] | ["IPv6", "IPv4"] => Ok(vec![Family::V6, Family::V4]),
+        _ => Err(field.refused(EXPECTED)),
+    }
+}
+
+fn timeout(field: &Field<'_>) -> Result<Duration, Fault> {
+    const EXPECTED: &str = "a whole number from 1 to 600";
+    let seconds: u64 = field.read(EXPECTED)?;
+    if (1..=600).contains(&seconds) {
+        Ok(Duration::from_secs(seconds))
+    } else {
+        Err(field.refused(EXPECTED))
+    }
+}
+
+/// What somebody who wrote `key` may have meant.
+fn hint(key: &str) -> String {
+    /// Below that, words are no more alike than any two are.
+    const ALIKE: f64 = 0.75;
+    let written: String = key.chars().take(64).collect::<String>().to_lowercase();
+    let alike = |known: &str| strsim::jaro_winkler(&written, &known.to_lowercase());
+    KEYS.into_iter()
+        .max_by(|a, b| alike(a).total_cmp(&alike(b)))
+        .filter(|nearest| alike(nearest) >= ALIKE)
+        .map_or_else(
+            || format!("known are {}", KEYS.join(", ")),
+            |nearest| format!("did you mean {nearest}?"),
+        )
+}

@@ -1,0 +1,181 @@
+//! How a failed call is told: one JSON object, and the codes in it.
+//!
+//! Sure of the form only: the numbers are those of the specification and ours, and neither text breaks the
+//! line. Which code a failure deserves is decided where it is understood.
+
+use std::error::Error;
+use std::fmt::Write as _;
+use std::io;
+
+use rscni_types::types::ErrorResult;
+use rscni_types::version::SpecVersion;
+
+/// What a failure means to the runtime (CNI specification, "Error"; from 100 on: ours).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u32)]
+pub enum Code {
+    /// The configuration's `cniVersion` is not supported, or does not know the command.
+    IncompatibleVersion = 1,
+    /// The configuration has a key that nobody acts on; the message holds key and value.
+    UnsupportedField = 2,
+    /// The container is unknown: the runtime need not clean up.
+    UnknownContainer = 3,
+    /// An environment variable is missing or malformed; the message names it.
+    InvalidEnvironment = 4,
+    /// Stdin could not be read or stdout not be written.
+    Io = 5,
+    /// Stdin is no JSON.
+    Decode = 6,
+    /// The configuration is JSON, and wrong.
+    InvalidConfig = 7,
+    /// The network namespace is not one (not in the specification's table; the Go library has it).
+    InvalidNetns = 8,
+    /// Something passing was in the way, and the time was over.
+    TryAgainLater = 11,
+    /// STATUS: an ADD would not be served.
+    Unavailable = 50,
+    /// STATUS: an ADD would not be served, and attached containers may be cut off.
+    UnavailableLimited = 51,
+    /// Every pool that the pod may use is full.
+    Exhausted = 100,
+    /// No pool fits the pod.
+    NoPool = 101,
+    /// The address that was asked for is in no pool of the pod's, or is held.
+    AddressUnavailable = 102,
+    /// The pod is gone, being deleted, finished, or another one than the call says.
+    PodUnfit = 103,
+    /// The sandbox was removed while the call ran: it came too late.
+    SandboxGone = 104,
+    /// CHECK: an address of the result is not held by this container and interface.
+    NotHeld = 105,
+    /// The API server does not know the caller, or forbids what it asked (401, 403).
+    Denied = 106,
+    /// The API server does not know leasehold's kinds.
+    NotInstalled = 107,
+    /// GC: some leases could not be released.
+    GcIncomplete = 108,
+}
+
+impl Code {
+    /// As it stands in the error object.
+    #[must_use]
+    pub fn number(self) -> u32 {
+        self as u32
+    }
+}
+
+/// A failed call as the runtime is told of it.
+///
+/// libcni joins both texts by `"; "`, and kubelet shows that as an event of the pod.
+///
+/// # Invariants
+///
+/// Neither text has a control character: line breaks are written as `\n`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    version: SpecVersion,
+    code: Code,
+    msg: String,
+    details: String,
+}
+
+impl Failure {
+    /// A failure in a few words, told in the newest version until [`in_version`](Self::in_version) says otherwise.
+    #[must_use]
+    pub fn new(code: Code, msg: impl AsRef<str>) -> Self {
+        Self {
+            version: SpecVersion::CURRENT,
+            code,
+            msg: one_line(msg.as_ref()),
+            details: String::new(),
+        }
+    }
+
+    /// A failure with the error's own text as `msg` and its causes as `details`.
+    #[must_use]
+    pub fn because(code: Code, error: &dyn Error) -> Self {
+        Self::new(code, error.to_string())
+            .with_details(error.source().map(chain).unwrap_or_default())
+    }
+
+    /// The same with `details`.
+    #[must_use]
+    pub fn with_details(self, details: impl AsRef<str>) -> Self {
+        Self {
+            details: one_line(details.as_ref()),
+            ..self
+        }
+    }
+
+    /// The same, told in the version of the configuration.
+    #[must_use]
+    pub fn in_version(self, version: SpecVersion) -> Self {
+        Self { version, ..self }
+    }
+
+    /// Its code.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        self.code
+    }
+
+    /// What went wrong.
+    #[must_use]
+    pub fn msg(&self) -> &str {
+        &self.msg
+    }
+
+    /// Why.
+    #[must_use]
+    pub fn details(&self) -> &str {
+        &self.details
+    }
+
+    /// Writes the error object as one line.
+    pub fn print(&self, out: impl io::Write) -> io::Result<()> {
+        let error = rscni_types::error::Error::Custom(
+            self.code.number(),
+            self.msg.clone(),
+            self.details.clone(),
+        );
+        super::print(&ErrorResult::new(self.version, &error), out)
+    }
+}
+
+/// An error and its causes as one text: `a: b: c`.
+#[must_use]
+pub fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        // Writing to a String does not fail.
+        let _ = write!(text, ": {error}");
+        cause = error.source();
+    }
+    text
+}
+
+/// `text` without anything that breaks a line or moves a terminal's cursor.
+#[must_use]
+pub fn one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') {
+            line.extend(c.escape_debug());
+        } else {
+            line.push(c);
+        }
+    }
+    line
+}
+
+/// A foreign value as a message shows it: in one line, and not longer than a reader bears.
+#[must_use]
+pub fn shown(value: &str) -> String {
+    /// Longer than any name, address or path that somebody wrote by hand, and an event of the pod has 1,024 bytes.
+    const READABLE: usize = 120;
+    match value.char_indices().nth(READABLE) {
+        None => one_line(value),
+        Some((end, _)) => format!("{}… ({} bytes)", one_line(&value[..end]), value.len()),
+    }
+}
