@@ -12,7 +12,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::ip::Spans;
 
@@ -91,25 +91,31 @@ pub fn free<'a>(
 ///
 /// Those that were released long ago come first, by classes of doubling age; within a class the order is that of
 /// `seed`. Were the order by time alone, all rivals would go for the same address.
-#[must_use]
-pub fn cooled(usable: &Spans, taken: &[Taken], now: Timestamp, seed: Seed) -> Vec<IpAddr> {
+pub fn cooled(
+    usable: &Spans,
+    taken: &[Taken],
+    now: Timestamp,
+    seed: Seed,
+) -> impl Iterator<Item = IpAddr> + use<> {
     let mut over: Vec<(u32, IpAddr)> = released(usable, taken)
-        .filter(|(_, age)| age.over(now))
-        .map(|(address, age)| (age.doublings(now), address))
+        .filter(|(_, release)| release.over(now))
+        .map(|(address, release)| (release.doublings(now), address))
         .collect();
     over.sort_by_key(|&(doublings, address)| (Reverse(doublings), seed.rank(address), address));
-    over.into_iter().map(|(_, address)| address).collect()
+    over.into_iter().map(|(_, address)| address)
 }
 
-/// The addresses of `usable` that were given back and whose cooldown is not over at `now`, the longest released first.
-#[must_use]
-pub fn cooling(usable: &Spans, taken: &[Taken], now: Timestamp) -> Vec<IpAddr> {
-    let mut under: Vec<(Timestamp, IpAddr)> = released(usable, taken)
-        .filter(|(_, age)| !age.over(now))
-        .map(|(address, age)| (age.released_at, address))
+/// The addresses of `usable` that were given back, whether their cooldown is over or not, each with the time of its
+/// release and the longest released first: for when no pool has anything better.
+pub fn cooling(
+    usable: &Spans,
+    taken: &[Taken],
+) -> impl Iterator<Item = (Timestamp, IpAddr)> + use<> {
+    let mut all: Vec<(Timestamp, IpAddr)> = released(usable, taken)
+        .map(|(address, release)| (release.released_at, address))
         .collect();
-    under.sort_unstable();
-    under.into_iter().map(|(_, address)| address).collect()
+    all.sort_unstable();
+    all.into_iter()
 }
 
 /// The cooling leases of `taken` that lie in `usable`: what was excluded or reserved since then is not given again.
@@ -138,13 +144,13 @@ struct Release {
 }
 
 impl Release {
-    /// How long ago it was; nothing if the releasing node's clock is ahead.
-    fn age(&self, now: Timestamp) -> Duration {
-        Duration::try_from(now.duration_since(self.released_at)).unwrap_or_default()
+    /// How long ago it was; negative if the releasing node's clock is ahead.
+    fn age(&self, now: Timestamp) -> SignedDuration {
+        now.duration_since(self.released_at)
     }
 
     fn over(&self, now: Timestamp) -> bool {
-        self.age(now) >= self.cooldown
+        SignedDuration::try_from(self.cooldown).is_ok_and(|cooldown| self.age(now) >= cooldown)
     }
 
     /// The logarithm of the age in seconds.
