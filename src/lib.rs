@@ -1,5 +1,6 @@
 //! leasehold.
 
+pub mod api;
 pub mod cni;
 pub mod ip;
 pub mod pick;

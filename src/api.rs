@@ -1,0 +1,38 @@
+//! The kinds of the group `leasehold.io`, as they are written.
+//!
+//! Here a value is what the API server stores: text that the schema has checked, and nothing more. What the
+//! text means (an address, a span, a selector) is for those who read it. The definitions in `crds/` are made
+//! from these types, so that the documentation of a field is also what `kubectl explain` says of it.
+//!
+//! # Invariants
+//!
+//! The schema admits an [`IPLease`] only under the name that [`lease_name`] gives to its address: two leases
+//! of one address can't exist, and everything else rests on that.
+
+mod definitions;
+mod ip_lease;
+mod ippool;
+mod reserved_ip;
+mod rules;
+mod schema;
+mod subnet;
+
+pub use definitions::definitions;
+pub use ip_lease::{ClaimRef, Holder, IPLease, IPLeaseSpec, State, lease_name};
+pub use ippool::{IPPool, IPPoolSpec, IPPoolStatus};
+pub use reserved_ip::{ReservedIP, ReservedIPSpec};
+pub use subnet::{Route, Subnet, SubnetSpec};
+
+pub use k8s_openapi::apimachinery::pkg::apis::meta::v1::{
+    Condition, LabelSelector, LabelSelectorRequirement, MicroTime,
+};
+pub use kube::core::{Selector, SelectorExt};
+
+/// How long a released address rests where nobody says otherwise, in seconds.
+///
+/// Neighbours keep an address in their ARP and NDP caches for some tens of seconds.
+pub const COOLDOWN_SECONDS: i64 = 30;
+
+fn cooldown_seconds() -> i64 {
+    COOLDOWN_SECONDS
+}

@@ -1,0 +1,117 @@
+//! What the fields of an object must be to each other, in CEL.
+//!
+//! A rule holds where one of its fields is malformed: that is reported by the field's own rule, in
+//! [`schema`](super::schema), and one fault shall have one message.
+
+use kube::core::Rule;
+
+use super::schema::expression;
+
+/// Everything that the pool may give is in its subnet.
+pub(super) fn ips_inside_subnet() -> Rule {
+    spans_inside_subnet("ips")
+}
+
+/// Everything that the pool may not give is in its subnet, else it is a slip of the pen.
+pub(super) fn exclude_ips_inside_subnet() -> Rule {
+    spans_inside_subnet("excludeIPs")
+}
+
+fn spans_inside_subnet(list: &str) -> Rule {
+    let inside = "i.contains('/') ? !isCIDR(i) || cidr(self.subnet).containsCIDR(i) \
+                  : i.split('-').all(a, !isIP(a) || cidr(self.subnet).containsIP(a))";
+    Rule::new(format!(
+        "!isCIDR(self.subnet) || !has(self.{list}) || self.{list}.all(i, {inside})"
+    ))
+    .message(expression(&format!(
+        "'%s is not inside the subnet %s'.format([self.{list}.filter(i, !({inside}))[0], self.subnet])"
+    )))
+    .field_path(format!(".{list}"))
+}
+
+/// The gateway is a neighbour.
+pub(super) fn gateway_inside_subnet() -> Rule {
+    Rule::new(
+        "!isCIDR(self.subnet) || !has(self.gateway) || !isIP(self.gateway) \
+         || cidr(self.subnet).containsIP(self.gateway)",
+    )
+    .message(expression(
+        "'%s is not inside the subnet %s: a pod could not reach it'.format([self.gateway, self.subnet])",
+    ))
+    .field_path(".gateway")
+}
+
+/// A destination is of the family of the addresses.
+pub(super) fn destinations_of_the_subnets_family() -> Rule {
+    let agrees = "!isCIDR(r.dst) || cidr(r.dst).ip().family() == cidr(self.subnet).ip().family()";
+    Rule::new(format!(
+        "!isCIDR(self.subnet) || !has(self.routes) || self.routes.all(r, {agrees})"
+    ))
+    .message(expression(&format!(
+        "'the destination %s is not of the address family of the subnet %s'\
+         .format([self.routes.filter(r, !({agrees}))[0].dst, self.subnet])"
+    )))
+    .field_path(".routes")
+}
+
+/// A next hop is a neighbour.
+pub(super) fn next_hops_inside_subnet() -> Rule {
+    let inside = "!isIP(r.gw) || cidr(self.subnet).containsIP(r.gw)";
+    Rule::new(format!(
+        "!isCIDR(self.subnet) || !has(self.routes) || self.routes.all(r, {inside})"
+    ))
+    .message(expression(&format!(
+        "'the next hop %s is not inside the subnet %s: a pod could not reach it'\
+         .format([self.routes.filter(r, !({inside}))[0].gw, self.subnet])"
+    )))
+    .field_path(".routes")
+}
+
+/// A lease has the name that [`lease_name`](super::lease_name) gives to its address: this is what uniqueness rests on.
+///
+/// The comparison goes from the name to the address, since no function here writes out the groups of an IPv6 address.
+pub(super) fn named_by_its_address() -> Rule {
+    Rule::new(
+        "!isIP(self.spec.address) || [self.spec.vrf == '' ? '' : self.spec.vrf + '.'].all(v, \
+         self.metadata.name.startsWith(v) && [self.metadata.name.substring(size(v))].all(n, \
+         self.spec.address.contains(':') \
+         ? n.matches('^(0|[1-9a-f][0-9a-f]{0,3})(-(0|[1-9a-f][0-9a-f]{0,3})){7}$') \
+         && ip(n.replace('-', ':')) == ip(self.spec.address) \
+         : n == self.spec.address))",
+    )
+    .message(
+        "a lease is named by its address: 10.6.0.9 for 10.6.0.9, fd00-6-0-0-0-0-0-9 for fd00:6::9, and \
+         blue.10.6.0.9 in the vrf blue",
+    )
+}
+
+/// What is held has a holder.
+pub(super) fn held_by_somebody() -> Rule {
+    Rule::new("self.state != 'Held' || has(self.holder)")
+        .message("a lease that is Held names its holder: set holder, or state to Retained")
+        .field_path(".state")
+}
+
+/// What is cooling says since when.
+pub(super) fn cooling_since() -> Rule {
+    Rule::new("self.state != 'Cooling' || has(self.releasedAt)")
+        .message("a lease that is Cooling says since when: set releasedAt, for example 2026-01-31T12:00:00.000000Z")
+        .field_path(".state")
+}
+
+/// A quarantine ends.
+pub(super) fn quarantined_until() -> Rule {
+    Rule::new("self.state != 'Quarantined' || has(self.quarantinedUntil)")
+        .message(
+            "a lease that is Quarantined says until when: set quarantinedUntil, for example \
+             2026-01-31T12:00:00.000000Z",
+        )
+        .field_path(".state")
+}
+
+/// Only a claim can be shared.
+pub(super) fn second_holder_of_a_claim() -> Rule {
+    Rule::new("!has(self.coHolder) || has(self.holder) && has(self.claim)")
+        .message("only a claim has two holders: set holder and claim too, or leave coHolder away")
+        .field_path(".coHolder")
+}

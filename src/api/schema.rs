@@ -1,0 +1,241 @@
+//! What one field may hold: its sizes, and the rules that it can be judged by alone.
+//!
+//! A rule that needs a second field is in [`rules`](super::rules). Each fault is reported by one rule only,
+//! in words that say what to write instead: the server puts the path and the value in front.
+
+use kube::core::{Rule, cel::validate};
+use schemars::{Schema, SchemaGenerator, json_schema};
+
+/// Items of a list. With items of [`SPAN`] characters it is what the server's limits on the cost of rules admit.
+const MAX_ITEMS: u32 = 1024;
+/// Routes of a pool: a pod gets all of them.
+pub(super) const MAX_ROUTES: u32 = 256;
+/// A day: whoever wants longer wants a reservation.
+pub(super) const MAX_COOLDOWN_SECONDS: i64 = 86_400;
+
+/// The longest address: `ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff`.
+const ADDRESS: u32 = 39;
+/// The same with `/128`.
+const CIDR: u32 = ADDRESS + 4;
+/// The longest range: two addresses and a hyphen.
+const SPAN: u32 = 2 * ADDRESS + 1;
+/// A DNS label, as the name of a namespace and the value of a label are.
+const LABEL: u32 = 63;
+/// A DNS subdomain, as the names of most objects are.
+const SUBDOMAIN: u32 = 253;
+
+/// A subnet that can't change.
+pub(super) fn subnet(_: &mut SchemaGenerator) -> Schema {
+    string(
+        CIDR,
+        [
+            canonical_cidr(),
+            Rule::new("self == oldSelf")
+                .message("a subnet can't change: make another object for the new one"),
+        ],
+    )
+}
+
+fn canonical_cidr() -> Rule {
+    Rule::new("isCIDR(self) && string(cidr(self).masked()) == self").message(expression(
+        "isCIDR(self) ? 'this CIDR is not in canonical form: write %s'.format([string(cidr(self).masked())]) \
+         : 'this is no CIDR: write an address and a prefix length, for example 10.6.0.0/16 or fd00:6::/64'",
+    ))
+}
+
+/// An address in any form.
+pub(super) fn address(_: &mut SchemaGenerator) -> Schema {
+    string(ADDRESS, [is_address()])
+}
+
+/// An address in its one form, that can't change: two names for one would be two leases of it.
+pub(super) fn address_of_its_own(_: &mut SchemaGenerator) -> Schema {
+    string(
+        ADDRESS,
+        [
+            is_address(),
+            Rule::new("!isIP(self) || ip.isCanonical(self)").message(expression(
+                "'this address is not in canonical form: write %s'.format([string(ip(self))])",
+            )),
+            Rule::new("self == oldSelf")
+                .message("the address of a lease can't change: make a lease of the other one"),
+        ],
+    )
+}
+
+fn is_address() -> Rule {
+    Rule::new("isIP(self)").message(
+        "this is no address: write one without a prefix length, for example 10.6.0.1 or fd00:6::1",
+    )
+}
+
+/// A vrf.
+pub(super) fn vrf(_: &mut SchemaGenerator) -> Schema {
+    text_of_vrf([])
+}
+
+/// A vrf that can't change, not even from or to none.
+pub(super) fn vrf_of_its_own(_: &mut SchemaGenerator) -> Schema {
+    text_of_vrf([Rule::new("self == oldSelf").message(
+        "the vrf can't change, nor be added or taken away: make another object in the other vrf",
+    )])
+}
+
+fn text_of_vrf(more: impl IntoIterator<Item = Rule>) -> Schema {
+    let label = Rule::new("self == '' || self.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')").message(
+        "a vrf is a-z, 0-9 and \"-\", the first a letter, the last no \"-\": for example blue or vrf-7",
+    );
+    let mut schema = string(LABEL, std::iter::once(label).chain(more));
+    // With a default the field is always there, so that rules need not ask whether it is.
+    schema.insert("default".to_owned(), "".into());
+    schema
+}
+
+/// A list of addresses, ranges and CIDRs. The order of IPv6 addresses is beyond the rules' arithmetic.
+pub(super) fn spans(_: &mut SchemaGenerator) -> Schema {
+    list(string(
+        SPAN,
+        [
+            Rule::new("self.contains('/') ? isCIDR(self) : !self.contains('-') ? isIP(self) \
+                 : isIP(self.substring(0, self.indexOf('-'))) && isIP(self.substring(self.indexOf('-') + 1))")
+                .message(
+                    "this is neither an address, nor a range, nor a CIDR: write for example 10.6.0.9, \
+                     10.6.0.10-10.6.0.99 or 10.6.1.0/24, without spaces",
+                ),
+            Rule::new("!isCIDR(self) || string(cidr(self).masked()) == self").message(expression(
+                "'this CIDR is not in canonical form: write %s for all of it, %s for the one address'\
+                 .format([string(cidr(self).masked()), string(cidr(self).ip())])",
+            )),
+            Rule::new("!self.matches('^([0-9.]+-[0-9.]*:[^-]*|[^-]*:[^-]*-[0-9.]+)$')")
+                .message("this range begins in one address family and ends in the other: write two ranges"),
+            Rule::new(
+                "!self.matches('^([0-9]{1,3}[.]){3}[0-9]{1,3}-([0-9]{1,3}[.]){3}[0-9]{1,3}$') \
+                 || [self.replace('-', '.').split('.').map(o, int(o))].all(o, \
+                 o[0] * 16777216 + o[1] * 65536 + o[2] * 256 + o[3] <= o[4] * 16777216 + o[5] * 65536 + o[6] * 256 + o[7])",
+            )
+            .message(expression(
+                "'this range ends before it begins: write ' + self.split('-')[1] + '-' + self.split('-')[0]",
+            )),
+        ],
+    ))
+}
+
+/// The destination of a route, in the one form that makes it unique in its list.
+pub(super) fn destination(_: &mut SchemaGenerator) -> Schema {
+    string(
+        CIDR,
+        [
+            canonical_cidr(),
+            Rule::new("!isCIDR(self) || cidr(self).prefixLength() > 0")
+                .message("a default route is not written here: set gateway instead"),
+        ],
+    )
+}
+
+/// A list of namespaces.
+pub(super) fn namespaces(_: &mut SchemaGenerator) -> Schema {
+    list(string(
+        LABEL,
+        [Rule::new("!format.dns1123Label().validate(self).hasValue()").message(
+            "this can't be the name of a namespace: write exact names, one to an item; a pattern is for namespaceAffinity",
+        )],
+    ))
+}
+
+/// A list of nodes.
+pub(super) fn nodes(_: &mut SchemaGenerator) -> Schema {
+    list(string(
+        SUBDOMAIN,
+        [Rule::new("!format.dns1123Subdomain().validate(self).hasValue()").message(
+            "this can't be the name of a node: write exact names, one to an item; a pattern is for nodeAffinity",
+        )],
+    ))
+}
+
+/// A list of network attachments.
+pub(super) fn attachments(_: &mut SchemaGenerator) -> Schema {
+    list(string(
+        LABEL + 1 + SUBDOMAIN,
+        [Rule::new(
+            "self.matches('^([a-z0-9]([-a-z0-9]*[a-z0-9])?/)?[a-z0-9]([-.a-z0-9]*[a-z0-9])?$')",
+        )
+        .message(
+            "this can't be a network attachment: write namespace/name, for example kube-system/macvlan-100, \
+             or the name alone",
+        )],
+    ))
+}
+
+/// A label selector, with the rules that the server has for its own ones.
+pub(super) fn selector(_: &mut SchemaGenerator) -> Schema {
+    let mut requirement = json_schema!({
+        "description": "A condition on one label.",
+        "type": "object",
+        "required": ["key", "operator"],
+        "properties": {
+            "key": {
+                "description": "The label's key.",
+                "type": "string",
+                "minLength": 1,
+                "maxLength": SUBDOMAIN + 1 + LABEL,
+            },
+            "operator": {
+                "description": "In, NotIn, Exists or DoesNotExist.",
+                "type": "string",
+                "enum": ["In", "NotIn", "Exists", "DoesNotExist"],
+            },
+            "values": {
+                "description": "One of these (In) or none of these (NotIn); not for Exists and DoesNotExist.",
+                "type": "array",
+                "maxItems": MAX_ITEMS,
+                "items": {"type": "string", "maxLength": LABEL},
+            },
+        },
+    });
+    ruled(
+        &mut requirement,
+        [Rule::new(
+            "self.operator in ['In', 'NotIn'] == (has(self.values) && self.values.size() > 0)",
+        )
+        .message("In and NotIn need values, Exists and DoesNotExist have none")],
+    );
+    json_schema!({
+        "type": "object",
+        "x-kubernetes-map-type": "atomic",
+        "properties": {
+            "matchLabels": {
+                "description": "Labels that must be there with these values.",
+                "type": "object",
+                "maxProperties": 64,
+                "additionalProperties": {"type": "string", "maxLength": LABEL},
+            },
+            "matchExpressions": {
+                "description": "Conditions that must all hold, beside matchLabels.",
+                "type": "array",
+                "maxItems": 64,
+                "items": requirement,
+            },
+        },
+    })
+}
+
+fn string(longest: u32, rules: impl IntoIterator<Item = Rule>) -> Schema {
+    let mut schema = json_schema!({"type": "string", "maxLength": longest});
+    ruled(&mut schema, rules);
+    schema
+}
+
+fn list(items: Schema) -> Schema {
+    json_schema!({"type": "array", "maxItems": MAX_ITEMS, "items": items})
+}
+
+fn ruled(schema: &mut Schema, rules: impl IntoIterator<Item = Rule>) {
+    for rule in rules {
+        validate(schema, rule).expect("a rule is plain text");
+    }
+}
+
+/// A message that is computed from the value.
+pub(super) fn expression(cel: &str) -> kube::core::Message {
+    kube::core::Message::Expression(cel.to_owned())
+}

@@ -1,0 +1,89 @@
+//! What a network engineer knows about a layer-2 segment.
+
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{rules, schema};
+
+/// A segment: what a pool of the same subnet and vrf takes from here where it says nothing itself.
+#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[kube(
+    group = "leasehold.io",
+    version = "v1alpha1",
+    kind = "Subnet",
+    plural = "subnets",
+    shortname = "lhsubnet",
+    category = "leasehold",
+    derive = "PartialEq",
+    derive = "Default",
+    doc = "A Subnet describes a layer-2 segment once, for all the IPPools that are made of it.",
+    printcolumn(name = "Subnet", type_ = "string", json_path = ".spec.subnet"),
+    printcolumn(name = "Gateway", type_ = "string", json_path = ".spec.gateway"),
+    printcolumn(name = "VRF", type_ = "string", json_path = ".spec.vrf"),
+    printcolumn(
+        name = "Age",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp"
+    )
+)]
+#[x_kube(
+    validation = rules::ips_inside_subnet(),
+    validation = rules::exclude_ips_inside_subnet(),
+    validation = rules::gateway_inside_subnet(),
+    validation = rules::destinations_of_the_subnets_family(),
+    validation = rules::next_hops_inside_subnet(),
+)]
+#[serde(rename_all = "camelCase")]
+pub struct SubnetSpec {
+    /// The segment as a CIDR in canonical form, for example `10.6.0.0/16` or `fd00:6::/64`. Pools of the same
+    /// CIDR and vrf inherit from this object. Immutable.
+    #[schemars(schema_with = "schema::subnet")]
+    pub subnet: String,
+
+    /// What of the segment automatic pools may give: addresses (`10.6.0.9`), ranges (`10.6.0.10-10.6.0.99`)
+    /// or CIDRs (`10.6.1.0/24`) inside the subnet. Empty, as by default: the whole subnet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "schema::spans")]
+    pub ips: Vec<String>,
+
+    /// What of the above they may not give, in the same forms. Default: nothing.
+    #[serde(rename = "excludeIPs", default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "schema::spans")]
+    pub exclude_ips: Vec<String>,
+
+    /// The address of the router, inside the subnet, for pools that name none. An edit reaches pods that
+    /// start after it. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::address")]
+    pub gateway: Option<String>,
+
+    /// Further routes, for pools that have none of their own. An edit reaches pods that start after it.
+    /// Default: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = schema::MAX_ROUTES),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["dst"])
+    )]
+    pub routes: Vec<Route>,
+
+    /// The address space that the segment belongs to: a DNS label that begins with a letter. Default: `""`,
+    /// the cluster's own. Immutable.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(schema_with = "schema::vrf_of_its_own")]
+    pub vrf: String,
+}
+
+/// A route that a pod gets with its address.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Route {
+    /// The destination as a CIDR in canonical form, for example `192.168.0.0/16`; in a list each one once.
+    /// No default route: that one is the gateway's.
+    #[schemars(schema_with = "schema::destination")]
+    pub dst: String,
+
+    /// The next hop: an address inside the subnet.
+    #[schemars(schema_with = "schema::address")]
+    pub gw: String,
+}
