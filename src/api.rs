@@ -9,6 +9,11 @@
 //! The schema admits an [`IPLease`] only under the name that [`lease_name`] gives to its address: two leases
 //! of one address can't exist, and everything else rests on that.
 
+#![expect(
+    clippy::duplicated_attributes,
+    reason = "two printer columns of one type are two columns"
+)]
+
 mod definitions;
 mod ip_lease;
 mod ippool;

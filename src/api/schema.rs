@@ -93,7 +93,7 @@ fn text_of_vrf(more: impl IntoIterator<Item = Rule>) -> Schema {
 
 /// A list of addresses, ranges and CIDRs. The order of IPv6 addresses is beyond the rules' arithmetic.
 pub(super) fn spans(_: &mut SchemaGenerator) -> Schema {
-    list(string(
+    list(&string(
         SPAN,
         [
             Rule::new("self.contains('/') ? isCIDR(self) : !self.contains('-') ? isIP(self) \
@@ -134,7 +134,7 @@ pub(super) fn destination(_: &mut SchemaGenerator) -> Schema {
 
 /// A list of namespaces.
 pub(super) fn namespaces(_: &mut SchemaGenerator) -> Schema {
-    list(string(
+    list(&string(
         LABEL,
         [Rule::new("!format.dns1123Label().validate(self).hasValue()").message(
             "this can't be the name of a namespace: write exact names, one to an item; a pattern is for namespaceAffinity",
@@ -144,7 +144,7 @@ pub(super) fn namespaces(_: &mut SchemaGenerator) -> Schema {
 
 /// A list of nodes.
 pub(super) fn nodes(_: &mut SchemaGenerator) -> Schema {
-    list(string(
+    list(&string(
         SUBDOMAIN,
         [Rule::new("!format.dns1123Subdomain().validate(self).hasValue()").message(
             "this can't be the name of a node: write exact names, one to an item; a pattern is for nodeAffinity",
@@ -154,7 +154,7 @@ pub(super) fn nodes(_: &mut SchemaGenerator) -> Schema {
 
 /// A list of network attachments.
 pub(super) fn attachments(_: &mut SchemaGenerator) -> Schema {
-    list(string(
+    list(&string(
         LABEL + 1 + SUBDOMAIN,
         [Rule::new(
             "self.matches('^([a-z0-9]([-a-z0-9]*[a-z0-9])?/)?[a-z0-9]([-.a-z0-9]*[a-z0-9])?$')",
@@ -225,7 +225,7 @@ fn string(longest: u32, rules: impl IntoIterator<Item = Rule>) -> Schema {
     schema
 }
 
-fn list(items: Schema) -> Schema {
+fn list(items: &Schema) -> Schema {
     json_schema!({"type": "array", "maxItems": MAX_ITEMS, "items": items})
 }
 
