@@ -1,1 +1,63 @@
-//! A real control plane for the tests.
+//! A real control plane, real network namespaces and real CNI plugins for leasehold's tests, demo and benchmarks.
+//!
+//! Nothing here stands in for something that a user would have for real, with two exceptions that are named where they
+//! stand: there is no kubelet (the test says when a sandbox is made, and calls the plugins), and etcd does not wait for the
+//! disk. This crate knows nothing of leasehold itself but the file that a test hands to an [`Attachment`].
+//!
+//! ```no_run
+//! # async fn example(plugin: &std::path::Path) -> anyhow::Result<()> {
+//! let cluster = cluster::shared().await?;
+//! let node = cluster.fresh_node().create().await?;
+//! let pod = cluster.pod("shop", "web-0").on(&node).create().await?;
+//! let sandbox = std::sync::Arc::new(cluster::Sandbox::new()?);
+//! let eth0 = cluster::Attachment::new(plugin, &node, &pod, &sandbox)?;
+//! let addresses = eth0.add().await?.success()?.ips()?;
+//! eth0.del().await?.success()?;
+//! # Ok(()) }
+//! ```
+//!
+//! | to | see |
+//! |---|---|
+//! | have the programs | [`Tools`] |
+//! | have a control plane | [`Cluster`], [`shared`] |
+//! | have everything gone in the end | [`clean_up`]; it happens in any case |
+//! | have a node and its identity | [`Node`], [`Kubeconfig`] |
+//! | have a network between nodes | [`Segment`] |
+//! | have a pod | [`Pod`], [`Sandbox`] |
+//! | call plugins as a runtime does | [`Attachment`], [`Call`], [`Outcome`] |
+//! | count requests | [`Cluster::requests_since`] |
+
+mod attachment;
+mod audit;
+mod call;
+mod client;
+mod cluster;
+mod control_plane;
+mod echo;
+mod guardian;
+mod kubeconfig;
+mod manifests;
+mod netns;
+mod node;
+mod pki;
+mod pod;
+mod relay;
+mod sandbox;
+mod segment;
+mod server;
+mod tools;
+
+pub use attachment::Attachment;
+pub use audit::{Mark, Request};
+pub use call::{Call, Outcome, Running};
+pub use cluster::{Builder, Cluster, longest_node_name, repository, shared};
+pub use guardian::{clean_up, keep};
+pub use kubeconfig::Kubeconfig;
+pub use manifests::Refused;
+pub use netns::Netns;
+pub use node::{Node, NodeBuilder};
+pub use pki::{Ca, Pair, Subject};
+pub use pod::{Pod, PodBuilder};
+pub use sandbox::{Sandbox, container_id};
+pub use segment::Segment;
+pub use tools::{Tool, Tools};

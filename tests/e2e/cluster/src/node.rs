@@ -1,0 +1,162 @@
+//! A node: its object, its identity, and where its plugins run.
+//!
+//! There is no kubelet; what acts on a node's behalf here has a node's rights at the API server and no more.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, Result, ensure};
+use k8s_openapi::api::core::v1::Node as NodeObject;
+use kube::api::{Api, DeleteParams, Patch, PatchParams};
+use serde_json::json;
+
+use crate::cluster::Cluster;
+use crate::kubeconfig::Kubeconfig;
+use crate::netns::Netns;
+use crate::segment::{Segment, Uplink};
+
+/// A node that is registered with the API server. Clones are the same one.
+#[derive(Clone, Debug)]
+pub struct Node {
+    cluster: Cluster,
+    name: String,
+    kubeconfig: PathBuf,
+    uplink: Option<Arc<Uplink>>,
+}
+
+/// A node to be registered.
+#[derive(Clone, Debug)]
+pub struct NodeBuilder {
+    cluster: Cluster,
+    name: String,
+    labels: BTreeMap<String, String>,
+    segment: Option<Segment>,
+}
+
+impl NodeBuilder {
+    pub(crate) fn new(cluster: Cluster, name: &str) -> Self {
+        Self {
+            cluster,
+            name: name.to_owned(),
+            labels: BTreeMap::new(),
+            segment: None,
+        }
+    }
+
+    /// With this label.
+    #[must_use]
+    pub fn label(mut self, key: &str, value: &str) -> Self {
+        self.labels.insert(key.to_owned(), value.to_owned());
+        self
+    }
+
+    /// With a network namespace of its own, whose `eth0` is on this segment. Its plugins run there.
+    #[must_use]
+    pub fn on(mut self, segment: &Segment) -> Self {
+        self.segment = Some(segment.clone());
+        self
+    }
+
+    /// Registers it. Registered already is fine: its labels are then these.
+    pub async fn create(self) -> Result<Node> {
+        let Self {
+            cluster,
+            name,
+            labels,
+            segment,
+        } = self;
+        ensure!(
+            cluster.knows_node(&name),
+            "no token for node {name}: name it to the cluster's builder"
+        );
+        let nodes: Api<NodeObject> = Api::all(cluster.admin().await?);
+        let object = json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": labels}});
+        let params = PatchParams::apply("testbed").force();
+        nodes
+            .patch(&name, &params, &Patch::Apply(object))
+            .await
+            .context("register a node")?;
+        let path = cluster.dir().join("nodes").join(&name).join("kubeconfig");
+        let kubeconfig = cluster.plane().node(0, &name).write(&path)?;
+        let uplink = segment
+            .map(|segment| segment.join(&cluster).map(Arc::new))
+            .transpose()?;
+        Ok(Node {
+            cluster,
+            name,
+            kubeconfig,
+            uplink,
+        })
+    }
+}
+
+impl Node {
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its user name at the API server, by which the audit log knows it.
+    #[must_use]
+    pub fn user(&self) -> String {
+        format!("system:node:{}", self.name)
+    }
+
+    /// The cluster that it is a node of.
+    #[must_use]
+    pub fn cluster(&self) -> &Cluster {
+        &self.cluster
+    }
+
+    /// Its kubeconfig, the file: first API server, token.
+    #[must_use]
+    pub fn kubeconfig(&self) -> &Path {
+        &self.kubeconfig
+    }
+
+    /// What is in its kubeconfig, to be varied: another server, another way to say who it is.
+    #[must_use]
+    pub fn identity(&self) -> Kubeconfig {
+        self.identity_at(0)
+    }
+
+    /// The same for one of the API servers.
+    #[must_use]
+    pub fn identity_at(&self, server: usize) -> Kubeconfig {
+        self.cluster.plane().node(server, &self.name)
+    }
+
+    /// Its token, for a token file or a program that prints it.
+    #[must_use]
+    pub fn token(&self) -> String {
+        self.cluster.plane().node_token(&self.name)
+    }
+
+    /// Writes another kubeconfig into the node's folder.
+    pub fn write_kubeconfig(&self, name: &str, content: &Kubeconfig) -> Result<PathBuf> {
+        content.write(&self.kubeconfig.with_file_name(name))
+    }
+
+    /// A client with the node's rights, of the runtime that calls this.
+    pub async fn client(&self) -> Result<kube::Client> {
+        self.identity().client().await
+    }
+
+    /// Its network namespace, where it has one of its own; else it is the machine's.
+    #[must_use]
+    pub fn netns(&self) -> Option<&Netns> {
+        self.uplink.as_ref().map(|uplink| uplink.netns())
+    }
+
+    /// Deletes its object.
+    pub async fn delete(&self) -> Result<()> {
+        let nodes: Api<NodeObject> = Api::all(self.cluster.admin().await?);
+        nodes
+            .delete(&self.name, &DeleteParams::default())
+            .await
+            .context("delete a node")?;
+        Ok(())
+    }
+}

@@ -1,0 +1,36 @@
+# Takes away everything that one run made. Arguments: the run's folder, the run's id.
+dir=$1
+id=$2
+cd /
+
+# Processes: all of a run's have their working directory in its folder "run", and so have their children. That
+# needs no list of process ids, which could be incomplete after a SIGKILL, or name somebody else's process by now.
+while :; do
+    pids=$(ls -ld /proc/[0-9]*/cwd 2>/dev/null | while read -r link; do
+        case $link in *" -> $dir/run"*) link=${link#*/proc/}; echo "${link%%/*}" ;; esac
+    done)
+    [ -n "$pids" ] || break
+    kill -9 $pids 2>/dev/null
+    sleep 0.02
+done
+
+# Network namespaces, and with them every link that was made for the run.
+for ns in /run/netns/"lh-$id-"*; do
+    [ -e "$ns" ] || continue
+    umount "$ns" 2>/dev/null
+    rm -f "$ns"
+done
+
+while read -r _ point _; do
+    case $point in "$dir"/*) umount -l "$point" ;; esac
+done </proc/mounts
+
+# What plugins and libcni noted on this machine: their files are named by the container or hold the namespace's name.
+for notes in /run/leasehold /var/lib/cni; do
+    [ -d "$notes" ] || continue
+    find "$notes" -type f -name "*$id*" -delete
+    grep -rlF "lh-$id-" "$notes" 2>/dev/null | while read -r note; do rm -f "$note"; done
+    find "$notes" -depth -type d -empty -delete 2>/dev/null
+done
+
+rm -rf "$dir"
