@@ -20,6 +20,8 @@ mod environment;
 mod failure;
 mod fault;
 mod json;
+#[cfg(test)]
+mod tests;
 
 pub use answer::{Answer, Given, Route};
 pub use args::{Args, PodRef};
@@ -27,7 +29,7 @@ pub use call::{Attach, Call, Check, Local, Sweep};
 pub use config::{Config, FamilyPolicy};
 pub use detach::Detach;
 pub use document::Document;
-pub use failure::{Code, Failure, chain, one_line};
+pub use failure::{Code, Failure, chain, one_line, shown};
 pub use fault::Fault;
 pub use rscni_types::types::{ContainerId, GcAttachment, InterfaceName};
 pub use rscni_types::version::SpecVersion;

@@ -11,7 +11,8 @@ use super::fault::Fault;
 use super::json::{Field, Object};
 use crate::ip::Family;
 
-const EXPECTED: &str = "a list of addresses (each with or without \"/\" and prefix length), at most one of each family,";
+const EXPECTED: &str =
+    "a list of at most one address of each family, with or without a prefix length";
 
 /// The addresses asked for: `runtimeConfig.ips`, else `args.cni.ips`, else `IP=` in `CNI_ARGS` (deprecated), as
 /// CNI's CONVENTIONS.md has it. What a source that has precedence overrules is not looked at.
@@ -37,10 +38,10 @@ pub fn requested(document: &Object<'_>, args: &Args) -> Result<Vec<IpAddr>, Faul
     let Some(text) = args.ip() else {
         return Ok(Vec::new());
     };
-    one_of_each(text.split(',')).ok_or_else(|| Fault::Variable {
-        name: "IP in CNI_ARGS",
+    one_of_each(text.split(',')).ok_or_else(|| Fault::Argument {
+        key: "IP",
         found: shown(&format!("{text:?}")),
-        expected: "addresses separated by \",\" (each with or without \"/\" and prefix length), at most one of each family,",
+        expected: "at most one address of each family, separated by \",\", with or without a prefix length",
     })
 }
 
@@ -69,7 +70,7 @@ pub fn of_result(result: &Field<'_>) -> Result<Option<Vec<IpAddr>>, Fault> {
     }
     let addresses: Option<Vec<IpAddr>> = written.iter().map(|text| address(text)).collect();
     match addresses {
-        None => Err(result.refused("a result whose addresses are addresses")),
+        None => Err(result.refused("a result with addresses in CIDR notation")),
         Some(addresses) => Ok(Some(addresses).filter(|addresses| !addresses.is_empty())),
     }
 }
@@ -77,7 +78,7 @@ pub fn of_result(result: &Field<'_>) -> Result<Option<Vec<IpAddr>>, Fault> {
 /// CNI's conventions forbid to ignore what stands in `runtimeConfig`, and ranges are not for a runtime to make up.
 fn refuse_ranges(runtime_config: &Object<'_>) -> Result<(), Fault> {
     match runtime_config.get("ipRanges") {
-        Some(field) if field.found() != "[]" => Err(Fault::Unsupported {
+        Some(field) if !field.is_empty_list() => Err(Fault::Unsupported {
             key: field.path.clone(),
             value: field.found(),
         }),

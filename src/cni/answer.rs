@@ -73,3 +73,66 @@ impl Route {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn printed(answer: &Answer, version: SpecVersion) -> String {
+        let mut out = Vec::new();
+        answer.print(version, &mut out).expect("memory");
+        String::from_utf8(out).expect("a text")
+    }
+
+    fn dual_stack() -> Answer {
+        Answer {
+            ips: vec![
+                Given {
+                    address: "10.0.0.7/24".parse().expect("a CIDR"),
+                    gateway: Some("10.0.0.1".parse().expect("an address")),
+                },
+                Given {
+                    address: "fd00::7/64".parse().expect("a CIDR"),
+                    gateway: None,
+                },
+            ],
+            routes: vec![
+                Route {
+                    dst: "0.0.0.0/0".parse().expect("a CIDR"),
+                    gw: Some("10.0.0.1".parse().expect("an address")),
+                },
+                Route {
+                    dst: "fd01::/64".parse().expect("a CIDR"),
+                    gw: None,
+                },
+            ],
+        }
+    }
+
+    #[test]
+    fn from_1_0_0_on_an_address_has_no_version() {
+        let answer = dual_stack();
+        insta::assert_snapshot!(printed(&answer, SpecVersion::new(1, 1, 0)), @r#"{"cniVersion":"1.1.0","ips":[{"address":"10.0.0.7/24","gateway":"10.0.0.1"},{"address":"fd00::7/64"}],"routes":[{"dst":"0.0.0.0/0","gw":"10.0.0.1"},{"dst":"fd01::/64"}]}"#);
+        assert_eq!(
+            printed(&answer, SpecVersion::new(1, 0, 0)),
+            printed(&answer, SpecVersion::new(1, 1, 0)).replace("1.1.0", "1.0.0")
+        );
+    }
+
+    #[test]
+    fn before_1_0_0_an_address_has_its_version() {
+        let answer = dual_stack();
+        insta::assert_snapshot!(printed(&answer, SpecVersion::new(0, 4, 0)), @r#"{"cniVersion":"0.4.0","ips":[{"version":"4","address":"10.0.0.7/24","gateway":"10.0.0.1"},{"version":"6","address":"fd00::7/64"}],"routes":[{"dst":"0.0.0.0/0","gw":"10.0.0.1"},{"dst":"fd01::/64"}],"dns":{}}"#);
+        for older in [SpecVersion::new(0, 3, 1), SpecVersion::new(0, 3, 0)] {
+            assert_eq!(
+                printed(&answer, older),
+                printed(&answer, SpecVersion::new(0, 4, 0)).replace("0.4.0", &older.to_string())
+            );
+        }
+    }
+
+    #[test]
+    fn what_there_is_none_of_is_left_out() {
+        insta::assert_snapshot!(printed(&Answer::default(), SpecVersion::new(1, 1, 0)), @r#"{"cniVersion":"1.1.0"}"#);
+    }
+}

@@ -43,11 +43,7 @@ impl Args {
             let (key, value) = pair
                 .split_once('=')
                 .filter(|(_, value)| !value.contains('='))
-                .ok_or_else(|| Fault::Variable {
-                    name: "a pair of CNI_ARGS",
-                    found: shown(&format!("{pair:?}")),
-                    expected: "KEY=VALUE with one \"=\", and \";\" only between two pairs,",
-                })?;
+                .ok_or_else(|| Fault::Pair(shown(&format!("{pair:?}"))))?;
             let given = (!value.is_empty()).then(|| value.to_owned());
             match key {
                 NAMESPACE => args.namespace = given,
@@ -70,48 +66,44 @@ impl Args {
 
     /// The pod; refused with the names of *all* that is missing.
     pub fn pod(&self) -> Result<PodRef, Fault> {
-        let (Some(namespace), Some(name)) = (&self.namespace, &self.name) else {
-            return Err(Fault::MissingArguments(
+        self.pod_if_named()?.ok_or_else(|| {
+            Fault::MissingArguments(
                 [(NAMESPACE, &self.namespace), (NAME, &self.name)]
                     .into_iter()
                     .filter_map(|(key, value)| value.is_none().then_some(key))
                     .collect(),
-            ));
+            )
+        })
+    }
+
+    /// The pod, where namespace and name are there.
+    pub fn pod_if_named(&self) -> Result<Option<PodRef>, Fault> {
+        let (Some(namespace), Some(name)) = (&self.namespace, &self.name) else {
+            return Ok(None);
         };
-        let checked = |key, value: &String, fits: bool, expected| {
-            if fits {
-                Ok(value.clone())
-            } else {
-                Err(Fault::Variable {
-                    name: key,
-                    found: shown(&format!("{value:?}")),
-                    expected,
-                })
-            }
-        };
-        Ok(PodRef {
+        Ok(Some(PodRef {
             namespace: checked(
                 NAMESPACE,
                 namespace,
-                is_label(namespace),
-                "a namespace: at most 63 of a-z, 0-9 and \"-\", first and last no \"-\",",
+                is_label,
+                "a namespace (at most 63 of a-z, 0-9 and \"-\", first and last no \"-\")",
             )?,
             name: checked(
                 NAME,
                 name,
-                name.len() <= 253 && name.split('.').all(is_label_of_any_length),
-                "a pod's name: at most 253 of a-z, 0-9, \"-\" and \".\", first and last a letter or digit,",
+                is_subdomain,
+                "a pod's name (at most 253 of a-z, 0-9, \"-\" and \".\", first and last a letter or digit)",
             )?,
             uid: match &self.uid {
                 None => None,
                 Some(uid) => Some(checked(
                     UID,
                     uid,
-                    uid.len() <= 128 && uid.bytes().all(|b| b.is_ascii_graphic()),
-                    "a UID: at most 128 visible characters of ASCII",
+                    |uid| uid.len() <= 128 && uid.bytes().all(|b| b.is_ascii_graphic()),
+                    "a UID (at most 128 visible characters of ASCII)",
                 )?),
             },
-        })
+        }))
     }
 
     /// The addresses asked for by `IP=`, separated by commas.
@@ -125,12 +117,34 @@ fn switch(value: &str) -> Result<bool, Fault> {
     match value.to_ascii_lowercase().as_str() {
         "1" | "true" => Ok(true),
         "0" | "false" => Ok(false),
-        _ => Err(Fault::Variable {
-            name: "IgnoreUnknown in CNI_ARGS",
+        _ => Err(Fault::Argument {
+            key: "IgnoreUnknown",
             found: shown(&format!("{value:?}")),
             expected: "1, true, 0 or false",
         }),
     }
+}
+
+fn checked(
+    key: &'static str,
+    value: &str,
+    fits: impl Fn(&str) -> bool,
+    expected: &'static str,
+) -> Result<String, Fault> {
+    if fits(value) {
+        Ok(value.to_owned())
+    } else {
+        Err(Fault::Argument {
+            key,
+            found: shown(&format!("{value:?}")),
+            expected,
+        })
+    }
+}
+
+/// A DNS subdomain as Kubernetes has it, which limits the length of the whole and not of the labels.
+fn is_subdomain(text: &str) -> bool {
+    text.len() <= 253 && text.split('.').all(is_label_of_any_length)
 }
 
 /// A DNS label as of RFC 1123.
@@ -138,7 +152,6 @@ fn is_label(text: &str) -> bool {
     text.len() <= 63 && is_label_of_any_length(text)
 }
 
-/// Kubernetes limits the length of a whole subdomain, not of the labels in it.
 fn is_label_of_any_length(text: &str) -> bool {
     !text.is_empty()
         && text

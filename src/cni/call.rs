@@ -163,12 +163,7 @@ impl Check {
             netns,
             interface,
         } = Sandbox::read(env)?;
-        let args = env.args()?;
-        let pod = match args.pod() {
-            Ok(pod) => Some(pod),
-            Err(Fault::MissingArguments(_)) => None,
-            Err(fault) => return Err(fault),
-        };
+        let pod = env.args()?.pod_if_named()?;
         let (version, document) = document.whole(Cmd::Check)?;
         let previous = document.get("prevResult").ok_or(Fault::Missing {
             key: "prevResult",

@@ -117,7 +117,6 @@ impl Config {
                 return Err(Fault::UnknownKey {
                     key: field.path.clone(),
                     value: field.found(),
-                    hint: hint(key),
                 });
             }
         }
@@ -138,7 +137,7 @@ impl Config {
 
 /// The address space that `ipam` names.
 pub(super) fn vrf(field: &Field<'_>) -> Result<Vrf, Fault> {
-    const EXPECTED: &str = "a DNS label that begins with a letter, or \"\",";
+    const EXPECTED: &str = "\"\" or a DNS label that begins with a letter";
     let text: String = field.read(EXPECTED)?;
     text.parse().map_err(|_| field.refused(EXPECTED))
 }
@@ -156,7 +155,8 @@ fn absolute(field: &Field<'_>) -> Result<PathBuf, Fault> {
 }
 
 fn pools(field: &Field<'_>) -> Result<Vec<String>, Fault> {
-    const EXPECTED: &str = "a list of at least one pool's name (\"*\", \"?\" and \"[…]\" allowed; without the key: the default pools)";
+    const EXPECTED: &str =
+        "a list of at least one pool, by name or pattern (without the key: the default pools)";
     let names: Vec<String> = field.read(EXPECTED)?;
     let fits = |name: &String| {
         // Names in Kubernetes end at 253; a pattern may be longer than what it matches.
@@ -180,7 +180,7 @@ fn policy(field: &Field<'_>) -> Result<FamilyPolicy, Fault> {
 }
 
 fn families(field: &Field<'_>) -> Result<Vec<Family>, Fault> {
-    const EXPECTED: &str = "a list of IPv4, IPv6 or both, the preferred one first,";
+    const EXPECTED: &str = "a list of IPv4, IPv6 or both, the preferred one first";
     let names: Vec<String> = field.read(EXPECTED)?;
     match names.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["IPv4"] | ["IPv4", "IPv6"] => Ok(vec![Family::V4, Family::V6]),
@@ -199,17 +199,17 @@ fn timeout(field: &Field<'_>) -> Result<Duration, Fault> {
     }
 }
 
-/// What somebody who wrote `key` may have meant.
-fn hint(key: &str) -> String {
+/// What somebody who wrote the key at `path` may have meant.
+pub(super) fn hint(path: &str) -> String {
     /// Below that, words are no more alike than any two are.
     const ALIKE: f64 = 0.75;
-    let written: String = key.chars().take(64).collect::<String>().to_lowercase();
-    let alike = |known: &str| strsim::jaro_winkler(&written, &known.to_lowercase());
+    let written = path.rsplit('.').next().unwrap_or(path).to_lowercase();
     KEYS.into_iter()
-        .max_by(|a, b| alike(a).total_cmp(&alike(b)))
-        .filter(|nearest| alike(nearest) >= ALIKE)
+        .map(|known| (strsim::jaro_winkler(&written, &known.to_lowercase()), known))
+        .max_by(|(a, _), (b, _)| a.total_cmp(b))
+        .filter(|(alike, _)| *alike >= ALIKE)
         .map_or_else(
             || format!("known are {}", KEYS.join(", ")),
-            |nearest| format!("did you mean {nearest}?"),
+            |(_, nearest)| format!("did you mean {nearest}?"),
         )
 }

@@ -48,7 +48,9 @@ impl Detach {
         let (container, interface) = (env.container()?, env.interface()?);
         let mut remarks = Remarks::default();
         let netns = remarks.unless(env.netns()).flatten();
-        let pod = remarks.unless(env.args().and_then(|args| args.pod()));
+        let pod = remarks
+            .unless(env.args().and_then(|args| args.pod_if_named()))
+            .flatten();
         let version = document.version();
         let (document, fault) = document.salvaged();
         // A document that is cut off may lack its version for that reason: one remark will do.
@@ -80,7 +82,7 @@ impl Detach {
             network,
             config,
             previous,
-            remarks: remarks.0,
+            remarks: remarks.into_lines(),
         })
     }
 }
@@ -94,14 +96,32 @@ fn knows_its_vrf(ipam: Option<&Object<'_>>) -> bool {
 }
 
 #[derive(Default)]
-struct Remarks(Vec<String>);
+struct Remarks {
+    lines: Vec<String>,
+    untold: usize,
+}
 
 impl Remarks {
+    /// As many as anybody reads in the log of a runtime.
+    const MOST: usize = 10;
+
     fn unless<T>(&mut self, outcome: Result<T, Fault>) -> Option<T> {
         outcome.inspect_err(|fault| self.add(fault)).ok()
     }
 
     fn add(&mut self, fault: &Fault) {
-        self.0.push(one_line(&format!("ignored: {}", chain(fault))));
+        if self.lines.len() < Self::MOST {
+            self.lines
+                .push(one_line(&format!("ignored: {}", chain(fault))));
+        } else {
+            self.untold += 1;
+        }
+    }
+
+    fn into_lines(mut self) -> Vec<String> {
+        if self.untold > 0 {
+            self.lines.push(format!("ignored: {} more", self.untold));
+        }
+        self.lines
     }
 }

@@ -121,15 +121,14 @@ impl<'a> Document<'a> {
         let Some(field) = self.object.get("cniVersion") else {
             return Ok(None);
         };
-        let text: String = field.read("a version as text")?;
+        let text: String = field.read("a version in quotes")?;
         Ok(Some(text).filter(|text| !text.is_empty()))
     }
 }
 
 /// The network's name.
 pub(super) fn network(document: &Object<'_>) -> Result<String, Fault> {
-    const EXPECTED: &str =
-        "a network's name: a letter or digit, then those, \"_\", \".\" and \"-\",";
+    const EXPECTED: &str = "a network's name: at most 253 of a-z, A-Z, 0-9, \"_\", \".\" and \"-\", the first a letter or digit";
     let field = document.get("name").ok_or(Fault::Missing {
         key: "name",
         expected: EXPECTED,
@@ -167,7 +166,7 @@ pub(super) fn valid_attachments(document: &Object<'_>) -> Result<Vec<GcAttachmen
         .or_else(|| document.get("cni.dev/attachments"))
         .ok_or(Fault::Missing {
             key: KEY,
-            expected: "a list, [] if nothing is attached (absent is not none: Go's omitempty drops an empty list)",
+            expected: "a list, [] if nothing is attached (a list that is absent is not taken for an empty one)",
         })?
         .read("a list of objects with containerID and ifname")
 }

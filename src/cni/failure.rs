@@ -179,3 +179,45 @@ pub fn shown(value: &str) -> String {
         Some((end, _)) => format!("{}… ({} bytes)", one_line(&value[..end]), value.len()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn printed(failure: &Failure) -> String {
+        let mut out = Vec::new();
+        failure.print(&mut out).expect("memory");
+        String::from_utf8(out).expect("a text")
+    }
+
+    #[test]
+    fn a_failure_is_one_line_whatever_is_in_it() {
+        let failure = Failure::new(Code::Exhausted, "no\nfree \u{1b}[31maddress\u{2028}")
+            .with_details("pool \"a\":\r\n10 of 10")
+            .in_version(SpecVersion::new(0, 4, 0));
+        insta::assert_snapshot!(printed(&failure), @r#"{"cniVersion":"0.4.0","code":100,"msg":"no\\nfree \\u{1b}[31maddress\\u{2028}","details":"pool \"a\":\\r\\n10 of 10"}"#);
+        assert_eq!(failure.msg(), r"no\nfree \u{1b}[31maddress\u{2028}");
+    }
+
+    #[test]
+    fn the_causes_of_an_error_are_its_details() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("the leases are out of reach")]
+        struct Outer(#[source] Inner);
+        #[derive(Debug, thiserror::Error)]
+        #[error("connecting to 10.0.0.1:6443")]
+        struct Inner(#[source] io::Error);
+        let error = Outer(Inner(io::ErrorKind::ConnectionRefused.into()));
+        insta::assert_snapshot!(printed(&Failure::because(Code::TryAgainLater, &error)), @r#"{"cniVersion":"1.1.0","code":11,"msg":"the leases are out of reach","details":"connecting to 10.0.0.1:6443: connection refused"}"#);
+    }
+
+    #[test]
+    fn a_long_value_is_cut_between_characters() {
+        assert_eq!(shown("short\n"), r"short\n");
+        assert_eq!(shown(&"ä".repeat(120)), "ä".repeat(120));
+        assert_eq!(
+            shown(&"ä".repeat(121)),
+            format!("{}… (242 bytes)", "ä".repeat(120))
+        );
+    }
+}

@@ -5,22 +5,38 @@ use std::io;
 use rscni_types::types::Cmd;
 use rscni_types::version::{PluginInfo, SpecVersion};
 
+use super::config::hint;
 use super::failure::{Code, Failure};
 
 /// What is wrong with a call. Values in it are short enough to be shown.
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
     /// `CNI_COMMAND` is no command.
-    #[error("CNI_COMMAND is {0}, where ADD, DEL, CHECK, GC, STATUS or VERSION is expected")]
+    #[error("CNI_COMMAND is {0}; expected ADD, DEL, CHECK, GC, STATUS or VERSION")]
     Command(String),
     /// Variables that the command needs are not set, or empty.
     #[error("missing in the environment: {}", .0.join(", "))]
     MissingVariables(Vec<&'static str>),
     /// A variable with a value that it can't have.
-    #[error("{name} is {found}, where {expected} is expected")]
+    #[error("{name} is {found}; expected {expected}")]
     Variable {
-        /// The variable, or a key of `CNI_ARGS`.
+        /// The variable.
         name: &'static str,
+        /// Its value.
+        found: String,
+        /// What it should be.
+        expected: &'static str,
+    },
+    /// A part of `CNI_ARGS` that is no pair.
+    #[error(
+        "CNI_ARGS has {0}; expected pairs KEY=VALUE, with one \"=\" in each and \";\" between them"
+    )]
+    Pair(String),
+    /// A pair of `CNI_ARGS` with a value that it can't have.
+    #[error("{key} in CNI_ARGS is {found}; expected {expected}")]
+    Argument {
+        /// Its key.
+        key: &'static str,
         /// Its value.
         found: String,
         /// What it should be.
@@ -39,7 +55,7 @@ pub enum Fault {
     #[error("stdin has more than {0} bytes, which no network configuration needs")]
     TooLong(u64),
     /// Nothing on stdin.
-    #[error("stdin is empty, where the network configuration is expected")]
+    #[error("stdin is empty; expected the network configuration")]
     Empty,
     /// Stdin is no text.
     #[error("stdin is not UTF-8")]
@@ -51,7 +67,7 @@ pub enum Fault {
     #[error("stdin is not a JSON object")]
     NotJson(#[source] serde_json::Error),
     /// A version that leasehold does not speak.
-    #[error("cniVersion is {0}, supported are {supported}", supported = supported())]
+    #[error("cniVersion is {0}; supported are {supported}", supported = supported())]
     Version(String),
     /// No version, which means one that leasehold does not speak.
     #[error("cniVersion is missing, which means 0.1.0 or 0.2.0; supported are {supported}", supported = supported())]
@@ -65,7 +81,7 @@ pub enum Fault {
         command: Cmd,
     },
     /// A value that is not what its key needs.
-    #[error("{key} is {found}, where {expected} is expected")]
+    #[error("{key} is {found}; expected {expected}")]
     Value {
         /// From the top of the document.
         key: String,
@@ -75,7 +91,7 @@ pub enum Fault {
         expected: &'static str,
     },
     /// A key that is needed and not there.
-    #[error("{key} is missing, where {expected} is expected")]
+    #[error("{key} is missing; expected {expected}")]
     Missing {
         /// From the top of the document.
         key: &'static str,
@@ -83,14 +99,12 @@ pub enum Fault {
         expected: &'static str,
     },
     /// A key of `ipam` that nobody acts on.
-    #[error("{key} is unknown (its value is {value}); {hint}")]
+    #[error("{key} is unknown (its value is {value}); {hint}", hint = hint(.key))]
     UnknownKey {
         /// From the top of the document.
         key: String,
         /// The value as it is written.
         value: String,
-        /// The key that was meant, or all there are.
-        hint: String,
     },
     /// Something asked for by the runtime that leasehold can't do, and may not ignore.
     #[error("{key} is {value}, which is not supported: addresses come from pools")]
@@ -115,6 +129,8 @@ impl Fault {
             Self::Command(_)
             | Self::MissingVariables(_)
             | Self::Variable { .. }
+            | Self::Pair(_)
+            | Self::Argument { .. }
             | Self::UnknownArgument(_)
             | Self::MissingArguments(_) => Code::InvalidEnvironment,
             Self::Unreadable(_) => Code::Io,

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::failure::shown;
@@ -84,6 +84,12 @@ impl<'a> Field<'a> {
             }),
             Some(_) => Err(self.refused("an object")),
         }
+    }
+
+    /// Whether it is a list without items.
+    #[must_use]
+    pub fn is_empty_list(&self) -> bool {
+        serde_json::from_str(self.raw.get()).is_ok_and(|items: Vec<IgnoredAny>| items.is_empty())
     }
 
     /// The fault of a value that is not what was `expected`.
