@@ -17,6 +17,7 @@
 mod definitions;
 mod ip_lease;
 mod ippool;
+mod pool;
 mod reserved_ip;
 mod rules;
 mod schema;
@@ -25,6 +26,9 @@ mod subnet;
 pub use definitions::definitions;
 pub use ip_lease::{ClaimRef, Holder, IPLease, IPLeaseSpec, State, lease_name};
 pub use ippool::{IPPool, IPPoolSpec, IPPoolStatus};
+pub use pool::{
+    Affinity, AttachmentName, Broken, Fault, Pool, PoolName, Pools, Reserved, Scope, Unreadable,
+};
 pub use reserved_ip::{ReservedIP, ReservedIPSpec};
 pub use subnet::{Route, Subnet, SubnetSpec};
 

@@ -4,3 +4,4 @@ pub mod api;
 pub mod cni;
 pub mod ip;
 pub mod pick;
+pub mod routes;
