@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use super::{Span, address, number};
+use super::{Span, address};
 
 /// A set of addresses of both families.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

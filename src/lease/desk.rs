@@ -1,0 +1,231 @@
+//! The store as the protocol uses it: asked until the answer is definite or the time is over.
+
+use std::cell::{Cell, RefCell};
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+use jiff::Timestamp;
+
+use super::Error;
+use super::record::{Lease, LeaseName, Seen};
+use super::store::{Commit, Freshness, Kind, Scope, Store, Trouble, Whose};
+use crate::pick::Taken;
+
+/// Time and chance, which the protocol takes from outside.
+#[expect(
+    async_fn_in_trait,
+    reason = "one thread: no future of it has to be Send"
+)]
+pub trait Clock {
+    /// The node's clock.
+    fn now(&self) -> Timestamp;
+    /// The time since this process began.
+    fn elapsed(&self) -> Duration;
+    /// Lets `pause` pass.
+    async fn pause(&self, pause: Duration);
+    /// A number in `0.0..1.0`.
+    fn chance(&self) -> f64;
+}
+
+/// How long to go on. Bounded by a deadline and never by a count: under load a count ends too early
+/// just when patience would have helped.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// The time since the process began at which it ends.
+    pub deadline: Duration,
+}
+
+/// How long a denial is doubted: longer than an API server takes from its first answer to its first right one.
+const BRIEF: Duration = Duration::from_secs(3);
+
+/// The first pause is about what a write takes; the last is short against any deadline.
+pub(super) fn backoff() -> impl Iterator<Item = Duration> {
+    ExponentialBuilder::new()
+        .with_min_delay(Duration::from_millis(20))
+        .with_max_delay(Duration::from_secs(2))
+        .with_factor(2.0)
+        .without_max_times()
+        .build()
+}
+
+/// What the steps of the protocol share: the store, the time, and whether the sandbox is still there.
+pub struct Desk<'a, S, C> {
+    /// Where the leases are.
+    pub store: &'a S,
+    /// Time and chance.
+    pub clock: &'a C,
+    /// When to give up.
+    pub patience: Patience,
+    /// Whether the sandbox that this call is about still exists.
+    pub sandbox_exists: &'a dyn Fn() -> bool,
+    /// Writes that were given up without a definite answer.
+    pub unsettled: RefCell<Vec<LeaseName>>,
+    /// Until when a denial may still be a beginning.
+    benefit_of_doubt: Cell<Option<Duration>>,
+}
+
+impl<'a, S: Store, C: Clock> Desk<'a, S, C> {
+    /// A desk with nothing unsettled.
+    pub fn new(
+        store: &'a S,
+        clock: &'a C,
+        patience: Patience,
+        sandbox_exists: &'a dyn Fn() -> bool,
+    ) -> Self {
+        Self {
+            store,
+            clock,
+            patience,
+            sandbox_exists,
+            unsettled: RefCell::default(),
+            benefit_of_doubt: Cell::default(),
+        }
+    }
+
+    /// Refuses to go on for a sandbox that is gone.
+    pub(super) fn not_late(&self) -> Result<(), Error> {
+        if (self.sandbox_exists)() {
+            Ok(())
+        } else {
+            Err(Error::Late)
+        }
+    }
+
+    /// The lease of that name.
+    pub async fn read(&self, name: &LeaseName) -> Result<Option<Seen>, Error> {
+        self.ask(async || self.store.read(name).await).await
+    }
+
+    /// Which addresses have a lease.
+    pub async fn taken(&self, scope: Scope<'_>, freshness: Freshness) -> Result<Vec<Taken>, Error> {
+        self.ask(async || self.store.taken(scope, freshness).await)
+            .await
+    }
+
+    /// The leases of somebody.
+    pub async fn find(&self, whose: Whose<'_>) -> Result<Vec<Seen>, Error> {
+        self.ask(async || self.store.find(whose).await).await
+    }
+
+    /// Makes a lease where there is none. After an attempt of unknown outcome, one that stands there and says
+    /// what we wrote is ours: a holder names its container.
+    pub(super) async fn create(&self, lease: &Lease) -> Result<Commit, Error> {
+        self.committed(lease, async || self.store.create(lease).await)
+            .await
+    }
+
+    /// Puts `lease` in the place of what was seen, settled like [`Self::create`].
+    pub(super) async fn replace(&self, seen: &Seen, lease: &Lease) -> Result<Commit, Error> {
+        self.committed(lease, async || self.store.replace(seen, lease).await)
+            .await
+    }
+
+    /// Deletes what was seen; `false` when another version stands there, or none.
+    pub(super) async fn delete(&self, seen: &Seen) -> Result<bool, Error> {
+        self.ask(async || self.store.delete(seen).await).await
+    }
+
+    async fn committed(
+        &self,
+        lease: &Lease,
+        write: impl AsyncFn() -> Result<Commit, Trouble>,
+    ) -> Result<Commit, Error> {
+        let mut doubtful = false;
+        let mut pauses = backoff();
+        loop {
+            match write().await {
+                Ok(Commit::Lost) if doubtful => {
+                    return Ok(match self.read(&lease.name).await? {
+                        Some(seen)
+                            if seen.lease.state == lease.state
+                                && seen.lease.holder == lease.holder =>
+                        {
+                            Commit::Won(seen)
+                        }
+                        _ => Commit::Lost,
+                    });
+                }
+                Ok(commit) => return Ok(commit),
+                Err(trouble) => {
+                    doubtful = true;
+                    if let Err(error) = self.wait(trouble, &mut pauses).await {
+                        if matches!(error, Error::OutOfTime { .. }) {
+                            self.unsettled.borrow_mut().push(lease.name.clone());
+                        }
+                        return Err(error);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Asks until the answer is definite or the time is over.
+    pub async fn ask<T>(&self, ask: impl AsyncFn() -> Result<T, Trouble>) -> Result<T, Error> {
+        let mut pauses = backoff();
+        loop {
+            match ask().await {
+                Ok(answer) => return Ok(answer),
+                Err(trouble) => self.wait(trouble, &mut pauses).await?,
+            }
+        }
+    }
+
+    /// Lets rivals pass after a lost race.
+    pub(super) async fn step_back(
+        &self,
+        pauses: &mut impl Iterator<Item = Duration>,
+    ) -> Result<(), Error> {
+        self.pause(Duration::ZERO, None, pauses).await
+    }
+
+    /// Waits as long as the trouble asks for; an error where it is definite, or the time is over.
+    async fn wait(
+        &self,
+        trouble: Trouble,
+        pauses: &mut impl Iterator<Item = Duration>,
+    ) -> Result<(), Error> {
+        match trouble.kind {
+            Kind::Transient(at_least) => {
+                self.pause(at_least.unwrap_or_default(), Some(trouble), pauses)
+                    .await
+            }
+            Kind::Denied | Kind::NotInstalled | Kind::NoWay if self.is_brief() => {
+                self.pause(Duration::ZERO, Some(trouble), pauses).await
+            }
+            Kind::Denied | Kind::NotInstalled | Kind::NoWay | Kind::Refused => {
+                Err(Error::Store(trouble))
+            }
+        }
+    }
+
+    /// Whether a denial came just now: an API server that starts knows neither roles nor kinds for a moment, and a
+    /// kubeconfig that is replaced may be half a file.
+    fn is_brief(&self) -> bool {
+        let elapsed = self.clock.elapsed();
+        let until = self.benefit_of_doubt.get().unwrap_or(elapsed + BRIEF);
+        self.benefit_of_doubt.set(Some(until));
+        elapsed < until
+    }
+
+    /// Full jitter on top of what the server asked for: rivals that failed together do not come back together.
+    async fn pause(
+        &self,
+        at_least: Duration,
+        last: Option<Trouble>,
+        pauses: &mut impl Iterator<Item = Duration>,
+    ) -> Result<(), Error> {
+        let pause = at_least
+            + pauses
+                .next()
+                .unwrap_or_default()
+                .mul_f64(self.clock.chance());
+        if self.clock.elapsed() + pause >= self.patience.deadline {
+            return Err(Error::OutOfTime {
+                seconds: self.patience.deadline.as_secs(),
+                last,
+            });
+        }
+        self.clock.pause(pause).await;
+        Ok(())
+    }
+}

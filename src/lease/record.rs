@@ -1,0 +1,218 @@
+//! A lease as it is meant: every field parsed, the raw object kept for what it has besides.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv6Addr};
+use std::str::FromStr;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::api::{IPLease, PoolName, State, lease_name};
+use crate::ip::Vrf;
+
+/// The name of a lease: its address, in its vrf.
+///
+/// `10.0.0.7`, `fd00-0-0-0-0-0-0-a`, and with a vrf in front `blue.10.0.0.7`. Uniqueness of
+/// addresses rests on it, so the schema of the kind checks that name and address agree.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LeaseName {
+    /// The address space that the address is unique in.
+    pub vrf: Vrf,
+    /// The address.
+    pub address: IpAddr,
+}
+
+impl fmt::Display for LeaseName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&lease_name(&self.vrf, self.address))
+    }
+}
+
+/// A text that is not the name of a lease.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not the name of a lease")]
+pub struct NotAName(String);
+
+impl FromStr for LeaseName {
+    type Err = NotAName;
+
+    fn from_str(text: &str) -> Result<Self, NotAName> {
+        let wrong = || NotAName(text.to_owned());
+        // A vrf begins with a letter, an IPv4 address with a digit, and an IPv6 name has no dot.
+        let (vrf, address) = match text.split_once('.') {
+            Some((vrf, rest)) if vrf.starts_with(|c: char| c.is_ascii_lowercase()) => {
+                (vrf.parse().map_err(|_| wrong())?, rest)
+            }
+            _ => (Vrf::default(), text),
+        };
+        let address = if address.contains('-') {
+            IpAddr::V6(
+                address
+                    .replace('-', ":")
+                    .parse::<Ipv6Addr>()
+                    .map_err(|_| wrong())?,
+            )
+        } else {
+            address.parse().map_err(|_| wrong())?
+        };
+        let name = Self { vrf, address };
+        if name.to_string() == text {
+            Ok(name)
+        } else {
+            Err(wrong())
+        }
+    }
+}
+
+/// The attachment that has an address, compared in full before anything is taken from it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// The pod's namespace.
+    pub namespace: String,
+    /// The pod's name.
+    pub pod: String,
+    /// The pod's uid as the runtime says it (a static pod's differs from its mirror's).
+    pub uid: String,
+    /// The node that the pod runs on.
+    pub node: String,
+    /// The sandbox's id; empty where the collector made the lease again.
+    pub container: String,
+    /// The interface in the sandbox.
+    pub interface: String,
+    /// The `name` of the CNI configuration.
+    pub network: String,
+}
+
+impl Holder {
+    /// Whether this is the same interface of the same pod, in whatever sandbox.
+    #[must_use]
+    pub fn is_same_slot(&self, other: &Self) -> bool {
+        self.uid == other.uid && self.interface == other.interface
+    }
+
+    /// Whether this is the attachment (container, interface), the identity of the CNI specification.
+    #[must_use]
+    pub fn is_attachment(&self, container: &str, interface: &str) -> bool {
+        self.container == container && self.interface == interface
+    }
+}
+
+/// The claim that keeps an address beyond its pod.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// The uid of the owner that it was made for; empty without one.
+    pub owner_uid: String,
+}
+
+/// A lease.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    /// Which address, in which vrf.
+    pub name: LeaseName,
+    /// The pool that it came out of.
+    pub pool: PoolName,
+    /// What it says of its address.
+    pub state: State,
+    /// Who has it; while cooling, who had it last.
+    pub holder: Option<Holder>,
+    /// A second holder of the same claim, during a live migration only.
+    pub co_holder: Option<Holder>,
+    /// What keeps it beyond its pod.
+    pub claim: Option<Claim>,
+    /// How long it cools once it is released.
+    pub cooldown: Duration,
+    /// When the process that took it began, by its node's clock.
+    pub held_since: Option<Timestamp>,
+    /// When it was released, by the clock of the node that did it.
+    pub released_at: Option<Timestamp>,
+    /// When its quarantine ends.
+    pub quarantined_until: Option<Timestamp>,
+    /// The hardware address that answered for it from outside the cluster.
+    pub foreign_mac: Option<String>,
+}
+
+impl Lease {
+    /// Whether the time after its release is over.
+    #[must_use]
+    pub fn has_cooled(&self, now: Timestamp) -> bool {
+        // A release that lies ahead of this clock was just now.
+        let age = |at| Duration::try_from(now.duration_since(at)).unwrap_or_default();
+        self.state == State::Cooling && self.released_at.is_none_or(|at| age(at) >= self.cooldown)
+    }
+}
+
+/// A lease as it was read: a write names this version and no other.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Seen {
+    /// What it said.
+    pub lease: Lease,
+    /// The object's uid.
+    pub uid: String,
+    /// The object's `resourceVersion`.
+    pub version: String,
+    /// The object as it was read: what else it says is kept when it is replaced.
+    pub written: Box<IPLease>,
+}
+
+impl Seen {
+    /// Whether exactly this attachment holds it now.
+    #[must_use]
+    pub fn is_held_by(&self, container: &str, interface: &str) -> bool {
+        self.lease.state == State::Held
+            && self
+                .lease
+                .holder
+                .as_ref()
+                .is_some_and(|holder| holder.is_attachment(container, interface))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_lease_is_named_by_its_address() {
+        for (vrf, address, name) in [
+            ("", "10.0.0.7", "10.0.0.7"),
+            ("", "fd00::a", "fd00-0-0-0-0-0-0-a"),
+            ("", "::", "0-0-0-0-0-0-0-0"),
+            ("blue", "10.0.0.7", "blue.10.0.0.7"),
+            ("b-1", "fd00::a", "b-1.fd00-0-0-0-0-0-0-a"),
+        ] {
+            let vrf = vrf.parse().expect("a vrf");
+            let address = address.parse().expect("an address");
+            assert_eq!(LeaseName { vrf, address }.to_string(), name);
+        }
+    }
+
+    #[test]
+    fn a_text_that_no_lease_is_named_by_is_refused() {
+        for text in [
+            "",
+            "10.0.0.07",
+            "fd00--a",
+            "FD00-0-0-0-0-0-0-A",
+            "fd00::a",
+            "1blue.10.0.0.7",
+            "blue.",
+            "a.b.10.0.0.1",
+        ] {
+            assert!(text.parse::<LeaseName>().is_err(), "{text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_name_is_read_back_as_what_it_names(address: IpAddr, vrf in "([a-z]([a-z0-9-]{0,8}[a-z0-9])?)?") {
+            let name = LeaseName { vrf: vrf.parse().expect("a vrf"), address };
+            prop_assert_eq!(name.to_string().parse(), Ok(name));
+        }
+    }
+}

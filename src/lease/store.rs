@@ -1,0 +1,115 @@
+//! Where the leases are: a narrow trait, so that the protocol can be walked through without a network.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::time::Duration;
+
+use super::record::{Lease, LeaseName, Seen};
+use crate::api::PoolName;
+use crate::ip::Vrf;
+use crate::pick::Taken;
+
+/// What became of a write.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Commit {
+    /// It is done, and this is what stands there now.
+    Won(Seen),
+    /// Something else stands there: an object of that name, another version of it, or none.
+    Lost,
+}
+
+/// How old a read may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Freshness {
+    /// From the API server's watch cache, of any age: for what a compare-and-swap decides anyway.
+    Cached,
+    /// As of now.
+    Consistent,
+}
+
+/// Whose leases a list of what is taken covers.
+#[derive(Debug, Clone, Copy)]
+pub enum Scope<'a> {
+    /// Those that came out of this pool.
+    Pool(&'a PoolName),
+    /// All of a vrf: where pools overlap, an address of the one may be held out of the other.
+    Vrf(&'a Vrf),
+}
+
+/// Whose leases are looked for.
+#[derive(Debug, Clone, Copy)]
+pub enum Whose<'a> {
+    /// The pod of this uid.
+    Pod(&'a str),
+    /// The sandbox of this id.
+    Container(&'a str),
+    /// The node of this name.
+    Node(&'a str),
+}
+
+/// The leases of a cluster, kept by its API server.
+///
+/// Each call is one request and does not retry: [`Desk`](super::Desk) does.
+#[expect(
+    async_fn_in_trait,
+    reason = "one thread: no future of it has to be Send"
+)]
+pub trait Store {
+    /// The lease of that name as of now.
+    async fn read(&self, name: &LeaseName) -> Result<Option<Seen>, Trouble>;
+    /// Makes a lease where there is none of its name.
+    async fn create(&self, lease: &Lease) -> Result<Commit, Trouble>;
+    /// Puts `lease` in the place of exactly the version that was seen.
+    async fn replace(&self, seen: &Seen, lease: &Lease) -> Result<Commit, Trouble>;
+    /// Deletes exactly the version that was seen. `false`: another version stands there, or none.
+    async fn delete(&self, seen: &Seen) -> Result<bool, Trouble>;
+    /// Which addresses have a lease, with as little of each as choosing needs.
+    async fn taken(&self, scope: Scope<'_>, freshness: Freshness) -> Result<Vec<Taken>, Trouble>;
+    /// The leases of somebody, as of now.
+    async fn find(&self, whose: Whose<'_>) -> Result<Vec<Seen>, Trouble>;
+}
+
+/// A request that was not served.
+#[derive(Debug)]
+pub struct Trouble {
+    /// What was asked of whom: `GET https://10.0.0.1:6443/api/v1/…`.
+    pub request: String,
+    /// What follows from it.
+    pub kind: Kind,
+    /// What went wrong.
+    pub source: Box<dyn StdError + Send + Sync>,
+}
+
+/// What follows from a request that was not served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// It may have been carried out or not; another attempt is worth it, after the time that the server asks for.
+    Transient(Option<Duration>),
+    /// Who asked is not known, or may not: `401` and `403`.
+    Denied,
+    /// The server does not know the kind.
+    NotInstalled,
+    /// What leads to the server (a kubeconfig) is missing or cannot be read.
+    NoWay,
+    /// The server finds fault with the request itself.
+    Refused,
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let fate = match self.kind {
+            Kind::Transient(_) => "was not answered",
+            Kind::Denied => "was denied",
+            Kind::NotInstalled => "names a kind that the API server does not know",
+            Kind::NoWay => "has no way to the API server",
+            Kind::Refused => "was refused",
+        };
+        write!(f, "{} {fate}", self.request)
+    }
+}
+
+impl StdError for Trouble {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        Some(&*self.source)
+    }
+}

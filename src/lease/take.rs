@@ -1,0 +1,203 @@
+//! Taking an address of each family, or of none.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::desk::{Clock, Desk, Patience};
+use super::record::{Holder, Lease, LeaseName, Seen};
+use super::store::{Store, Whose};
+use super::{Error, State};
+use crate::api::{Pool, PoolName};
+use crate::ip::{Family, Vrf};
+use crate::pick::Counts;
+
+mod search;
+
+use search::Search;
+
+/// For giving back what was taken, once the time for taking is over.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Who asks for addresses.
+#[derive(Debug, Clone)]
+pub struct Attachment {
+    /// What the lease will say of its holder.
+    pub holder: Holder,
+    /// The address space of the network.
+    pub vrf: Vrf,
+    /// When this process began.
+    pub since: Timestamp,
+    /// Whether the pod shows any sign of an earlier sandbox, whose addresses it should have again.
+    pub returning: bool,
+}
+
+/// One address that is asked for.
+#[derive(Debug, Clone)]
+pub struct Bid<'a> {
+    /// Of which family.
+    pub family: Family,
+    /// The pools that may give it, in order of preference.
+    pub candidates: &'a [Arc<Pool>],
+    /// Pools that give no new address, where an earlier one of this pod may be taken up again.
+    pub resumable: &'a [Arc<Pool>],
+    /// This very address, out of this pool.
+    pub exactly: Option<(IpAddr, Arc<Pool>)>,
+}
+
+/// An address that was given.
+#[derive(Debug, Clone)]
+pub struct Grant {
+    /// Its lease as it stands now.
+    pub seen: Seen,
+    /// The pool that says its prefix length, gateway and routes.
+    pub pool: Arc<Pool>,
+    /// What was there before.
+    pub before: Before,
+}
+
+/// What a grant took the place of, and so what it goes back to when it is given back.
+#[derive(Debug, Clone)]
+pub enum Before {
+    /// Nothing: the lease is deleted.
+    Absent,
+    /// A lease that nobody held: it is put back as it was.
+    Vacant(Box<Lease>),
+    /// This pod's own: it is left to this container's DEL.
+    Own,
+}
+
+/// Why there is no address.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// Each pool that fits is full, as of now.
+    #[error("no free {family} address in {}", names(.pools))]
+    Exhausted {
+        /// The family that was asked for.
+        family: Family,
+        /// The pools and what is in them.
+        pools: Vec<(PoolName, Counts)>,
+    },
+    /// The address that was asked for is not to be had.
+    #[error("{address} was asked for and is {}", standing(*.state, .holder.as_ref()))]
+    Unavailable {
+        /// The address that was asked for.
+        address: IpAddr,
+        /// What its lease says.
+        state: State,
+        /// Who has it.
+        holder: Option<Holder>,
+    },
+}
+
+fn names(pools: &[(PoolName, Counts)]) -> String {
+    const SHOWN: usize = 3;
+    let shown: Vec<String> = pools
+        .iter()
+        .take(SHOWN)
+        .map(|(name, counts)| format!("{name} ({counts})"))
+        .collect();
+    match pools.len().saturating_sub(SHOWN) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
+fn standing(state: State, holder: Option<&Holder>) -> impl fmt::Display {
+    let who = holder.map(|h| {
+        format!(
+            " by {}/{} ({} on {})",
+            h.namespace, h.pod, h.interface, h.node
+        )
+    });
+    let what = match state {
+        State::Held => "held",
+        State::Cooling => "cooling",
+        State::Retained => "kept for a claim",
+        State::Quarantined => "in quarantine: somebody outside the cluster answers for it",
+        State::Unknown => "in a state that only a newer leasehold knows",
+    };
+    format!("{what}{}", who.unwrap_or_default())
+}
+
+/// Takes one address for each bid, or none at all.
+///
+/// What was taken is given back when a later bid fails, or when the sandbox is gone in the end.
+pub async fn take<S: Store, C: Clock>(
+    desk: &Desk<'_, S, C>,
+    who: &Attachment,
+    bids: &[Bid<'_>],
+) -> Result<Vec<Grant>, Error> {
+    let mut grants = Vec::with_capacity(bids.len());
+    match take_each(desk, who, bids, &mut grants).await {
+        Ok(()) => Ok(grants),
+        Err(error) => {
+            give_back(desk, grants).await;
+            Err(error)
+        }
+    }
+}
+
+async fn take_each<S: Store, C: Clock>(
+    desk: &Desk<'_, S, C>,
+    who: &Attachment,
+    bids: &[Bid<'_>],
+    grants: &mut Vec<Grant>,
+) -> Result<(), Error> {
+    let earlier = match who.returning {
+        true => desk.find(Whose::Pod(&who.holder.uid)).await?,
+        false => Vec::new(),
+    };
+    for bid in bids {
+        grants.push(Search { desk, who, bid }.run(&earlier).await?);
+    }
+    desk.not_late()
+}
+
+/// Puts back what was taken, the last first, each as it was before. What does not come about is left unsettled.
+pub async fn give_back<S: Store, C: Clock>(desk: &Desk<'_, S, C>, grants: Vec<Grant>) {
+    let patience = Patience {
+        deadline: desk.patience.deadline.max(desk.clock.elapsed() + GRACE),
+    };
+    let undoing = Desk::new(desk.store, desk.clock, patience, desk.sandbox_exists);
+    for Grant {
+        seen,
+        pool: _,
+        before,
+    } in grants.into_iter().rev()
+    {
+        let outcome = match before {
+            Before::Own => continue,
+            Before::Absent => undoing.delete(&seen).await.map(|_| ()),
+            Before::Vacant(lease) => undoing.replace(&seen, &lease).await.map(|_| ()),
+        };
+        if outcome.is_err() {
+            desk.unsettled.borrow_mut().push(seen.lease.name);
+        }
+    }
+}
+
+impl Attachment {
+    /// The lease that says so.
+    fn lease(&self, pool: &Pool, address: IpAddr) -> Lease {
+        Lease {
+            name: LeaseName {
+                vrf: self.vrf.clone(),
+                address,
+            },
+            pool: pool.name.clone(),
+            state: State::Held,
+            holder: Some(self.holder.clone()),
+            co_holder: None,
+            claim: None,
+            cooldown: pool.cooldown,
+            held_since: Some(self.since),
+            released_at: None,
+            quarantined_until: None,
+            foreign_mac: None,
+        }
+    }
+}

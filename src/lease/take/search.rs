@@ -1,0 +1,354 @@
+//! The search for one address: own ones first, then blindly, then by lists, then among those that cool.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::super::desk::{Clock, Desk, backoff};
+use super::super::record::{Lease, LeaseName, Seen};
+use super::super::store::{Commit, Freshness, Scope, Store};
+use super::super::{Error, State};
+use super::{Attachment, Before, Bid, Grant, Refusal};
+use crate::api::{Pool, PoolName};
+use crate::ip::Family;
+use crate::pick::{self, Counts, Seed, Taken};
+
+/// Creates before the first list. Half of a pool may be taken and three of four ADDs still need no list, which is a
+/// scan of all leases in the API server; each loss costs two small requests.
+const BLIND: usize = 2;
+
+/// Attempts on one list. By then rivals have made it old, and another is cheaper than more losses.
+const TRIES: usize = 16;
+
+/// The search for the address of one bid.
+pub(super) struct Search<'a, S, C> {
+    pub desk: &'a Desk<'a, S, C>,
+    pub who: &'a Attachment,
+    pub bid: &'a Bid<'a>,
+}
+
+/// What a lease that stands there means to us.
+enum Standing {
+    /// It is ours and says so.
+    Mine,
+    /// It is held by an earlier sandbox of this interface.
+    Earlier,
+    /// Nobody holds it and it may be taken.
+    Vacant,
+    /// It is not to be had.
+    Taken,
+}
+
+/// What came of looking through a pool.
+enum Look {
+    Found(Grant),
+    /// Nothing was free in it as of this list.
+    Nothing(Vec<Taken>),
+}
+
+/// Which cooling leases count as vacant.
+#[derive(Clone, Copy, PartialEq)]
+enum Cooling {
+    /// Those whose time is over.
+    Cooled,
+    /// Any of them: nothing else is free, or this very address was asked for.
+    Any,
+}
+
+impl<S: Store, C: Clock> Search<'_, S, C> {
+    pub async fn run(&self, earlier: &[Seen]) -> Result<Grant, Error> {
+        if let Some((address, pool)) = &self.bid.exactly {
+            return self.take_exactly(*address, pool).await;
+        }
+        if let Some(grant) = self.take_up_again(earlier).await? {
+            return Ok(grant);
+        }
+        for pool in self.bid.candidates {
+            if let Some(grant) = self.try_blindly(pool).await? {
+                return Ok(grant);
+            }
+            if let Look::Found(grant) = self.look_through(pool, Freshness::Cached).await? {
+                return Ok(grant);
+            }
+        }
+        self.insist().await
+    }
+
+    /// The addresses that this interface had in an earlier sandbox, held ones and the latest first.
+    async fn take_up_again(&self, earlier: &[Seen]) -> Result<Option<Grant>, Error> {
+        let mut own: Vec<(&Seen, &Arc<Pool>)> = earlier
+            .iter()
+            .filter(|seen| Family::of(seen.lease.name.address) == self.bid.family)
+            .filter(|seen| self.is_own_slot(seen) && seen.lease.name.vrf == self.who.vrf)
+            .filter_map(|seen| Some((seen, self.pool_of(seen)?)))
+            .collect();
+        own.sort_by_key(|(seen, _)| {
+            (
+                seen.lease.state != State::Held,
+                std::cmp::Reverse(seen.lease.held_since),
+            )
+        });
+        for (seen, pool) in own {
+            if let Some(grant) = self
+                .seize(pool, seen.lease.name.address, Cooling::Cooled)
+                .await?
+            {
+                return Ok(Some(grant));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The pool that would still give this lease's address: the one it came out of before any other.
+    fn pool_of(&self, seen: &Seen) -> Option<&Arc<Pool>> {
+        let pools = || self.bid.candidates.iter().chain(self.bid.resumable);
+        let gives = |pool: &&Arc<Pool>| pool.usable.contains(seen.lease.name.address);
+        pools()
+            .filter(gives)
+            .find(|pool| pool.name == seen.lease.pool)
+            .or_else(|| pools().find(gives))
+    }
+
+    async fn try_blindly(&self, pool: &Arc<Pool>) -> Result<Option<Grant>, Error> {
+        if pool.free_hint == Some(0) {
+            return Ok(None);
+        }
+        for address in pick::order(&pool.usable, self.seed(pool)).take(BLIND) {
+            if let Some(grant) = self.create(pool, address).await? {
+                return Ok(Some(grant));
+            }
+            if let Some(grant) = self.seize(pool, address, Cooling::Cooled).await? {
+                return Ok(Some(grant));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Lists what is taken and tries what is free or has cooled, until a list shows nothing of either.
+    async fn look_through(
+        &self,
+        pool: &Arc<Pool>,
+        mut freshness: Freshness,
+    ) -> Result<Look, Error> {
+        let mut scope = Scope::Pool(&pool.name);
+        let mut lost = BTreeSet::new();
+        let mut pauses = backoff();
+        loop {
+            let taken = self.desk.taken(scope, freshness).await?;
+            if let Some(grant) = self.find_own(pool, &taken).await? {
+                return Ok(Look::Found(grant));
+            }
+            let free: Vec<IpAddr> = pick::free(&pool.usable, &taken, self.seed(pool))
+                .take(TRIES)
+                .collect();
+            if matches!(scope, Scope::Pool(_)) && free.iter().any(|address| lost.contains(address))
+            {
+                // Taken, and not in this pool's list: another pool's lease lies here.
+                (scope, freshness) = (Scope::Vrf(&pool.vrf), Freshness::Consistent);
+                continue;
+            }
+            for &address in &free {
+                if let Some(grant) = self.create(pool, address).await? {
+                    return Ok(Look::Found(grant));
+                }
+                lost.insert(address);
+            }
+            let now = self.desk.clock.now();
+            let cooled: Vec<IpAddr> = pick::cooled(&pool.usable, &taken, now, self.seed(pool))
+                .take(TRIES)
+                .collect();
+            for &address in &cooled {
+                if let Some(grant) = self.seize(pool, address, Cooling::Cooled).await? {
+                    return Ok(Look::Found(grant));
+                }
+            }
+            if free.is_empty() && cooled.is_empty() {
+                return Ok(Look::Nothing(taken));
+            }
+            freshness = Freshness::Consistent;
+            self.desk.step_back(&mut pauses).await?;
+        }
+    }
+
+    /// Nothing was free on cached reads: asks what is so now, and takes what still cools before it gives up.
+    async fn insist(&self) -> Result<Grant, Error> {
+        let mut pauses = backoff();
+        loop {
+            let mut counts: Vec<(PoolName, Counts)> = Vec::new();
+            let mut cooling = Vec::new();
+            for pool in self.bid.candidates {
+                let taken = match self.look_through(pool, Freshness::Consistent).await? {
+                    Look::Found(grant) => return Ok(grant),
+                    Look::Nothing(taken) => taken,
+                };
+                counts.push((pool.name.clone(), Counts::of(&pool.usable, &taken)));
+                cooling.extend(
+                    pick::cooling(&pool.usable, &taken).map(|(at, address)| (at, address, pool)),
+                );
+            }
+            if cooling.is_empty() {
+                return Err(Refusal::Exhausted {
+                    family: self.bid.family,
+                    pools: counts,
+                }
+                .into());
+            }
+            cooling.sort_by_key(|&(at, address, _)| (at, address));
+            for (_, address, pool) in cooling.into_iter().take(TRIES) {
+                if let Some(grant) = self.seize(pool, address, Cooling::Any).await? {
+                    return Ok(grant);
+                }
+            }
+            self.desk.step_back(&mut pauses).await?;
+        }
+    }
+
+    async fn take_exactly(&self, address: IpAddr, pool: &Arc<Pool>) -> Result<Grant, Error> {
+        if let Some(grant) = self.create(pool, address).await? {
+            return Ok(grant);
+        }
+        if let Some(grant) = self.seize(pool, address, Cooling::Any).await? {
+            return Ok(grant);
+        }
+        let seen = self.desk.read(&self.name(address)).await?;
+        let (state, holder) = match seen {
+            Some(seen) => (seen.lease.state, seen.lease.holder),
+            // Given and given back while we looked.
+            None => (State::Cooling, None),
+        };
+        Err(Refusal::Unavailable {
+            address,
+            state,
+            holder,
+        }
+        .into())
+    }
+
+    /// The lease of an earlier call for this interface, where the list shows one.
+    async fn find_own(&self, pool: &Arc<Pool>, taken: &[Taken]) -> Result<Option<Grant>, Error> {
+        let holder = &self.who.holder;
+        let own = taken.iter().filter(|lease| {
+            lease.owner.as_ref().is_some_and(|owner| {
+                owner.namespace == holder.namespace
+                    && owner.pod == holder.pod
+                    && owner.interface == holder.interface
+            })
+        });
+        for lease in own.filter(|lease| pool.usable.contains(lease.address)) {
+            if let Some(grant) = self.seize_own(pool, lease.address).await? {
+                return Ok(Some(grant));
+            }
+        }
+        Ok(None)
+    }
+
+    /// A create of the lease; `None`: somebody else was first.
+    async fn create(&self, pool: &Arc<Pool>, address: IpAddr) -> Result<Option<Grant>, Error> {
+        self.desk.not_late()?;
+        Ok(
+            match self.desk.create(&self.who.lease(pool, address)).await? {
+                Commit::Won(seen) => Some(Grant {
+                    seen,
+                    pool: pool.clone(),
+                    before: Before::Absent,
+                }),
+                Commit::Lost => None,
+            },
+        )
+    }
+
+    /// A replace of the lease that stands there, where it is ours or vacant; `None`: it is not to be had.
+    async fn seize(
+        &self,
+        pool: &Arc<Pool>,
+        address: IpAddr,
+        cooling: Cooling,
+    ) -> Result<Option<Grant>, Error> {
+        let mut pauses = backoff();
+        loop {
+            let Some(seen) = self.desk.read(&self.name(address)).await? else {
+                return self.create(pool, address).await;
+            };
+            let before = match self.judge(&seen, cooling) {
+                Standing::Taken => return Ok(None),
+                Standing::Mine => {
+                    return Ok(Some(Grant {
+                        seen,
+                        pool: pool.clone(),
+                        before: Before::Own,
+                    }));
+                }
+                Standing::Earlier => Before::Own,
+                // With us as its last holder: a node may release only what it holds, its holder unchanged.
+                Standing::Vacant => Before::Vacant(Box::new(Lease {
+                    holder: Some(self.who.holder.clone()),
+                    ..seen.lease.clone()
+                })),
+            };
+            self.desk.not_late()?;
+            if let Commit::Won(seen) = self
+                .desk
+                .replace(&seen, &self.who.lease(pool, address))
+                .await?
+            {
+                return Ok(Some(Grant {
+                    seen,
+                    pool: pool.clone(),
+                    before,
+                }));
+            }
+            self.desk.step_back(&mut pauses).await?;
+        }
+    }
+
+    async fn seize_own(&self, pool: &Arc<Pool>, address: IpAddr) -> Result<Option<Grant>, Error> {
+        match self.desk.read(&self.name(address)).await? {
+            Some(seen) if self.is_own_slot(&seen) => {
+                self.seize(pool, address, Cooling::Cooled).await
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn judge(&self, seen: &Seen, cooling: Cooling) -> Standing {
+        let own = self.is_own_slot(seen);
+        match seen.lease.state {
+            State::Held if own && seen.lease.holder.as_ref() == Some(&self.who.holder) => {
+                Standing::Mine
+            }
+            State::Held if own => Standing::Earlier,
+            State::Cooling if own || cooling == Cooling::Any => Standing::Vacant,
+            State::Cooling if seen.lease.has_cooled(self.desk.clock.now()) => Standing::Vacant,
+            State::Held
+            | State::Cooling
+            | State::Retained
+            | State::Quarantined
+            | State::Unknown => Standing::Taken,
+        }
+    }
+
+    /// Whether this interface of this pod holds it, or held it last.
+    fn is_own_slot(&self, seen: &Seen) -> bool {
+        seen.lease
+            .holder
+            .as_ref()
+            .is_some_and(|holder| holder.is_same_slot(&self.who.holder))
+    }
+
+    fn name(&self, address: IpAddr) -> LeaseName {
+        LeaseName {
+            vrf: self.who.vrf.clone(),
+            address,
+        }
+    }
+
+    fn seed(&self, pool: &Pool) -> Seed {
+        let holder = &self.who.holder;
+        Seed::of(
+            &holder.uid,
+            &holder.interface,
+            &holder.network,
+            &pool.name.to_string(),
+        )
+    }
+}
