@@ -8,8 +8,9 @@ use super::{IPLease, IPPool, ReservedIP, Subnet};
 
 /// The definition of each kind, in the order of their names.
 ///
-/// Here `null` is what a template leaves where it has nothing to say: the server drops it where a field is
-/// not declared nullable, and fills in the default. So none is.
+/// They differ from what the types alone would make in two ways. No field is nullable: `null` is what a
+/// template leaves where it has nothing to say, and the server then drops it and fills in the default. And a
+/// paragraph of a description is one line, for `kubectl explain` breaks lines itself.
 ///
 /// # Errors
 ///
@@ -24,19 +25,29 @@ pub fn definitions() -> Result<Vec<CustomResourceDefinition>, serde_json::Error>
     .into_iter()
     .map(|definition| {
         let mut definition = serde_json::to_value(definition)?;
-        forbid_null(&mut definition);
+        tidy(&mut definition);
         serde_json::from_value(definition)
     })
     .collect()
 }
 
-fn forbid_null(schema: &mut Value) {
+fn tidy(schema: &mut Value) {
     match schema {
         Value::Object(fields) => {
             fields.remove("nullable");
-            fields.values_mut().for_each(forbid_null);
+            if let Some(Value::String(description)) = fields.get_mut("description") {
+                *description = unwrapped(description);
+            }
+            fields.values_mut().for_each(tidy);
         }
-        Value::Array(items) => items.iter_mut().for_each(forbid_null),
+        Value::Array(items) => items.iter_mut().for_each(tidy),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
+}
+
+fn unwrapped(text: &str) -> String {
+    let paragraphs = text
+        .split("\n\n")
+        .map(|paragraph| paragraph.replace('\n', " "));
+    paragraphs.collect::<Vec<_>>().join("\n\n")
 }

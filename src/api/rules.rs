@@ -18,8 +18,14 @@ pub(super) fn exclude_ips_inside_subnet() -> Rule {
 }
 
 fn spans_inside_subnet(list: &str) -> Rule {
-    let inside = "i.contains('/') ? !isCIDR(i) || cidr(self.subnet).containsCIDR(i) \
-                  : i.split('-').all(a, !isIP(a) || cidr(self.subnet).containsIP(a))";
+    // Not split(): the server takes it to make as many parts as there are characters.
+    let end = |end: &str| format!("(!isIP({end}) || cidr(self.subnet).containsIP({end}))");
+    let inside = format!(
+        "i.contains('/') ? !isCIDR(i) || cidr(self.subnet).containsCIDR(i) : !i.contains('-') ? {} : {} && {}",
+        end("i"),
+        end("i.substring(0, i.indexOf('-'))"),
+        end("i.substring(i.indexOf('-') + 1)"),
+    );
     Rule::new(format!(
         "!isCIDR(self.subnet) || !has(self.{list}) || self.{list}.all(i, {inside})"
     ))
@@ -79,10 +85,13 @@ pub(super) fn named_by_its_address() -> Rule {
          && ip(n.replace('-', ':')) == ip(self.spec.address) \
          : n == self.spec.address))",
     )
-    .message(
-        "a lease is named by its address: 10.6.0.9 for 10.6.0.9, fd00-6-0-0-0-0-0-9 for fd00:6::9, and \
-         blue.10.6.0.9 in the vrf blue",
-    )
+    .message(expression(
+        "self.spec.address.contains(':') \
+         ? 'a lease is named by its address: write the eight groups of %s without leading zeros joined by \"-\", as in \
+         fd00-6-0-0-0-0-0-9 for fd00:6::9, and \"<vrf>.\" in front where spec.vrf is set'.format([self.spec.address]) \
+         : 'a lease is named by its address: write %s%s'\
+         .format([self.spec.vrf == '' ? '' : self.spec.vrf + '.', self.spec.address])",
+    ))
 }
 
 /// What is held has a holder.
