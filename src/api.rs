@@ -45,3 +45,6 @@ pub const COOLDOWN_SECONDS: i64 = 30;
 fn cooldown_seconds() -> i64 {
     COOLDOWN_SECONDS
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,29 +1,104 @@
-//! The manifests in `crds/` are what the types say.
+//! The manifests in `crds/` are what the types say, and the types say enough.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::{env, fs};
 
 use leasehold::api;
+use serde_json::Value;
 
-/// `UPDATE_CRDS=1` writes them instead.
+/// The name of each manifest, and what it should be.
+fn manifests() -> BTreeMap<String, String> {
+    let definitions = api::definitions().unwrap();
+    let manifest = |definition| serde_norway::to_string(definition).unwrap();
+    definitions
+        .iter()
+        .map(|crd| {
+            let name = crd.metadata.name.as_deref().unwrap();
+            (format!("{name}.yaml"), manifest(crd))
+        })
+        .collect()
+}
+
+/// `UPDATE_CRDS=1` makes them so.
 #[test]
 fn the_manifests_say_what_the_types_say() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("crds");
-    for definition in api::definitions().unwrap() {
-        let manifest = folder.join(format!(
-            "{}.yaml",
-            definition.metadata.name.as_deref().unwrap()
-        ));
-        let expected = serde_norway::to_string(&definition).unwrap();
-        if env::var_os("UPDATE_CRDS").is_some() {
-            fs::write(&manifest, expected).unwrap();
-        } else {
-            assert_eq!(
-                fs::read_to_string(&manifest).unwrap_or_default(),
-                expected,
-                "{} is out of date: run UPDATE_CRDS=1 cargo test --test crds",
-                manifest.display()
+    if env::var_os("UPDATE_CRDS").is_some() {
+        for (name, manifest) in manifests() {
+            fs::write(folder.join(name), manifest).unwrap();
+        }
+    }
+    let there: BTreeMap<String, String> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+            (name, fs::read_to_string(path).unwrap())
+        })
+        .collect();
+    for (name, manifest) in manifests() {
+        assert!(
+            there.get(&name) == Some(&manifest),
+            "crds/{name} is out of date: run UPDATE_CRDS=1 cargo test --test crds"
+        );
+    }
+    assert!(
+        there.keys().eq(manifests().keys()),
+        "crds/ has a manifest of no kind: {:?}",
+        there.keys()
+    );
+}
+
+#[test]
+fn every_field_says_what_it_is() {
+    every_schema(|path, schema| {
+        for (name, field) in schema["properties"].as_object().into_iter().flatten() {
+            assert!(
+                field["description"].is_string() || ["spec", "status"].contains(&name.as_str()),
+                "{path}.{name}"
             );
+        }
+    });
+}
+
+/// What has no bound is taken for a request's size by the server when it estimates what a rule costs.
+#[test]
+fn nothing_that_a_user_writes_is_without_a_bound() {
+    every_schema(|path, schema| {
+        let bound = match schema["type"].as_str() {
+            Some("string") => ["maxLength", "enum", "format"].as_slice(),
+            Some("array") => &["maxItems"],
+            Some("integer") => &["maximum"],
+            _ if schema["additionalProperties"].is_object() => &["maxProperties"],
+            _ => return,
+        };
+        let bounded = bound.iter().any(|bound| !schema[bound].is_null());
+        assert!(bounded || path.contains(".status"), "{path}");
+    });
+}
+
+/// Visits the schema of each kind and every schema inside.
+fn every_schema(visit: impl Fn(&str, &Value)) {
+    for definition in api::definitions().unwrap() {
+        let definition = serde_json::to_value(definition).unwrap();
+        let kind = definition["spec"]["names"]["kind"].as_str().unwrap();
+        walk(
+            kind,
+            &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"],
+            &visit,
+        );
+    }
+}
+
+fn walk(path: &str, schema: &Value, visit: &impl Fn(&str, &Value)) {
+    visit(path, schema);
+    for (name, field) in schema["properties"].as_object().into_iter().flatten() {
+        walk(&format!("{path}.{name}"), field, visit);
+    }
+    for inner in ["items", "additionalProperties"] {
+        if schema[inner].is_object() {
+            walk(&format!("{path}[]"), &schema[inner], visit);
         }
     }
 }
