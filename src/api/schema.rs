@@ -106,7 +106,7 @@ pub(super) fn spans(_: &mut SchemaGenerator) -> Schema {
                 "'this CIDR is not in canonical form: write %s for all of it, %s for the one address'\
                  .format([string(cidr(self).masked()), string(cidr(self).ip())])",
             )),
-            Rule::new("!self.matches('^([0-9.]+-[0-9.]*:[^-]*|[^-]*:[^-]*-[0-9.]+)$')")
+            Rule::new("!self.matches('^([0-9.]+-[^-]*:[^-]*|[^-]*:[^-]*-[0-9.]+)$')")
                 .message("this range begins in one address family and ends in the other: write two ranges"),
             Rule::new(
                 "!self.matches('^([0-9]{1,3}[.]){3}[0-9]{1,3}-([0-9]{1,3}[.]){3}[0-9]{1,3}$') \
