@@ -1,0 +1,3 @@
+//! leasehold on a real control plane.
+
+mod kinds;
