@@ -1,0 +1,292 @@
+//! Requests and what their answers mean.
+
+use std::cell::RefCell;
+use std::error::Error as StdError;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use http::header::RETRY_AFTER;
+use http::{HeaderMap, Request, StatusCode};
+use http_body_util::BodyExt;
+use hyper_rustls::{FixedServerNameResolver, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client as Hyper;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use kube::Client;
+use kube::client::{Body, ConfigExt};
+use kube::config::{Config, KubeConfigOptions};
+use kube::core::Status;
+use kube::core::params::{ListParams, VersionMatch};
+use serde::de::DeserializeOwned;
+use tower::{BoxError, ServiceBuilder};
+
+use super::kubeconfig::{self, KubeconfigError};
+use crate::cni;
+use crate::lease::{Freshness, Kind, Trouble};
+
+/// How long one request may take. A connection that hangs must leave time for another within the ten seconds of a
+/// DEL; of all requests a consistent list takes longest, some 0.1 s at 60,000 leases.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// A cluster, reached with the credentials of a kubeconfig.
+pub struct Cluster {
+    kubeconfig: PathBuf,
+    line: RefCell<Option<Line>>,
+}
+
+/// A connection and whom it leads to.
+#[derive(Clone)]
+struct Line {
+    client: Client,
+    server: String,
+}
+
+/// What an answer means, as far as every caller has to know.
+pub(super) enum Answer {
+    /// Done: the body.
+    Done(Vec<u8>),
+    /// There is no object of that name.
+    Absent,
+    /// An object of that name stands there already, or another version of it.
+    Conflict,
+}
+
+impl Answer {
+    /// The object that a request which cannot conflict was answered with, `None` if it is absent.
+    pub fn object<T: DeserializeOwned>(self, request: &str) -> Result<Option<T>, Trouble> {
+        match self {
+            Self::Done(body) => parse(request, &body).map(Some),
+            Self::Absent => Ok(None),
+            Self::Conflict => Err(trouble(
+                request,
+                Kind::Transient(None),
+                "an unexpected conflict",
+            )),
+        }
+    }
+}
+
+impl Cluster {
+    /// The cluster that a CNI configuration leads to.
+    pub fn of(config: &cni::Config) -> Result<Self, KubeconfigError> {
+        let kubeconfig = kubeconfig::find(config.kubeconfig.as_deref())?;
+        Ok(Self::new(kubeconfig))
+    }
+
+    /// The cluster of this kubeconfig. The file is read with the first request, and again after any trouble
+    /// with the connection or the credentials, since it may have been replaced meanwhile.
+    #[must_use]
+    pub fn new(kubeconfig: PathBuf) -> Self {
+        Self {
+            kubeconfig,
+            line: RefCell::new(None),
+        }
+    }
+
+    /// Sends one request; says with the answer what was asked of whom.
+    pub(super) async fn send(
+        &self,
+        request: Request<Vec<u8>>,
+    ) -> Result<(String, Answer), Trouble> {
+        let line = match self.line().await {
+            Ok(line) => line,
+            Err(error) => {
+                let what = format!("{} {}", request.method(), request.uri());
+                return Err(trouble(&what, Kind::NoWay, error));
+            }
+        };
+        let what = format!(
+            "{} {}{}",
+            request.method(),
+            line.server.trim_end_matches('/'),
+            request.uri()
+        );
+        let reply = tokio::time::timeout(REQUEST_TIMEOUT, exchange(&line.client, request)).await;
+        let (status, headers, body) = match reply {
+            Ok(Ok(reply)) => reply,
+            Ok(Err(error)) => {
+                self.hang_up();
+                return Err(trouble(&what, Kind::Transient(None), error));
+            }
+            Err(_) => {
+                self.hang_up();
+                let late = format!("no answer within {} s", REQUEST_TIMEOUT.as_secs());
+                return Err(trouble(&what, Kind::Transient(None), late));
+            }
+        };
+        match judge(status, &headers, &body) {
+            Ok(meaning) => Ok((
+                what,
+                if let Meaning::Done = meaning {
+                    Answer::Done(body)
+                } else {
+                    meaning.into()
+                },
+            )),
+            Err(kind) => {
+                if status == StatusCode::UNAUTHORIZED {
+                    self.hang_up();
+                }
+                Err(trouble(&what, kind, said(status, &body)))
+            }
+        }
+    }
+
+    /// Lets go of the connection: the next request makes another, with the kubeconfig as it is then.
+    fn hang_up(&self) {
+        self.line.borrow_mut().take();
+    }
+
+    async fn line(&self) -> Result<Line, KubeconfigError> {
+        if let Some(line) = &*self.line.borrow() {
+            return Ok(line.clone());
+        }
+        let unusable = |error: BoxError| KubeconfigError::unusable(&self.kubeconfig, error);
+        let file = kubeconfig::read(&self.kubeconfig)?;
+        let config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default())
+            .await
+            .map_err(|error| unusable(error.into()))?;
+        let line = Line {
+            server: config.cluster_url.to_string(),
+            client: dial(&config).map_err(unusable)?,
+        };
+        Ok(self.line.borrow_mut().insert(line).clone())
+    }
+}
+
+/// kube's own connector does not set `TCP_NODELAY`, which costs a cold process 44 ms of Nagle against delayed
+/// acknowledgements, and speaks no HTTP/2, where reads in parallel share one connection.
+fn dial(config: &Config) -> Result<Client, BoxError> {
+    let mut tcp = HttpConnector::new();
+    tcp.enforce_http(false);
+    tcp.set_nodelay(true);
+    let mut https = HttpsConnectorBuilder::new()
+        .with_tls_config(config.rustls_client_config()?)
+        .https_or_http();
+    if let Some(name) = &config.tls_server_name {
+        https =
+            https.with_server_name_resolver(FixedServerNameResolver::new(name.clone().try_into()?));
+    }
+    let https = https.enable_all_versions().wrap_connector(tcp);
+    let hyper: Hyper<_, Body> =
+        // A repeat is decided where the outcome of a write is settled, never below it.
+        Hyper::builder(TokioExecutor::new()).retry_canceled_requests(false).build(https);
+    let service = ServiceBuilder::new()
+        .layer(config.base_uri_layer())
+        .option_layer(config.auth_layer()?)
+        .map_err(BoxError::from)
+        .service(hyper);
+    Ok(Client::new(service, config.default_namespace.clone()))
+}
+
+async fn exchange(
+    client: &Client,
+    request: Request<Vec<u8>>,
+) -> Result<(StatusCode, HeaderMap, Vec<u8>), BoxError> {
+    let reply = client.send(request.map(Body::from)).await?;
+    let (head, body) = reply.into_parts();
+    Ok((
+        head.status,
+        head.headers,
+        body.collect().await?.to_bytes().to_vec(),
+    ))
+}
+
+enum Meaning {
+    Done,
+    Absent,
+    Conflict,
+}
+
+impl From<Meaning> for Answer {
+    fn from(meaning: Meaning) -> Self {
+        match meaning {
+            Meaning::Done => Self::Done(Vec::new()),
+            Meaning::Absent => Self::Absent,
+            Meaning::Conflict => Self::Conflict,
+        }
+    }
+}
+
+/// What a status means (Kubernetes API concepts, "HTTP status codes").
+fn judge(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Result<Meaning, Kind> {
+    match status {
+        StatusCode::OK | StatusCode::CREATED | StatusCode::ACCEPTED => Ok(Meaning::Done),
+        StatusCode::CONFLICT => Ok(Meaning::Conflict),
+        // A missing object is told by name; a missing kind by a page that is not even JSON.
+        StatusCode::NOT_FOUND if names_an_object(body) => Ok(Meaning::Absent),
+        StatusCode::NOT_FOUND => Err(Kind::NotInstalled),
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(Kind::Denied),
+        // A resource version that is too old: the next attempt reads afresh.
+        StatusCode::REQUEST_TIMEOUT | StatusCode::GONE | StatusCode::TOO_MANY_REQUESTS => {
+            Err(Kind::Transient(retry_after(headers)))
+        }
+        status if status.is_server_error() => Err(Kind::Transient(retry_after(headers))),
+        _ => Err(Kind::Refused),
+    }
+}
+
+fn names_an_object(body: &[u8]) -> bool {
+    serde_json::from_slice::<Status>(body).is_ok_and(|status| {
+        status
+            .details
+            .is_some_and(|details| !details.name.is_empty())
+    })
+}
+
+/// In seconds, the only form that the API server uses (RFC 9110 §10.2.3).
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    headers
+        .get(RETRY_AFTER)?
+        .to_str()
+        .ok()?
+        .trim()
+        .parse()
+        .ok()
+        .map(Duration::from_secs)
+}
+
+/// The status and what the server said to it, in one line.
+fn said(status: StatusCode, body: &[u8]) -> String {
+    const SHOWN: usize = 300;
+    let text = match serde_json::from_slice::<Status>(body) {
+        Ok(answer) if !answer.message.is_empty() => answer.message,
+        _ => String::from_utf8_lossy(body).into_owned(),
+    };
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    format!("{status}: {}", line.chars().take(SHOWN).collect::<String>())
+}
+
+/// How old a list may be, in the API server's terms ("resourceVersion=0": from its cache, of any age).
+pub(super) fn list_params(freshness: Freshness) -> ListParams {
+    match freshness {
+        Freshness::Cached => ListParams::default()
+            .at("0")
+            .matching(VersionMatch::NotOlderThan),
+        Freshness::Consistent => ListParams::default(),
+    }
+}
+
+/// A request that could be built; one that could not is at fault itself.
+pub(super) fn built(
+    request: Result<Request<Vec<u8>>, kube::core::request::Error>,
+) -> Result<Request<Vec<u8>>, Trouble> {
+    request.map_err(|error| trouble("a request", Kind::Refused, error))
+}
+
+pub(super) fn parse<T: DeserializeOwned>(request: &str, body: &[u8]) -> Result<T, Trouble> {
+    // An answer that breaks off has been noticed before; one that is whole and not understood may be a proxy's page.
+    serde_json::from_slice(body).map_err(|error| trouble(request, Kind::Transient(None), error))
+}
+
+pub(super) fn trouble(
+    request: &str,
+    kind: Kind,
+    source: impl Into<Box<dyn StdError + Send + Sync>>,
+) -> Trouble {
+    Trouble {
+        request: request.to_owned(),
+        kind,
+        source: source.into(),
+    }
+}

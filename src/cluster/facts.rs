@@ -1,0 +1,217 @@
+//! Facts over the wire: each call of [`World`] as a request.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::authentication::v1::SelfSubjectReview;
+use k8s_openapi::api::core::v1::{Namespace, Node, Pod};
+use kube::Resource;
+use kube::core::Request as Path;
+use kube::core::params::{GetParams, ListParams, PostParams};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::Cluster;
+use super::door::{built, list_params, trouble};
+use crate::api::{IPPool, ReservedIP, Subnet};
+use crate::cni::PodRef;
+use crate::commands::{Marks, PodSeen, World};
+use crate::lease::{Freshness, Kind, Trouble};
+
+/// The static pod that a mirror pod stands for (kubelet, `pkg/kubelet/types`).
+const MIRROR: &str = "kubernetes.io/config.mirror";
+/// What Multus writes once all interfaces are there (Network Plumbing Working Group, "network-status").
+const NETWORK_STATUS: &str = "k8s.v1.cni.cncf.io/network-status";
+/// The user names of kubelets (Kubernetes, "Using Node Authorization").
+const NODE_USER: &str = "system:node:";
+
+impl World for Cluster {
+    async fn pod(&self, pod: &PodRef) -> Result<Option<PodSeen>, Trouble> {
+        let path = Path::new(Pod::url_path(&(), Some(&pod.namespace)));
+        let request = built(path.get(&pod.name, &GetParams::default()))?;
+        match self.send(request).await {
+            Ok((what, answer)) => Ok(answer.object::<PodObject>(&what)?.map(PodSeen::from)),
+            // The Node authorizer denies a pod of another node and one that does not exist alike: only a list can
+            // tell, which a node may make of its own pods.
+            Err(denied) if denied.kind == Kind::Denied => {
+                let node = self.own_node().await?;
+                let mine = format!("spec.nodeName={node},metadata.name={}", pod.name);
+                let (what, answer) = self
+                    .send(built(path.list(&ListParams::default().fields(&mine)))?)
+                    .await?;
+                let list = answer.object::<List<PodObject>>(&what)?;
+                Ok(list
+                    .and_then(|list| list.items.into_iter().next())
+                    .map(PodSeen::from))
+            }
+            Err(trouble) => Err(trouble),
+        }
+    }
+
+    async fn namespace(&self, name: &str) -> Result<Option<Marks>, Trouble> {
+        self.marks(&Path::new(Namespace::url_path(&(), None)), name)
+            .await
+    }
+
+    async fn node(&self, name: &str) -> Result<Option<Marks>, Trouble> {
+        self.marks(&Path::new(Node::url_path(&(), None)), name)
+            .await
+    }
+
+    async fn pools(&self, freshness: Freshness) -> Result<Vec<IPPool>, Trouble> {
+        self.list(IPPool::url_path(&(), None), freshness).await
+    }
+
+    async fn reserved(&self, freshness: Freshness) -> Result<Vec<ReservedIP>, Trouble> {
+        self.list(ReservedIP::url_path(&(), None), freshness).await
+    }
+
+    async fn subnets(&self, freshness: Freshness) -> Result<Vec<Subnet>, Trouble> {
+        self.list(Subnet::url_path(&(), None), freshness).await
+    }
+
+    async fn own_node(&self) -> Result<String, Trouble> {
+        let path = Path::new(SelfSubjectReview::url_path(&(), None));
+        let body = serde_json::json!({"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"});
+        let request = path.create(&PostParams::default(), body.to_string().into_bytes());
+        let (what, answer) = self.send(built(request)?).await?;
+        let review = answer.object::<SelfSubjectReview>(&what)?;
+        let user = review
+            .and_then(|review| review.status?.user_info?.username)
+            .unwrap_or_default();
+        match user.strip_prefix(NODE_USER) {
+            Some(node) => Ok(node.to_owned()),
+            None => Err(trouble(
+                &what,
+                Kind::Denied,
+                format!("the kubeconfig's user is {user:?}, not a {NODE_USER}<name>"),
+            )),
+        }
+    }
+}
+
+impl Cluster {
+    /// Labels and annotations, from the watch cache: a stale pair chooses as it would have chosen a moment ago.
+    async fn marks(&self, path: &Path, name: &str) -> Result<Option<Marks>, Trouble> {
+        let request = built(path.get_metadata(name, &GetParams::at("0")))?;
+        let (what, answer) = self.send(request).await?;
+        Ok(answer
+            .object::<MarksObject>(&what)?
+            .map(|object| object.metadata.into()))
+    }
+
+    async fn list<T: DeserializeOwned>(
+        &self,
+        path: String,
+        freshness: Freshness,
+    ) -> Result<Vec<T>, Trouble> {
+        let (what, answer) = self
+            .send(built(Path::new(path).list(&list_params(freshness)))?)
+            .await?;
+        match answer.object::<List<T>>(&what)? {
+            Some(list) => Ok(list.items),
+            None => Err(trouble(&what, Kind::NotInstalled, "404 Not Found")),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct List<T> {
+    items: Vec<T>,
+}
+
+#[derive(Deserialize)]
+struct MarksObject {
+    metadata: Metadata,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, rename_all = "camelCase")]
+struct Metadata {
+    uid: String,
+    deletion_timestamp: Option<String>,
+    labels: BTreeMap<String, String>,
+    annotations: BTreeMap<String, String>,
+}
+
+impl From<Metadata> for Marks {
+    fn from(
+        Metadata {
+            labels,
+            annotations,
+            ..
+        }: Metadata,
+    ) -> Self {
+        Self {
+            labels,
+            annotations,
+        }
+    }
+}
+
+/// What is read of a pod, which may be large.
+#[derive(Deserialize)]
+struct PodObject {
+    metadata: Metadata,
+    spec: PodSpec,
+    #[serde(default)]
+    status: PodStatus,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PodSpec {
+    node_name: Option<String>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, rename_all = "camelCase")]
+struct PodStatus {
+    phase: String,
+    #[serde(rename = "podIPs")]
+    pod_ips: Vec<serde::de::IgnoredAny>,
+    container_statuses: Vec<ContainerStatus>,
+    init_container_statuses: Vec<ContainerStatus>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, rename_all = "camelCase")]
+struct ContainerStatus {
+    #[serde(rename = "containerID")]
+    container_id: String,
+    restart_count: u32,
+    last_state: BTreeMap<String, serde::de::IgnoredAny>,
+}
+
+impl ContainerStatus {
+    fn has_run(&self) -> bool {
+        !self.container_id.is_empty() || self.restart_count > 0 || !self.last_state.is_empty()
+    }
+}
+
+impl From<PodObject> for PodSeen {
+    fn from(
+        PodObject {
+            metadata,
+            spec,
+            status,
+        }: PodObject,
+    ) -> Self {
+        let statuses = || {
+            status
+                .container_statuses
+                .iter()
+                .chain(&status.init_container_statuses)
+        };
+        Self {
+            uid: metadata.uid.clone(),
+            mirrors: metadata.annotations.get(MIRROR).cloned(),
+            node: spec.node_name,
+            deleting: metadata.deletion_timestamp.is_some(),
+            had_sandbox: !status.pod_ips.is_empty()
+                || statuses().any(ContainerStatus::has_run)
+                || metadata.annotations.contains_key(NETWORK_STATUS),
+            phase: status.phase,
+            marks: metadata.into(),
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! CHECK: whether what ADD answered still holds.
+
+use super::error::Error;
+use crate::cni::Check;
+use crate::lease::{Clock, Desk, LeaseName, Patience, Store};
+
+/// Fails with the first address of the result whose lease is missing or is not this container's.
+pub async fn check<S: Store, C: Clock>(call: &Check, store: &S, clock: &C) -> Result<(), Error> {
+    let desk = Desk::new(
+        store,
+        clock,
+        Patience {
+            deadline: call.config.timeout,
+        },
+        &|| true,
+    );
+    for &address in &call.previous {
+        let name = LeaseName {
+            vrf: call.config.vrf.clone(),
+            address,
+        };
+        match desk.read(&name).await? {
+            Some(seen) if seen.is_held_by(&call.container, &call.interface) => {}
+            found => {
+                return Err(Error::NotHeld {
+                    address,
+                    found: found.map(|seen| Box::new(seen.lease)),
+                });
+            }
+        }
+    }
+    Ok(())
+}

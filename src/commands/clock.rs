@@ -1,0 +1,43 @@
+//! Time and chance as the machine has them.
+
+use std::time::{Duration, Instant};
+
+use jiff::{Timestamp, Unit};
+
+use crate::lease::Clock;
+
+/// The node's clock.
+#[derive(Debug, Clone, Copy)]
+pub struct SystemClock {
+    began: Instant,
+}
+
+impl SystemClock {
+    /// A clock whose elapsed time begins now.
+    #[must_use]
+    pub fn start() -> Self {
+        Self {
+            began: Instant::now(),
+        }
+    }
+}
+
+impl Clock for SystemClock {
+    /// To the microsecond, which is what a lease can say.
+    fn now(&self) -> Timestamp {
+        let now = Timestamp::now();
+        now.round(Unit::Microsecond).unwrap_or(now)
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    async fn pause(&self, pause: Duration) {
+        tokio::time::sleep(pause).await;
+    }
+
+    fn chance(&self) -> f64 {
+        rand::random()
+    }
+}

@@ -1,0 +1,94 @@
+//! DEL: give back what this container's interface has, and let the pod terminate in any case.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::notes::{Note, Notes};
+use crate::cni::{Detach, chain};
+use crate::lease::{self, Clock, Desk, LeaseName, Patience, Released, Seen, Store, Whose};
+
+/// How long DEL tries. Its error would keep the pod Terminating, and the collector takes back what is left.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Releases the leases of (container, interface). What could not be done is said, and is no error.
+pub async fn del<S: Store, C: Clock>(
+    call: &Detach,
+    store: &S,
+    clock: &C,
+    notes: &Notes,
+) -> Vec<String> {
+    let note = notes.recall(&call.container, &call.interface);
+    if note == Some(Note::Released) {
+        return Vec::new();
+    }
+    // A release needs no sandbox: most often it is gone.
+    let desk = Desk::new(store, clock, Patience { deadline: PATIENCE }, &|| true);
+    let known = known(call, note);
+    match release_all(call, &desk, known.as_ref()).await {
+        Ok(()) => {
+            // What was searched for may not be all: a call that was killed may have sent its write already.
+            if known.is_some() {
+                notes.leave(&call.container, &call.interface, &Note::Released);
+            }
+            Vec::new()
+        }
+        Err(error) => vec![format!(
+            "the addresses of container {} ({}) were not released, the collector will take them back: {}",
+            &*call.container,
+            &*call.interface,
+            chain(&error)
+        )],
+    }
+}
+
+/// The leases that ADD answered with, if somebody still knows.
+fn known(call: &Detach, note: Option<Note>) -> Option<BTreeSet<LeaseName>> {
+    let named = |addresses: &Vec<_>| {
+        let name = |&address| LeaseName {
+            vrf: call.config.vrf.clone(),
+            address,
+        };
+        addresses.iter().map(name).collect()
+    };
+    let noted = || match note {
+        Some(Note::Holds(names)) => Some(names.into_iter().collect()),
+        Some(Note::Released) | None => None,
+    };
+    call.previous
+        .as_ref()
+        .map(named)
+        .filter(|names: &BTreeSet<_>| !names.is_empty())
+        .or_else(noted)
+}
+
+async fn release_all<S: Store, C: Clock>(
+    call: &Detach,
+    desk: &Desk<'_, S, C>,
+    known: Option<&BTreeSet<LeaseName>>,
+) -> Result<(), lease::Error> {
+    let mut leases: Vec<Seen> = Vec::new();
+    match known {
+        Some(names) => {
+            for name in names {
+                leases.extend(desk.read(name).await?);
+            }
+        }
+        None => leases = desk.find(Whose::Container(&call.container)).await?,
+    }
+    // One that fails must not keep the others.
+    let mut first_error = None;
+    for seen in leases {
+        if let Err(error) = release_one(call, desk, seen).await {
+            first_error.get_or_insert(error);
+        }
+    }
+    first_error.map_or(Ok(()), Err)
+}
+
+async fn release_one<S: Store, C: Clock>(
+    call: &Detach,
+    desk: &Desk<'_, S, C>,
+    seen: Seen,
+) -> Result<Released, lease::Error> {
+    lease::release(desk, seen, &call.container, &call.interface).await
+}

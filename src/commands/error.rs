@@ -1,0 +1,161 @@
+//! Why a command failed, and the code that the runtime is told.
+
+use std::net::IpAddr;
+
+use super::facts::Unfit;
+use crate::cni::{Code, Failure, chain};
+use crate::lease::{self, Kind, Lease, LeaseName, Refusal, Trouble};
+use crate::select;
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The pod may not have an address.
+    #[error("pod {namespace}/{name} gets no address: {why}")]
+    PodUnfit {
+        /// Its namespace.
+        namespace: String,
+        /// Its name.
+        name: String,
+        /// Why not.
+        why: Unfit,
+    },
+    /// No pool fits, or what says which pools fit is malformed.
+    #[error(transparent)]
+    Select(#[from] select::Error),
+    /// A ReservedIP that cannot be read: what is reserved is unknown.
+    #[error("what is reserved is unknown")]
+    Reserved(#[source] crate::api::Unreadable),
+    /// The protocol of leases did not come to an end.
+    #[error("{error}")]
+    Lease {
+        /// Why.
+        #[source]
+        error: lease::Error,
+        /// Which pools were considered, and why others were not.
+        trace: String,
+        /// Leases whose fate is unknown.
+        unsettled: Vec<LeaseName>,
+    },
+    /// An address is not held by this container and interface.
+    #[error("{address} is not held by this container: {}", standing(.found.as_deref()))]
+    NotHeld {
+        /// The address.
+        address: IpAddr,
+        /// Its lease, if there is one.
+        found: Option<Box<Lease>>,
+    },
+    /// Some leases could not be released.
+    #[error("{} leases could not be released", .0.len())]
+    NotCollected(Vec<(LeaseName, lease::Error)>),
+    /// The note of an earlier call for this container says "released" and cannot be removed.
+    #[error("cannot remove this container's note below {}", super::NOTES)]
+    Note(#[source] std::io::Error),
+}
+
+impl From<lease::Error> for Error {
+    fn from(error: lease::Error) -> Self {
+        Self::Lease {
+            error,
+            trace: String::new(),
+            unsettled: Vec::new(),
+        }
+    }
+}
+
+fn standing(lease: Option<&Lease>) -> String {
+    match lease {
+        None => "it has no lease".to_owned(),
+        Some(Lease {
+            state,
+            holder: None,
+            ..
+        }) => format!("it is {state:?}"),
+        Some(Lease {
+            state,
+            holder: Some(holder),
+            ..
+        }) => format!(
+            "it is {state:?}, its holder is pod {}/{} (container {}, {} on {})",
+            holder.namespace, holder.pod, holder.container, holder.interface, holder.node
+        ),
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let code = code(&error);
+        match error {
+            Error::Lease {
+                error,
+                trace,
+                unsettled,
+            } => {
+                let mut details = chain(&error);
+                let told = error.to_string();
+                // The message tells the first of the chain.
+                details = details
+                    .strip_prefix(&told)
+                    .unwrap_or(&details)
+                    .trim_start_matches(": ")
+                    .to_owned();
+                for name in unsettled {
+                    details = join(
+                        details,
+                        format!(
+                            "the fate of lease {name} is unknown, the collector looks after it"
+                        ),
+                    );
+                }
+                Self::new(code, told).with_details(join(details, trace))
+            }
+            Error::NotCollected(left) => {
+                let each = left
+                    .iter()
+                    .map(|(name, error)| format!("{name}: {}", chain(error)));
+                Self::new(code, format!("{} leases could not be released", left.len()))
+                    .with_details(each.collect::<Vec<_>>().join("; "))
+            }
+            Error::Select(error) => {
+                let details = error.details();
+                Self::because(code, &error).with_details(details)
+            }
+            error => Self::because(code, &error),
+        }
+    }
+}
+
+fn join(first: String, second: String) -> String {
+    match (first.is_empty(), second.is_empty()) {
+        (true, _) => second,
+        (_, true) => first,
+        (false, false) => format!("{first}; {second}"),
+    }
+}
+
+fn code(error: &Error) -> Code {
+    match error {
+        Error::PodUnfit { .. } => Code::PodUnfit,
+        Error::Select(select::Error::NoPool(_)) => Code::NoPool,
+        Error::Reserved(_) => Code::InvalidConfig,
+        Error::Lease { error, .. } => lease_code(error),
+        Error::NotHeld { .. } => Code::NotHeld,
+        Error::NotCollected(_) => Code::GcIncomplete,
+        Error::Note(_) => Code::Io,
+    }
+}
+
+fn lease_code(error: &lease::Error) -> Code {
+    match error {
+        lease::Error::Late => Code::SandboxGone,
+        lease::Error::OutOfTime { .. } => Code::TryAgainLater,
+        lease::Error::Store(Trouble { kind, .. }) => match kind {
+            Kind::Transient(_) | Kind::Refused => Code::TryAgainLater,
+            Kind::Denied => Code::Denied,
+            Kind::NotInstalled => Code::NotInstalled,
+            Kind::NoWay => Code::InvalidConfig,
+        },
+        lease::Error::Refused(Refusal::Exhausted { .. }) => Code::Exhausted,
+        lease::Error::Refused(Refusal::Unavailable { .. }) => Code::AddressUnavailable,
+    }
+}
