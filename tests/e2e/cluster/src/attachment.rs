@@ -8,8 +8,9 @@ use anyhow::{Context, Result};
 use rand::seq::SliceRandom;
 use serde_json::{Value, json};
 
-use crate::call::{Call, Outcome};
+use crate::call::Call;
 use crate::node::Node;
+use crate::outcome::Outcome;
 use crate::pod::Pod;
 use crate::sandbox::{Sandbox, container_id};
 use crate::tools::Tool;

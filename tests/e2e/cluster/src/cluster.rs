@@ -6,20 +6,18 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use tokio::runtime::{self, Handle};
 use tokio::sync::OnceCell;
 
-use crate::control_plane::{ControlPlane, Plan};
+use crate::builder::{Builder, NODES};
+use crate::control_plane::ControlPlane;
 use crate::kubeconfig::Kubeconfig;
 use crate::node::NodeBuilder;
 use crate::pki::{Pair, Subject};
 use crate::pod::PodBuilder;
 use crate::tools::{Tool, Tools};
 use crate::{guardian, manifests};
-
-/// How many nodes `n1`, `n2`, … have a token from the start: the API server reads its token file once.
-const NODES: usize = 1000;
 
 /// A running control plane. Clones are the same one; it ends with the last of them.
 #[derive(Clone, Debug)]
@@ -52,13 +50,6 @@ impl Drop for Inner {
     }
 }
 
-/// What a cluster shall be like.
-#[derive(Clone, Debug)]
-pub struct Builder {
-    plan: Plan,
-    manifests: bool,
-}
-
 static SHARED: OnceCell<Cluster> = OnceCell::const_new();
 
 /// The cluster that the tests of one program share, with `crds/` and `deploy/` applied.
@@ -82,86 +73,6 @@ pub fn repository() -> PathBuf {
         .collect()
 }
 
-impl Builder {
-    /// So many API servers on one etcd, as in a control plane of several machines.
-    #[must_use]
-    pub fn api_servers(mut self, count: usize) -> Self {
-        self.plan.api_servers = count.max(1);
-        self
-    }
-
-    /// One more flag for every API server, such as `--min-request-timeout=5`.
-    #[must_use]
-    pub fn flag(mut self, flag: &str) -> Self {
-        self.plan.flags.push(flag.to_owned());
-        self
-    }
-
-    /// Runs kube-controller-manager with these controllers, such as `garbage-collector-controller`.
-    #[must_use]
-    pub fn controllers(mut self, names: &[&str]) -> Self {
-        self.plan.controllers = names.iter().map(ToString::to_string).collect();
-        self
-    }
-
-    /// Knows one more node: a name beside `n1` to `n1000`.
-    #[must_use]
-    pub fn node_name(mut self, name: &str) -> Self {
-        self.plan.nodes.push(name.to_owned());
-        self
-    }
-
-    /// Without `crds/` and `deploy/`.
-    #[must_use]
-    pub fn bare(mut self) -> Self {
-        self.manifests = false;
-        self
-    }
-
-    /// Starts it, and waits until it serves.
-    pub async fn start(self) -> Result<Cluster> {
-        let run = guardian::run()?;
-        let tools = tokio::task::spawn_blocking(Tools::ready)
-            .await
-            .context("look for the real programs")??;
-        let dir = run.dir().join(format!("cluster{}", run.number()));
-        std::fs::create_dir(&dir).context("make the cluster's folder")?;
-        let plane = start_on_free_ports(&tools, &dir, &self.plan).await?;
-        plane.admin(0).write(&dir.join("admin.kubeconfig"))?;
-        let cluster = Cluster(Arc::new(Inner {
-            plane,
-            tools,
-            dir,
-            node_names: self.plan.nodes,
-            next_node: AtomicUsize::new(0),
-            clients: Mutex::default(),
-        }));
-        if self.manifests {
-            for folder in ["crds", "deploy"] {
-                let path = repository().join(folder);
-                if path.is_dir() {
-                    cluster
-                        .apply(&path)
-                        .await
-                        .with_context(|| format!("apply {folder}/"))?;
-                }
-            }
-        }
-        Ok(cluster)
-    }
-}
-
-/// A port that was free a moment ago may be somebody else's by now: then all is started again, on others.
-async fn start_on_free_ports(tools: &Tools, dir: &Path, plan: &Plan) -> Result<ControlPlane> {
-    for _ in 0..3 {
-        match ControlPlane::start(tools, dir, plan).await {
-            Err(e) if format!("{e:#}").contains("address already in use") => {}
-            outcome => return outcome,
-        }
-    }
-    bail!("found no ports that stayed free");
-}
-
 impl Cluster {
     /// A cluster with all defaults: one API server, `crds/` and `deploy/` applied.
     pub async fn start() -> Result<Self> {
@@ -171,17 +82,23 @@ impl Cluster {
     /// A cluster that is told what to be like.
     #[must_use]
     pub fn builder() -> Builder {
-        let mut nodes: Vec<String> = (1..=NODES).map(|i| format!("n{i}")).collect();
-        nodes.push(longest_node_name());
-        Builder {
-            plan: Plan {
-                api_servers: 1,
-                flags: Vec::new(),
-                controllers: Vec::new(),
-                nodes,
-            },
-            manifests: true,
-        }
+        Builder::new()
+    }
+
+    pub(crate) fn new(
+        plane: ControlPlane,
+        tools: Tools,
+        dir: PathBuf,
+        node_names: Vec<String>,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            plane,
+            tools,
+            dir,
+            node_names,
+            next_node: AtomicUsize::new(0),
+            clients: Mutex::default(),
+        }))
     }
 
     /// The admin's client, of the first API server. One per runtime, since connections belong to the runtime that made them.
@@ -243,12 +160,12 @@ impl Cluster {
 
     /// Applies every object of a YAML file, or of all YAML files of a folder, and waits until they are in force.
     pub async fn apply(&self, path: &Path) -> Result<()> {
-        manifests::apply(self, &manifests::read(path)?).await
+        self.apply_yaml(&manifests::read(path)?).await
     }
 
     /// Applies every object of this YAML, and waits until they are in force.
     pub async fn apply_yaml(&self, yaml: &str) -> Result<()> {
-        manifests::apply(self, yaml).await
+        manifests::apply(&self.admin().await?, self, manifests::parse(yaml)?).await
     }
 
     /// The path of one of the real programs.

@@ -29,16 +29,19 @@
 
 mod attachment;
 mod audit;
+mod builder;
 mod call;
 mod client;
 mod cluster;
 mod control_plane;
 mod echo;
 mod guardian;
+mod in_force;
 mod kubeconfig;
 mod manifests;
 mod netns;
 mod node;
+mod outcome;
 mod pki;
 mod pod;
 mod relay;
@@ -49,13 +52,15 @@ mod tools;
 
 pub use attachment::Attachment;
 pub use audit::{Mark, Request};
-pub use call::{Call, Outcome, Running};
-pub use cluster::{Builder, Cluster, longest_node_name, repository, shared};
+pub use builder::Builder;
+pub use call::{Call, Running};
+pub use cluster::{Cluster, longest_node_name, repository, shared};
 pub use guardian::{clean_up, keep};
 pub use kubeconfig::Kubeconfig;
 pub use manifests::Refused;
 pub use netns::Netns;
 pub use node::{Node, NodeBuilder};
+pub use outcome::Outcome;
 pub use pki::{Ca, Pair, Subject};
 pub use pod::{Pod, PodBuilder};
 pub use sandbox::{Sandbox, container_id};

@@ -8,7 +8,8 @@ use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams, Preconditions
 use serde_json::{Value, json};
 
 use crate::cluster::Cluster;
-use crate::manifests::{Refused, until_allowed};
+use crate::in_force::until_allowed;
+use crate::manifests::Refused;
 use crate::node::Node;
 
 /// A pod that was created. Clones are the same one.

@@ -195,6 +195,26 @@ fn processes_in(path: &str) -> Option<()> {
     std::fs::read_dir(path).ok().map(drop)
 }
 
+#[tokio::test]
+async fn pods_are_made_by_the_dozen_at_once() -> Result<()> {
+    let cluster = cluster::shared().await?;
+    let node = cluster.fresh_node().create().await?;
+    let made: Vec<_> = (0..24)
+        .map(|i| {
+            tokio::spawn(
+                cluster
+                    .pod("dozens", &format!("pod-{i}"))
+                    .on(&node)
+                    .create(),
+            )
+        })
+        .collect();
+    for pod in made {
+        assert!(pod.await??.get().await?.is_some());
+    }
+    Ok(())
+}
+
 /// Not a rule but a victim: [`nothing_remains_of_a_program_that_was_killed`] runs it in a process of its own.
 #[tokio::test]
 #[ignore = "runs until it is killed"]

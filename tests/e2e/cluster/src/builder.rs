@@ -1,0 +1,107 @@
+//! What a cluster shall be like, and its start.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+
+use crate::cluster::{Cluster, longest_node_name, repository};
+use crate::control_plane::{ControlPlane, Plan};
+use crate::guardian;
+use crate::tools::Tools;
+
+/// How many nodes `n1`, `n2`, … have a token from the start: the API server reads its token file once.
+pub(crate) const NODES: usize = 1000;
+
+/// What a cluster shall be like.
+#[derive(Clone, Debug)]
+pub struct Builder {
+    plan: Plan,
+    manifests: bool,
+}
+
+impl Builder {
+    pub(crate) fn new() -> Self {
+        let mut nodes: Vec<String> = (1..=NODES).map(|i| format!("n{i}")).collect();
+        nodes.push(longest_node_name());
+        Self {
+            plan: Plan {
+                api_servers: 1,
+                flags: Vec::new(),
+                controllers: Vec::new(),
+                nodes,
+            },
+            manifests: true,
+        }
+    }
+
+    /// So many API servers on one etcd, as in a control plane of several machines.
+    #[must_use]
+    pub fn api_servers(mut self, count: usize) -> Self {
+        self.plan.api_servers = count.max(1);
+        self
+    }
+
+    /// One more flag for every API server, such as `--min-request-timeout=5`.
+    #[must_use]
+    pub fn flag(mut self, flag: &str) -> Self {
+        self.plan.flags.push(flag.to_owned());
+        self
+    }
+
+    /// Runs kube-controller-manager with these controllers, such as `garbage-collector-controller`.
+    #[must_use]
+    pub fn controllers(mut self, names: &[&str]) -> Self {
+        self.plan.controllers = names.iter().map(ToString::to_string).collect();
+        self
+    }
+
+    /// Knows one more node: a name beside `n1` to `n1000`.
+    #[must_use]
+    pub fn node_name(mut self, name: &str) -> Self {
+        self.plan.nodes.push(name.to_owned());
+        self
+    }
+
+    /// Without `crds/` and `deploy/`.
+    #[must_use]
+    pub fn bare(mut self) -> Self {
+        self.manifests = false;
+        self
+    }
+
+    /// Starts it, and waits until it serves.
+    pub async fn start(self) -> Result<Cluster> {
+        let run = guardian::run()?;
+        let tools = tokio::task::spawn_blocking(Tools::ready)
+            .await
+            .context("look for the real programs")??;
+        let dir = run.dir().join(format!("cluster{}", run.number()));
+        std::fs::create_dir(&dir).context("make the cluster's folder")?;
+        let plane = start_on_free_ports(&tools, &dir, &self.plan).await?;
+        plane.admin(0).write(&dir.join("admin.kubeconfig"))?;
+        let cluster = Cluster::new(plane, tools, dir, self.plan.nodes);
+        if self.manifests {
+            for folder in ["crds", "deploy"] {
+                let path = repository().join(folder);
+                if path.is_dir() {
+                    cluster
+                        .apply(&path)
+                        .await
+                        .with_context(|| format!("apply {folder}/"))?;
+                }
+            }
+        }
+        Ok(cluster)
+    }
+}
+
+/// A port that was free a moment ago may be somebody else's by now: then all is started again, on others.
+async fn start_on_free_ports(tools: &Tools, dir: &Path, plan: &Plan) -> Result<ControlPlane> {
+    for _ in 0..3 {
+        match ControlPlane::start(tools, dir, plan).await {
+            Err(e) if format!("{e:#}").contains("address already in use") => {}
+            outcome => return outcome,
+        }
+    }
+    bail!("found no ports that stayed free");
+}
