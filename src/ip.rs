@@ -44,6 +44,7 @@ impl Family {
     }
 
     /// The greatest address of the family as a number.
+    #[cfg(test)]
     fn greatest(self) -> u128 {
         match self {
             Self::V4 => u128::from(u32::MAX),

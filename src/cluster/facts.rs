@@ -9,6 +9,7 @@ use kube::core::Request as Path;
 use kube::core::params::{GetParams, ListParams, PostParams};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 
 use super::Cluster;
 use super::door::{built, list_params, trouble};
@@ -179,7 +180,7 @@ struct ContainerStatus {
     #[serde(rename = "containerID")]
     container_id: String,
     restart_count: u32,
-    last_state: BTreeMap<String, serde::de::IgnoredAny>,
+    last_state: Map<String, Value>,
 }
 
 impl ContainerStatus {

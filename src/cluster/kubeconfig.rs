@@ -76,15 +76,11 @@ pub fn find(named: Option<&Path>) -> Result<PathBuf, KubeconfigError> {
 /// Whether `path` can be read as a kubeconfig that names a cluster; nothing is asked of that cluster, and no exec plugin is run.
 pub fn check(path: &Path) -> Result<(), KubeconfigError> {
     let config = read(path)?;
-    let clusters = config
+    let mut clusters = config
         .clusters
         .iter()
         .filter_map(|named| named.cluster.as_ref());
-    if clusters
-        .filter_map(|cluster| cluster.server.as_ref())
-        .next()
-        .is_none()
-    {
+    if !clusters.any(|cluster| cluster.server.is_some()) {
         return Err(KubeconfigError::unusable(
             path,
             "it names no cluster with a server",

@@ -18,6 +18,11 @@ use crate::api::IPLease;
 use crate::lease::{Commit, Freshness, Kind, Lease, LeaseName, Scope, Seen, Store, Trouble, Whose};
 use crate::pick::{Owner, Taken, TakenState};
 
+#[derive(Deserialize)]
+struct List {
+    items: Vec<IPLease>,
+}
+
 /// A table of the printer columns alone: a fifth of what the objects are, and the state stands in it.
 const TABLE: &str = "application/json;as=Table;g=meta.k8s.io;v=v1";
 
@@ -85,10 +90,6 @@ impl Store for Cluster {
         };
         let params = ListParams::default().fields(&selector);
         let (what, answer) = self.send(built(path().list(&params))?).await?;
-        #[derive(Deserialize)]
-        struct List {
-            items: Vec<IPLease>,
-        }
         let Some(list) = answer.object::<List>(&what)? else {
             return Err(not_installed(&what));
         };

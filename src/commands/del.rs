@@ -51,7 +51,7 @@ fn known(call: &Detach, note: Option<Note>) -> Option<BTreeSet<LeaseName>> {
         addresses.iter().map(name).collect()
     };
     let noted = || match note {
-        Some(Note::Holds(names)) => Some(names.into_iter().collect()),
+        Some(Note::Holds(held)) => Some(held.into_iter().collect()),
         Some(Note::Released) | None => None,
     };
     call.previous

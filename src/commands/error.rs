@@ -1,5 +1,6 @@
 //! Why a command failed, and the code that the runtime is told.
 
+use std::error::Error as _;
 use std::net::IpAddr;
 
 use super::facts::Unfit;
@@ -91,46 +92,36 @@ impl From<Error> for Failure {
                 trace,
                 unsettled,
             } => {
-                let mut details = chain(&error);
-                let told = error.to_string();
-                // The message tells the first of the chain.
-                details = details
-                    .strip_prefix(&told)
-                    .unwrap_or(&details)
-                    .trim_start_matches(": ")
-                    .to_owned();
-                for name in unsettled {
-                    details = join(
-                        details,
-                        format!(
-                            "the fate of lease {name} is unknown, the collector looks after it"
-                        ),
-                    );
-                }
-                Self::new(code, told).with_details(join(details, trace))
+                let cause = error.source().map(chain).unwrap_or_default();
+                let unknown = unsettled.iter().map(|name| {
+                    format!("the fate of lease {name} is unknown, the collector looks after it")
+                });
+                let parts: Vec<String> =
+                    [cause].into_iter().chain(unknown).chain([trace]).collect();
+                Self::new(code, error.to_string()).with_details(joined(parts))
             }
             Error::NotCollected(left) => {
                 let each = left
                     .iter()
                     .map(|(name, error)| format!("{name}: {}", chain(error)));
                 Self::new(code, format!("{} leases could not be released", left.len()))
-                    .with_details(each.collect::<Vec<_>>().join("; "))
+                    .with_details(joined(each.collect()))
             }
             Error::Select(error) => {
                 let details = error.details();
                 Self::because(code, &error).with_details(details)
             }
-            error => Self::because(code, &error),
+            error @ (Error::PodUnfit { .. }
+            | Error::Reserved(_)
+            | Error::NotHeld { .. }
+            | Error::Note(_)) => Self::because(code, &error),
         }
     }
 }
 
-fn join(first: String, second: String) -> String {
-    match (first.is_empty(), second.is_empty()) {
-        (true, _) => second,
-        (_, true) => first,
-        (false, false) => format!("{first}; {second}"),
-    }
+fn joined(mut parts: Vec<String>) -> String {
+    parts.retain(|part| !part.is_empty());
+    parts.join("; ")
 }
 
 fn code(error: &Error) -> Code {

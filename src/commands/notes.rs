@@ -15,7 +15,7 @@ use crate::lease::LeaseName;
 pub const FOLDER: &str = "/run/leasehold";
 
 /// The last DEL of a pod comes some ten seconds after the first; an hour forgives a runtime that was down.
-const KEPT: Duration = Duration::from_secs(3600);
+const KEPT: Duration = Duration::from_hours(1);
 
 const RELEASED: &str = "released";
 
@@ -66,7 +66,11 @@ impl Notes {
     /// Leaves a note; where that fails the next call asks the API server instead.
     pub fn leave(&self, container: &str, interface: &str, note: &Note) {
         let text = match note {
-            Note::Holds(names) => names.iter().map(|name| format!("{name}\n")).collect(),
+            Note::Holds(names) => names
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join("\n"),
             Note::Released => RELEASED.to_owned(),
         };
         if self.write(&self.path(container, interface), &text).is_ok() && *note == Note::Released {

@@ -11,6 +11,7 @@ use crate::pick::Taken;
 
 /// What became of a write.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "a process has a handful of them")]
 pub enum Commit {
     /// It is done, and this is what stands there now.
     Won(Seen),

@@ -82,14 +82,14 @@ pub enum Refusal {
         pools: Vec<(PoolName, Counts)>,
     },
     /// The address that was asked for is not to be had.
-    #[error("{address} was asked for and is {}", standing(*.state, .holder.as_ref()))]
+    #[error("{address} was asked for and is {}", standing(*.state, .holder.as_deref()))]
     Unavailable {
         /// The address that was asked for.
         address: IpAddr,
         /// What its lease says.
         state: State,
         /// Who has it.
-        holder: Option<Holder>,
+        holder: Option<Box<Holder>>,
     },
 }
 
@@ -147,9 +147,10 @@ async fn take_each<S: Store, C: Clock>(
     bids: &[Bid<'_>],
     grants: &mut Vec<Grant>,
 ) -> Result<(), Error> {
-    let earlier = match who.returning {
-        true => desk.find(Whose::Pod(&who.holder.uid)).await?,
-        false => Vec::new(),
+    let earlier = if who.returning {
+        desk.find(Whose::Pod(&who.holder.uid)).await?
+    } else {
+        Vec::new()
     };
     for bid in bids {
         grants.push(Search { desk, who, bid }.run(&earlier).await?);

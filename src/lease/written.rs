@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use kube::ResourceExt;
-
 use super::record::{Claim, Holder, Lease, LeaseName, Seen};
 use crate::api::{self, ClaimRef, IPLease, IPLeaseSpec, MicroTime, PoolName};
 
@@ -19,14 +17,12 @@ impl TryFrom<IPLease> for Seen {
     type Error = NotUnderstood;
 
     fn try_from(written: IPLease) -> Result<Self, NotUnderstood> {
+        let called = written.metadata.name.clone().unwrap_or_default();
         let not_understood = |field| NotUnderstood {
-            name: written.name_any(),
+            name: called.clone(),
             field,
         };
-        let name: LeaseName = written
-            .name_any()
-            .parse()
-            .map_err(|_| not_understood("its address"))?;
+        let name: LeaseName = called.parse().map_err(|_| not_understood("its address"))?;
         let IPLeaseSpec {
             // The schema holds name, address and vrf together.
             address: _,
@@ -57,9 +53,15 @@ impl TryFrom<IPLease> for Seen {
             foreign_mac,
         };
         Ok(Self {
-            uid: written.uid().ok_or_else(|| not_understood("its uid"))?,
+            uid: written
+                .metadata
+                .uid
+                .clone()
+                .ok_or_else(|| not_understood("its uid"))?,
             version: written
-                .resource_version()
+                .metadata
+                .resource_version
+                .clone()
                 .ok_or_else(|| not_understood("its version"))?,
             lease,
             written: Box::new(written),

@@ -40,6 +40,7 @@ enum Standing {
 }
 
 /// What came of looking through a pool.
+#[expect(clippy::large_enum_variant, reason = "a process has one of them")]
 enum Look {
     Found(Grant),
     /// Nothing was free in it as of this list.
@@ -212,7 +213,7 @@ impl<S: Store, C: Clock> Search<'_, S, C> {
         }
         let seen = self.desk.read(&self.name(address)).await?;
         let (state, holder) = match seen {
-            Some(seen) => (seen.lease.state, seen.lease.holder),
+            Some(seen) => (seen.lease.state, seen.lease.holder.map(Box::new)),
             // Given and given back while we looked.
             None => (State::Cooling, None),
         };
