@@ -26,6 +26,7 @@
 //! | have a pod | [`Pod`], [`Sandbox`] |
 //! | call plugins as a runtime does | [`Attachment`], [`Call`], [`Outcome`] |
 //! | count requests | [`Cluster::requests_since`] |
+//! | have requests held up, lost, doubled or refused | [`proxy`] |
 
 mod attachment;
 mod audit;
@@ -44,6 +45,7 @@ mod node;
 mod outcome;
 mod pki;
 mod pod;
+pub mod proxy;
 mod relay;
 mod sandbox;
 mod segment;
