@@ -6,6 +6,7 @@ mod client;
 mod held;
 mod lost;
 mod outages;
+mod real;
 mod server;
 mod transparent;
 
