@@ -14,6 +14,7 @@
     reason = "two printer columns of one type are two columns"
 )]
 
+pub mod annotations;
 mod definitions;
 mod ip_lease;
 mod ippool;

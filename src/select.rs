@@ -1,89 +1,224 @@
-//! Which pools a pod may use (interim: levels 5 and 6).
-#![allow(missing_docs)]
+//! Which pools may serve a pod's interface, in which order, and why not the others.
+//!
+//! A function of what was read about the pod and of all pools. Sure of the precedence of §4 of the design: for each
+//! family the first level that names any pool decides, so that a namespace with IPv4 pools of its own takes IPv6 away
+//! from nobody. An annotation that no level comes to is not looked at, and not judged. Whether a pool has room is not
+//! known here: the later candidates are there for when the earlier have nothing to give.
+//!
+//! # Invariants
+//!
+//! No candidate is one that a rule rejects. The order of an explicit list is kept. Every pool that was considered is
+//! in the [`Trace`] with what became of it.
+
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::api::{Pool, Pools};
+use crate::api::{Pool, Pools, Scope};
+use crate::cni::FamilyPolicy;
 use crate::ip::{Family, Vrf};
+use crate::routes::Routing;
 
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    #[error("no pool fits")]
-    NoPool(Trace),
-}
-impl Error {
-    #[must_use]
-    pub fn details(&self) -> String {
-        match self {
-            Self::NoPool(trace) => trace.to_string(),
-        }
-    }
-}
-#[derive(Debug, Clone, Default)]
-pub struct Trace(Vec<String>);
-impl std::fmt::Display for Trace {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0.join("; "))
-    }
-}
-#[derive(Debug)]
-pub struct FamilyChoice {
-    pub family: Family,
-    pub candidates: Vec<Arc<Pool>>,
-    pub disabled: Vec<Arc<Pool>>,
-}
-#[derive(Debug)]
+mod choice;
+mod error;
+mod facts;
+mod interfaces;
+mod named;
+mod routing;
+mod rules;
+mod trace;
+
+pub use error::{Bearer, Error};
+pub use facts::{Facts, Labels, NamespaceFacts, PodFacts, Wishes};
+pub use rules::Rejection;
+pub use trace::{Considered, FamilyTrace, Level, Trace};
+
+use interfaces::Interfaces;
+use rules::Case;
+
+/// What was chosen for an interface.
+#[derive(Debug, Clone)]
 pub struct Selection {
+    /// The families that may be served, in the order of the wishes.
     pub families: Vec<FamilyChoice>,
-    pub clean_gateway: bool,
+    /// Which routes the interface gets, once its pools are known.
+    pub routing: Routing,
+    /// How it came about.
     pub trace: Trace,
+    /// The families that an address is asked for, or else must not be left out.
+    required: Vec<Family>,
 }
-pub struct Wishes<'a> {
-    pub ipv4_pools: &'a [String],
-    pub ipv6_pools: &'a [String],
-    pub families: &'a [Family],
-    pub require_dual: bool,
-    pub vrf: &'a Vrf,
-    pub clean_gateway: bool,
+
+/// The pools of one family.
+#[derive(Debug, Clone)]
+pub struct FamilyChoice {
+    /// The family.
+    pub family: Family,
+    /// Which level named the pools.
+    pub level: Level,
+    /// The pools that may give an address, in order of preference. Never empty after [`Selection::settle`], unless the
+    /// family is resumed.
+    pub candidates: Vec<Arc<Pool>>,
+    /// Pools that would be candidates were they not disabled: an address that this pod already has there it may keep.
+    pub resumable: Vec<Arc<Pool>>,
+    /// The address that was asked for, and the candidate that gives it; [`candidates`](Self::candidates) and
+    /// [`resumable`](Self::resumable) are those that hold it.
+    pub exactly: Option<(IpAddr, Arc<Pool>)>,
 }
-pub fn select(wishes: &Wishes<'_>, pools: &Pools) -> Result<Selection, Error> {
-    let mut families = vec![];
-    for &family in wishes.families {
-        let named = if family == Family::V4 {
-            wishes.ipv4_pools
-        } else {
-            wishes.ipv6_pools
-        };
-        let found: Vec<Arc<Pool>> = if named.is_empty() {
-            pools
-                .iter()
-                .flatten()
-                .filter(|p| p.default && p.vrf == *wishes.vrf)
-                .cloned()
-                .collect()
-        } else {
-            named
-                .iter()
-                .filter_map(|n| pools.get(n)?.ok().cloned())
-                .collect()
-        };
-        let (disabled, candidates): (Vec<_>, Vec<_>) = found
-            .into_iter()
-            .filter(|p| p.family() == family && !p.deleting)
-            .partition(|p| p.disabled);
-        if !candidates.is_empty() || !disabled.is_empty() {
-            families.push(FamilyChoice {
-                family,
-                candidates,
-                disabled,
-            });
-        }
-    }
-    if families.is_empty() || (wishes.require_dual && families.len() < 2) {
-        return Err(Error::NoPool(Trace::default()));
-    }
-    Ok(Selection {
-        families,
-        clean_gateway: wishes.clean_gateway,
-        trace: Trace::default(),
+
+/// Whether a pool of `vrf` looks at the labels of nodes, so that [`Facts::node_labels`] have to be read.
+#[must_use]
+pub fn needs_node(pools: &Pools, vrf: &Vrf) -> bool {
+    pools.iter().flatten().any(|pool| {
+        let by_labels = matches!(&pool.nodes, Scope::Labelled(affinity) if !affinity.fits_all());
+        by_labels && pool.vrf == *vrf
     })
 }
+
+/// Chooses. A family whose pools are all disabled is in the selection too, with candidates empty, until
+/// [`Selection::settle`] hears whether the pod has an address there.
+pub fn select(facts: &Facts, pools: &Pools, wishes: &Wishes) -> Result<Selection, Error> {
+    if let Some(&address) = wishes
+        .requested
+        .iter()
+        .find(|a| !wishes.families.contains(&Family::of(**a)))
+    {
+        return Err(Error::FamilyNotGiven { address });
+    }
+    let pod_annotation = |malformed| Error::Malformed {
+        bearer: Bearer::Pod,
+        malformed: Box::new(malformed),
+    };
+    let interfaces = Interfaces::of(&facts.pod, &wishes.interface).map_err(pod_annotation)?;
+    let named = named::look(facts, wishes, &interfaces)?;
+    let lists_attachments = pools
+        .iter()
+        .flatten()
+        .any(|pool| !pool.attachments.is_empty());
+    let attachment = if lists_attachments {
+        interfaces.attachment(&facts.pod).map_err(pod_annotation)?
+    } else {
+        None
+    };
+    let case = Case {
+        facts,
+        wishes,
+        attachment,
+    };
+    let mut trace = Trace::default();
+    let mut families = Vec::new();
+    for &family in &wishes.families {
+        let (choice, considered) = choice::choose(family, named.of(family), pools, &case);
+        trace.families.push(considered);
+        families.push(choice);
+    }
+    if let Some(family) = trace
+        .families
+        .iter()
+        .find(|f| nothing_exists(f))
+        .map(|f| f.family)
+    {
+        return Err(Error::NoPool {
+            families: vec![family],
+            trace: Box::new(trace),
+        });
+    }
+    families.retain(|choice| !choice.candidates.is_empty() || !choice.resumable.is_empty());
+    for choice in &mut families {
+        let asked = wishes
+            .requested
+            .iter()
+            .find(|a| Family::of(**a) == choice.family);
+        if let Some(&address) = asked {
+            choice.narrow(address, &trace)?;
+        }
+    }
+    let clean_gateway = named.clean_gateway.unwrap_or(wishes.clean_gateway);
+    let routing = routing::of(&facts.pod, pools, &interfaces, clean_gateway, &families)?;
+    let selection = Selection {
+        families,
+        routing,
+        trace,
+        required: required(wishes),
+    };
+    selection.checked()
+}
+
+/// The families that the pod gets or is refused.
+fn required(wishes: &Wishes) -> Vec<Family> {
+    match wishes.policy {
+        FamilyPolicy::SingleStack | FamilyPolicy::RequireDualStack => wishes.families.clone(),
+        FamilyPolicy::PreferDualStack => wishes
+            .requested
+            .iter()
+            .map(|address| Family::of(*address))
+            .collect(),
+    }
+}
+
+/// Pools were named, and there is none of them: the pod's author meant something that is not there.
+fn nothing_exists(trace: &FamilyTrace) -> bool {
+    let absent = |c: &Considered| matches!(c, Considered::Missing(_) | Considered::Unmatched(_));
+    let missing = |c: &Considered| matches!(c, Considered::Missing(_));
+    trace.considered.iter().all(absent) && trace.considered.iter().any(missing)
+}
+
+impl Selection {
+    /// Leaves out the families that have no candidate, unless `resumed` says that the pod has an address in one of
+    /// their [`resumable`](FamilyChoice::resumable) pools.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoPool`] if a family is left out that must not be, or if none remains.
+    pub fn settle(mut self, resumed: impl Fn(&FamilyChoice) -> bool) -> Result<Self, Error> {
+        self.families
+            .retain(|choice| !choice.candidates.is_empty() || resumed(choice));
+        self.checked()
+    }
+
+    /// Refuses a selection in which a family is not served that must be, or none is.
+    fn checked(self) -> Result<Self, Error> {
+        let served = |family: &Family| self.families.iter().any(|choice| choice.family == *family);
+        let mut unserved: Vec<Family> = self
+            .required
+            .iter()
+            .copied()
+            .filter(|family| !served(family))
+            .collect();
+        if self.families.is_empty() {
+            unserved = self.trace.families.iter().map(|f| f.family).collect();
+        }
+        if unserved.is_empty() {
+            return Ok(self);
+        }
+        Err(Error::NoPool {
+            families: unserved,
+            trace: Box::new(self.trace),
+        })
+    }
+}
+
+impl FamilyChoice {
+    /// Keeps the pools that give `address`.
+    fn narrow(&mut self, address: IpAddr, trace: &Trace) -> Result<(), Error> {
+        let pools = || self.candidates.iter().chain(&self.resumable);
+        let barred = pools()
+            .find(|pool| pool.subnet.contains(&address))
+            .map(|pool| pool.name.clone());
+        let candidates = pools().map(|pool| pool.name.clone()).collect();
+        self.candidates.retain(|pool| pool.usable.contains(address));
+        self.resumable.retain(|pool| pool.usable.contains(address));
+        self.exactly = self.candidates.first().map(|pool| (address, pool.clone()));
+        if self.candidates.is_empty() && self.resumable.is_empty() {
+            return Err(Error::NotInPool {
+                address,
+                barred,
+                candidates,
+                trace: Box::new(trace.clone()),
+            });
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,5 @@
 //! ADD: an address of each family for a pod's interface, or none.
 
-use std::sync::Arc;
-
 use ipnet::IpNet;
 
 use super::error::Error;
@@ -9,10 +7,13 @@ use super::facts::{self, FitPod, World};
 use super::notes::{Note, Notes};
 use super::sandbox;
 use crate::api::Pools;
-use crate::cni::{Answer, Attach, Given, Route};
-use crate::ip::Family;
+use crate::cni::{self, Answer, Attach, Given};
 use crate::lease::{self, Attachment, Bid, Clock, Desk, Freshness, Grant, Holder, Patience};
+use crate::routes::Route;
 use crate::select::{self, FamilyChoice, Selection, Wishes};
+
+/// How much of an error's details may be about the choice of pools, in bytes: an event of the pod has room for 1,024.
+const TRACE: usize = 300;
 
 /// Reads the facts, selects the pools, takes the leases, answers.
 pub async fn add<W: World, C: Clock>(
@@ -63,12 +64,12 @@ async fn choose<W: World, C: Clock>(
 
 async fn select_on<W: World, C: Clock>(
     call: &Attach,
-    _pod: &FitPod,
+    pod: &FitPod,
     world: &W,
     desk: &Desk<'_, W, C>,
     freshness: Freshness,
 ) -> Result<Selection, Error> {
-    let (_namespace, written, reserved, subnets) = tokio::try_join!(
+    let (namespace, written, reserved, subnets) = tokio::try_join!(
         desk.ask(async || world.namespace(&call.pod.namespace).await),
         desk.ask(async || world.pools(freshness).await),
         desk.ask(async || world.reserved(freshness).await),
@@ -76,15 +77,15 @@ async fn select_on<W: World, C: Clock>(
     )?;
     let pools =
         Pools::read(written, &subnets, &reserved, &call.config.vrf).map_err(Error::Reserved)?;
-    let wishes = Wishes {
-        ipv4_pools: &call.config.ipv4_pools,
-        ipv6_pools: &call.config.ipv6_pools,
-        families: &call.config.families,
-        require_dual: call.config.policy == crate::cni::FamilyPolicy::RequireDualStack,
-        vrf: &call.config.vrf,
-        clean_gateway: call.config.clean_gateway,
+    let node = if select::needs_node(&pools, &call.config.vrf) {
+        desk.ask(async || world.node(&pod.node).await).await?
+    } else {
+        None
     };
-    Ok(select::select(&wishes, &pools)?)
+    let facts = facts::of(call, pod, namespace.unwrap_or_default(), node);
+    let wishes = Wishes::of(&call.config, call.interface.as_ref(), &call.requested)?;
+    let selection = select::select(&facts, &pools, &wishes)?;
+    Ok(selection.settle(|_| pod.seen.had_sandbox)?)
 }
 
 async fn take<W: World, C: Clock>(
@@ -108,67 +109,42 @@ async fn take<W: World, C: Clock>(
         since: clock.now(),
         returning: pod.seen.had_sandbox,
     };
-    let bids: Vec<Bid<'_>> = selection
-        .families
-        .iter()
-        .map(|choice| bid(call, choice))
-        .collect();
+    let bids: Vec<Bid<'_>> = selection.families.iter().map(bid).collect();
     lease::take(desk, &who, &bids)
         .await
         .map_err(|error| Error::Lease {
             error,
-            trace: selection.trace.to_string(),
+            trace: selection.trace.summary(TRACE),
             unsettled: desk.unsettled.take(),
         })
 }
 
-fn bid<'a>(call: &Attach, choice: &'a FamilyChoice) -> Bid<'a> {
-    let requested = call
-        .requested
-        .iter()
-        .find(|address| Family::of(**address) == choice.family);
-    let exactly = requested.and_then(|&address| {
-        let pool = choice
-            .candidates
-            .iter()
-            .find(|pool| pool.usable.contains(address))?;
-        Some((address, Arc::clone(pool)))
-    });
+fn bid(choice: &FamilyChoice) -> Bid<'_> {
     Bid {
         family: choice.family,
         candidates: &choice.candidates,
-        resumable: &choice.disabled,
-        exactly,
+        resumable: &choice.resumable,
+        exactly: choice.exactly.clone(),
     }
 }
 
 fn answer(selection: &Selection, grants: &[Grant]) -> Answer {
-    let mut answer = Answer::default();
-    for Grant {
-        seen,
-        pool,
-        before: _,
-    } in grants
-    {
-        let address = seen.lease.name.address;
-        let address = IpNet::new_assert(address, pool.subnet.prefix_len());
-        let gateway = pool.gateway.filter(|_| !selection.clean_gateway);
-        answer.ips.push(Given { address, gateway });
-        answer.routes.extend(pool.routes.iter().map(|route| Route {
-            dst: route.dst,
-            gw: Some(route.gw),
-        }));
-        answer.routes.extend(gateway.map(|gw| Route {
-            dst: default_route(pool.family()),
-            gw: Some(gw),
-        }));
-    }
-    answer
-}
-
-fn default_route(family: Family) -> IpNet {
-    match family {
-        Family::V4 => ipnet::Ipv4Net::default().into(),
-        Family::V6 => ipnet::Ipv6Net::default().into(),
+    let given = |grant: &Grant| Given {
+        address: IpNet::new_assert(
+            grant.seen.lease.name.address,
+            grant.pool.subnet.prefix_len(),
+        ),
+        gateway: selection.routing.gateway(&grant.pool),
+    };
+    let routes = selection
+        .routing
+        .routes(grants.iter().map(|grant| &*grant.pool));
+    let told = |route: Route| cni::Route {
+        dst: route.dst,
+        gw: Some(route.gw),
+    };
+    Answer {
+        ips: grants.iter().map(given).collect(),
+        routes: routes.into_iter().map(told).collect(),
     }
 }

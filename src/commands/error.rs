@@ -127,12 +127,27 @@ fn joined(mut parts: Vec<String>) -> String {
 fn code(error: &Error) -> Code {
     match error {
         Error::PodUnfit { .. } => Code::PodUnfit,
-        Error::Select(select::Error::NoPool(_)) => Code::NoPool,
+        Error::Select(error) => select_code(error),
         Error::Reserved(_) => Code::InvalidConfig,
         Error::Lease { error, .. } => lease_code(error),
         Error::NotHeld { .. } => Code::NotHeld,
         Error::NotCollected(_) => Code::GcIncomplete,
         Error::Note(_) => Code::Io,
+    }
+}
+
+fn select_code(error: &select::Error) -> Code {
+    match error {
+        select::Error::NoPool { .. } => Code::NoPool,
+        select::Error::NotInPool { .. } | select::Error::FamilyNotGiven { .. } => {
+            Code::AddressUnavailable
+        }
+        select::Error::BadConfig { .. }
+        | select::Error::Malformed { .. }
+        | select::Error::InterfaceNotNamed { .. }
+        | select::Error::InterfaceWithoutItem { .. }
+        | select::Error::NoSuchInterface { .. }
+        | select::Error::Unroutable { .. } => Code::InvalidConfig,
     }
 }
 

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use super::error::Error;
 use crate::api::{IPPool, ReservedIP, Subnet};
-use crate::cni::PodRef;
+use crate::cni::{Attach, PodRef};
 use crate::lease::{Freshness, Store, Trouble};
+use crate::select::{Facts, NamespaceFacts, PodFacts};
 
 /// What the API server knows besides leases.
 ///
@@ -125,4 +126,23 @@ pub fn fit(call: &PodRef, seen: Option<PodSeen>) -> Result<FitPod, Error> {
         name: call.name.clone(),
         why,
     })
+}
+
+/// What a choice of pools is made from.
+pub fn of(call: &Attach, pod: &FitPod, namespace: Marks, node: Option<Marks>) -> Facts {
+    Facts {
+        pod: PodFacts {
+            namespace: call.pod.namespace.clone(),
+            name: call.pod.name.clone(),
+            uid: pod.uid.clone(),
+            node: pod.node.clone(),
+            labels: pod.seen.marks.labels.clone(),
+            annotations: pod.seen.marks.annotations.clone(),
+        },
+        namespace: NamespaceFacts {
+            labels: namespace.labels,
+            annotations: namespace.annotations,
+        },
+        node_labels: node.map(|node| node.labels),
+    }
 }

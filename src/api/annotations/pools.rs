@@ -1,0 +1,173 @@
+//! The annotations that name pools.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::json::{self, Described, List, Malformed, Object};
+use super::{Annotations, Found, PoolRef, default_name, read};
+use crate::ip::Family;
+
+const IPPOOL: &str = r#"{"ipv4":["a","b"],"ipv6":["c"]}"#;
+const IPPOOLS: &str = r#"[{"interface":"eth0","ipv4":["a"],"ipv6":["b"]}]"#;
+const DEFAULT_IPPOOL: &str = r#"["a","b"]"#;
+
+/// Pools of each family in order of preference; an empty list says nothing about its family.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PoolLists {
+    /// IPv4 pools.
+    pub ipv4: Vec<PoolRef>,
+    /// IPv6 pools.
+    pub ipv6: Vec<PoolRef>,
+}
+
+impl PoolLists {
+    /// The pools of `family`.
+    #[must_use]
+    pub fn of(&self, family: Family) -> &[PoolRef] {
+        match family {
+            Family::V4 => &self.ipv4,
+            Family::V6 => &self.ipv6,
+        }
+    }
+}
+
+/// What `ippool` says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForPod {
+    /// The one interface that it is about; `None`: all.
+    pub interface: Option<String>,
+    /// The pools.
+    pub pools: PoolLists,
+}
+
+/// What `ippools` says of each interface.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PerInterface {
+    /// Each item names its interface, none is named twice.
+    Named(BTreeMap<String, ForInterface>),
+    /// No item does: the first is about the pod's first interface, and so on.
+    InOrder(Vec<ForInterface>),
+}
+
+/// What `ippools` says of one interface.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ForInterface {
+    /// The pools.
+    pub pools: PoolLists,
+    /// Whether the default route is left to others, if it says so.
+    pub clean_gateway: Option<bool>,
+}
+
+/// The pod's annotation `ippool`.
+pub fn ippool(annotations: &Annotations) -> Result<Option<Found<ForPod>>, Malformed> {
+    let found = read::<Object<WrittenPools>>(annotations, "ippool", IPPOOL)?;
+    Ok(found.map(
+        |Found {
+             key,
+             value: Object(written),
+         }| Found {
+            key,
+            value: ForPod {
+                interface: written.interface.filter(|name| !name.is_empty()),
+                pools: PoolLists {
+                    ipv4: written.ipv4.0,
+                    ipv6: written.ipv6.0,
+                },
+            },
+        },
+    ))
+}
+
+/// The pod's annotation `ippools`.
+pub fn ippools(annotations: &Annotations) -> Result<Option<Found<PerInterface>>, Malformed> {
+    let found = read::<List<Object<WrittenItem>>>(annotations, "ippools", IPPOOLS)?;
+    let Some(Found {
+        key,
+        value: List(written),
+    }) = found
+    else {
+        return Ok(None);
+    };
+    let wrong = |position: String, problem: String| Malformed {
+        annotation: key.clone(),
+        position,
+        problem,
+        example: IPPOOLS,
+    };
+    let mut named = BTreeMap::new();
+    let mut in_order = Vec::new();
+    for (index, Object(item)) in written.into_iter().enumerate() {
+        let interface = item.interface.filter(|name| !name.is_empty());
+        let position = format!("$[{index}].interface");
+        if index > 0 && interface.is_some() != in_order.is_empty() {
+            let problem = "either all items name their interface, or none does";
+            return Err(wrong(position, problem.to_owned()));
+        }
+        let said = ForInterface {
+            pools: PoolLists {
+                ipv4: item.ipv4.0,
+                ipv6: item.ipv6.0,
+            },
+            clean_gateway: item.cleangateway,
+        };
+        match interface {
+            None => in_order.push(said),
+            Some(name) => {
+                let shown = json::shortened(&name);
+                if named.insert(name, said).is_some() {
+                    return Err(wrong(position, format!("interface {shown:?} comes twice")));
+                }
+            }
+        }
+    }
+    let value = if in_order.is_empty() {
+        PerInterface::Named(named)
+    } else {
+        PerInterface::InOrder(in_order)
+    };
+    Ok(Some(Found { key, value }))
+}
+
+/// The namespace's annotation for pools of `family`, `default-ipv4-ippool` or `default-ipv6-ippool`.
+pub fn default_pools(
+    annotations: &Annotations,
+    family: Family,
+) -> Result<Option<Found<Vec<PoolRef>>>, Malformed> {
+    let found = read::<List<PoolRef>>(annotations, default_name(family), DEFAULT_IPPOOL)?;
+    Ok(found.map(
+        |Found {
+             key,
+             value: List(value),
+         }| Found { key, value },
+    ))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenPools {
+    interface: Option<String>,
+    #[serde(default)]
+    ipv4: List<PoolRef>,
+    #[serde(default)]
+    ipv6: List<PoolRef>,
+}
+
+impl Described for WrittenPools {
+    const WHAT: &'static str = "the pools of each family";
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenItem {
+    interface: Option<String>,
+    #[serde(default)]
+    ipv4: List<PoolRef>,
+    #[serde(default)]
+    ipv6: List<PoolRef>,
+    cleangateway: Option<bool>,
+}
+
+impl Described for WrittenItem {
+    const WHAT: &'static str = "the pools of an interface";
+}

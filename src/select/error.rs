@@ -1,0 +1,205 @@
+//! Why no pool can be chosen, in messages that fit into an event of the pod.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use super::trace::{Considered, FamilyTrace, Trace, clipped};
+use crate::api::PoolName;
+use crate::api::annotations::{Malformed, NotAPoolRef};
+use crate::ip::Family;
+use crate::routes::Unroutable;
+
+/// The message and the details together: an event has room for 1,024 bytes, and kubelet, the runtime and the plugin
+/// that runs us write some 250 in front.
+const HEADLINE: usize = 280;
+const DETAILS: usize = 460;
+
+/// Who has an annotation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bearer {
+    /// The pod.
+    Pod,
+    /// Its namespace.
+    Namespace,
+}
+
+impl fmt::Display for Bearer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Pod => "pod",
+            Self::Namespace => "namespace",
+        })
+    }
+}
+
+/// Why the pod can't be served. The text of each says what to do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The CNI configuration names a pool that can't be one.
+    #[error("ipam.{key}[{index}]: {problem}")]
+    BadConfig {
+        /// The key in `ipam`.
+        key: &'static str,
+        /// The place in the list.
+        index: usize,
+        /// What is wrong.
+        problem: NotAPoolRef,
+    },
+    /// An annotation that has to be looked at is not of its shape.
+    #[error("the {bearer}'s {malformed}")]
+    Malformed {
+        /// Whose annotation it is.
+        bearer: Bearer,
+        /// What is wrong with it.
+        malformed: Box<Malformed>,
+    },
+    /// The annotation names interfaces, but not the one at hand.
+    #[error("the pod's annotation {annotation} must name {interface} too: it names {}", list(.named))]
+    InterfaceNotNamed {
+        /// Its key.
+        annotation: String,
+        /// The interface at hand.
+        interface: String,
+        /// The interfaces that it names.
+        named: Vec<String>,
+    },
+    /// The annotation has fewer items than the pod has interfaces.
+    #[error(
+        "the pod's annotation {annotation} must have an item for {interface}, the pod's interface number {number}: it has {items}"
+    )]
+    InterfaceWithoutItem {
+        /// Its key.
+        annotation: String,
+        /// The interface at hand.
+        interface: String,
+        /// Its place, the first being 1.
+        number: usize,
+        /// How many items there are.
+        items: usize,
+    },
+    /// The default route is to go by an interface that the pod does not have.
+    #[error("the pod's annotation {annotation} must name one of {}: it names {}", list(.interfaces), clipped(.named, 63))]
+    NoSuchInterface {
+        /// Its key.
+        annotation: String,
+        /// The interface that it names.
+        named: String,
+        /// Those that the pod has.
+        interfaces: Vec<String>,
+    },
+    /// A route of the pod's can't be set.
+    #[error("the pod's annotation {annotation}: {unroutable}")]
+    Unroutable {
+        /// Its key.
+        annotation: String,
+        /// Which route, and why.
+        unroutable: Unroutable,
+    },
+    /// No pool may serve the pod.
+    #[error("{}", headline(.families, .trace))]
+    NoPool {
+        /// The families that have none.
+        families: Vec<Family>,
+        /// What was considered.
+        trace: Box<Trace>,
+    },
+    /// The address that was asked for is not in a pool that may serve the pod.
+    #[error("{address} was asked for, and {}", elsewhere(.barred.as_ref(), .candidates))]
+    NotInPool {
+        /// The address.
+        address: IpAddr,
+        /// The first pool whose subnet has it, but which does not give it.
+        barred: Option<PoolName>,
+        /// The pools that may serve the pod.
+        candidates: Vec<PoolName>,
+        /// What was considered.
+        trace: Box<Trace>,
+    },
+    /// An address of a family that this network does not give.
+    #[error("{address} was asked for, and this network gives no {} addresses: correct ipFamilies or ipFamilyPolicy", Family::of(*.address))]
+    FamilyNotGiven {
+        /// The address.
+        address: IpAddr,
+    },
+}
+
+impl Error {
+    /// Which pools were considered and why each was rejected, in one line; empty where none was.
+    #[must_use]
+    pub fn details(&self) -> String {
+        match self {
+            Self::NoPool { trace, .. } | Self::NotInPool { trace, .. } => trace.summary(DETAILS),
+            Self::BadConfig { .. }
+            | Self::Malformed { .. }
+            | Self::InterfaceNotNamed { .. }
+            | Self::InterfaceWithoutItem { .. }
+            | Self::NoSuchInterface { .. }
+            | Self::Unroutable { .. }
+            | Self::FamilyNotGiven { .. } => String::new(),
+        }
+    }
+}
+
+/// What to do, in one line.
+fn headline(families: &[Family], trace: &Trace) -> String {
+    let names: Vec<String> = families.iter().map(ToString::to_string).collect();
+    let failed = |f: &&FamilyTrace| families.contains(&f.family);
+    let remedy = trace
+        .families
+        .iter()
+        .find(failed)
+        .map(remedy)
+        .unwrap_or_default();
+    let text = format!("no {} pool for this pod: {remedy}", names.join(" or "));
+    clipped(&text, HEADLINE)
+}
+
+fn remedy(trace: &FamilyTrace) -> String {
+    let rejected = trace
+        .considered
+        .iter()
+        .find_map(|considered| match considered {
+            Considered::Rejected(pool, reasons) => Some((pool, reasons.first()?)),
+            Considered::Fits(_) | Considered::Missing(_) | Considered::Unmatched(_) => None,
+        });
+    match (rejected, trace.considered.first()) {
+        (Some((pool, reason)), _) => reason.remedy(&shown(pool.as_str())),
+        (None, Some(missing)) => {
+            let name = shown(missing.name());
+            format!("create IPPool {name} or correct {}", trace.source())
+        }
+        (None, None) => format!(
+            "set \"default: true\" in an IPPool with {} addresses, or name one in the pod's annotation ipam.leasehold.io/ippool",
+            trace.family
+        ),
+    }
+}
+
+fn elsewhere(barred: Option<&PoolName>, candidates: &[PoolName]) -> String {
+    if let Some(pool) = barred {
+        let pool = shown(pool.as_str());
+        return format!(
+            "pool {pool} does not give it: correct its ips and excludeIPs, the ReservedIPs and the gateway, or ask for another"
+        );
+    }
+    let names: Vec<String> = candidates.iter().map(|pool| shown(pool.as_str())).collect();
+    format!(
+        "no pool of this pod has it: ask for one of {}",
+        list(&names)
+    )
+}
+
+/// A name as a headline can bear it: the longest label, though an object's name may have four of them.
+fn shown(name: &str) -> String {
+    clipped(name, 63)
+}
+
+/// The first few.
+fn list(names: &[String]) -> String {
+    const SHOWN: usize = 3;
+    let first: Vec<String> = names.iter().take(SHOWN).map(|name| shown(name)).collect();
+    match names.len().saturating_sub(SHOWN) {
+        0 => first.join(", "),
+        more => format!("{} and {more} more", first.join(", ")),
+    }
+}

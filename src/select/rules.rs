@@ -1,0 +1,245 @@
+//! Whether a pool may serve a pod, and which of two that may is meant for it more closely.
+
+use std::cmp::Reverse;
+use std::fmt;
+
+use super::interfaces::Attachment;
+use super::{Facts, Wishes};
+use crate::api::{Fault, Pool, Scope};
+use crate::ip::{Family, Vrf};
+
+/// What is asked of each pool: the pod, and where its interface goes.
+pub(super) struct Case<'a> {
+    pub(super) facts: &'a Facts,
+    pub(super) wishes: &'a Wishes,
+    /// Looked at only for pools that list attachments.
+    pub(super) attachment: Option<Attachment>,
+}
+
+/// A reason why a pool does not serve a pod.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rejection {
+    /// The pool can't be understood.
+    Broken(Box<Fault>),
+    /// Somebody has deleted it.
+    Deleting,
+    /// It gives no new address.
+    Disabled,
+    /// It has addresses of this family, and the other one was looked for.
+    OtherFamily(Family),
+    /// Its addresses are of another address space than the network's.
+    OtherVrf(Vrf),
+    /// The pod's labels.
+    PodAffinity {
+        /// What they lack or have.
+        unmet: String,
+    },
+    /// The node is not listed.
+    NodeName {
+        /// The node.
+        node: String,
+    },
+    /// The node's labels.
+    NodeAffinity {
+        /// The node.
+        node: String,
+        /// What they lack or have.
+        unmet: String,
+    },
+    /// The namespace is not listed.
+    NamespaceName {
+        /// The namespace.
+        namespace: String,
+    },
+    /// The namespace's labels.
+    NamespaceAffinity {
+        /// The namespace.
+        namespace: String,
+        /// What they lack or have.
+        unmet: String,
+    },
+    /// The network attachment is not listed.
+    MultusName {
+        /// The interface.
+        interface: String,
+        /// What attaches it, if that is known.
+        attachment: Option<String>,
+    },
+}
+
+impl Rejection {
+    /// The field or state of the pool that rejects, for counting.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Broken(_) => "broken",
+            Self::Deleting => "being deleted",
+            Self::Disabled => "disabled",
+            Self::OtherFamily(_) => "of the other family",
+            Self::OtherVrf(_) => "of another vrf",
+            Self::PodAffinity { .. } => "podAffinity",
+            Self::NodeName { .. } => "nodeName",
+            Self::NodeAffinity { .. } => "nodeAffinity",
+            Self::NamespaceName { .. } => "namespaceName",
+            Self::NamespaceAffinity { .. } => "namespaceAffinity",
+            Self::MultusName { .. } => "multusName",
+        }
+    }
+
+    /// What somebody could do about it, in words that begin a line.
+    pub(super) fn remedy(&self, pool: &str) -> String {
+        let other = "or name another pool";
+        match self {
+            Self::Broken(fault) => format!("correct IPPool {pool}: {fault}"),
+            Self::Deleting => format!("IPPool {pool} is being deleted: name another pool"),
+            Self::Disabled => format!("set \"disable: false\" in IPPool {pool}, {other}"),
+            Self::OtherFamily(family) => {
+                format!("IPPool {pool} {self}: name it as an {family} pool, {other}")
+            }
+            Self::OtherVrf(_) => {
+                format!("IPPool {pool} {self}: set \"vrf\" in the CNI configuration, {other}")
+            }
+            Self::PodAffinity { .. }
+            | Self::NodeName { .. }
+            | Self::NodeAffinity { .. }
+            | Self::NamespaceName { .. }
+            | Self::NamespaceAffinity { .. }
+            | Self::MultusName { .. } => {
+                format!("correct {} of IPPool {pool}, {other}: {self}", self.kind())
+            }
+        }
+    }
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Broken(fault) => write!(f, "{fault}"),
+            Self::Deleting | Self::Disabled => f.write_str(self.kind()),
+            Self::OtherFamily(family) => write!(f, "has {family} addresses"),
+            Self::OtherVrf(vrf) if vrf.is_default() => f.write_str("is of the default vrf"),
+            Self::OtherVrf(vrf) => write!(f, "is of vrf {vrf}"),
+            Self::PodAffinity { unmet } => write!(f, "the pod {unmet} (podAffinity)"),
+            Self::NodeName { node } => write!(f, "node {node} is not listed (nodeName)"),
+            Self::NodeAffinity { node, unmet } => write!(f, "node {node} {unmet} (nodeAffinity)"),
+            Self::NamespaceName { namespace } => {
+                write!(f, "namespace {namespace} is not listed (namespaceName)")
+            }
+            Self::NamespaceAffinity { namespace, unmet } => {
+                write!(f, "namespace {namespace} {unmet} (namespaceAffinity)")
+            }
+            Self::MultusName {
+                interface,
+                attachment: Some(attachment),
+            } => {
+                write!(
+                    f,
+                    "{interface} is attached to {attachment}, which is not listed (multusName)"
+                )
+            }
+            Self::MultusName {
+                interface,
+                attachment: None,
+            } => {
+                write!(
+                    f,
+                    "{interface} is attached to the cluster's network (multusName)"
+                )
+            }
+        }
+    }
+}
+
+/// All reasons why `pool` does not serve the pod with addresses of `family`; none: it does.
+pub(super) fn judge(pool: &Pool, family: Family, case: &Case<'_>) -> Vec<Rejection> {
+    if pool.vrf != case.wishes.vrf {
+        return vec![Rejection::OtherVrf(pool.vrf.clone())];
+    }
+    if pool.family() != family {
+        return vec![Rejection::OtherFamily(pool.family())];
+    }
+    let state = [
+        pool.deleting.then_some(Rejection::Deleting),
+        pool.disabled.then_some(Rejection::Disabled),
+    ];
+    let affinities = [
+        pod(pool, case),
+        node(pool, case),
+        namespace(pool, case),
+        attachment(pool, case),
+    ];
+    state.into_iter().chain(affinities).flatten().collect()
+}
+
+fn pod(pool: &Pool, case: &Case<'_>) -> Option<Rejection> {
+    let unmet = pool.pods.unmet(&case.facts.pod.labels)?;
+    Some(Rejection::PodAffinity { unmet })
+}
+
+fn node(pool: &Pool, case: &Case<'_>) -> Option<Rejection> {
+    let node = || case.facts.pod.node.clone();
+    match &pool.nodes {
+        Scope::Named(names) => {
+            (!names.contains(&case.facts.pod.node)).then(|| Rejection::NodeName { node: node() })
+        }
+        Scope::Labelled(affinity) if affinity.fits_all() => None,
+        Scope::Labelled(affinity) => {
+            let unmet = match &case.facts.node_labels {
+                Some(labels) => affinity.unmet(labels)?,
+                None => "has labels that were not read".to_owned(),
+            };
+            Some(Rejection::NodeAffinity {
+                node: node(),
+                unmet,
+            })
+        }
+    }
+}
+
+fn namespace(pool: &Pool, case: &Case<'_>) -> Option<Rejection> {
+    let name = &case.facts.pod.namespace;
+    match &pool.namespaces {
+        Scope::Named(names) => (!names.contains(name)).then(|| Rejection::NamespaceName {
+            namespace: name.clone(),
+        }),
+        Scope::Labelled(affinity) => {
+            let unmet = affinity.unmet(&case.facts.namespace.labels)?;
+            Some(Rejection::NamespaceAffinity {
+                namespace: name.clone(),
+                unmet,
+            })
+        }
+    }
+}
+
+fn attachment(pool: &Pool, case: &Case<'_>) -> Option<Rejection> {
+    let at_hand = case.attachment.as_ref();
+    let listed = |wanted| at_hand.is_some_and(|attachment| attachment.is(wanted));
+    let served = pool.attachments.is_empty() || pool.attachments.iter().any(listed);
+    (!served).then(|| Rejection::MultusName {
+        interface: case.wishes.interface.clone(),
+        attachment: at_hand.map(ToString::to_string),
+    })
+}
+
+/// What sorts pools that nobody put in order: those that say more precisely whom they serve come first.
+pub(super) fn specificity(pool: &Pool) -> Reverse<[bool; 6]> {
+    let (node_names, node_labels) = sort_of(&pool.nodes);
+    let (namespace_names, namespace_labels) = sort_of(&pool.namespaces);
+    Reverse([
+        !pool.pods.fits_all(),
+        node_names,
+        node_labels,
+        namespace_names,
+        namespace_labels,
+        !pool.attachments.is_empty(),
+    ])
+}
+
+/// Whether it goes by names, and whether by labels.
+fn sort_of(scope: &Scope) -> (bool, bool) {
+    match scope {
+        Scope::Named(_) => (true, false),
+        Scope::Labelled(affinity) => (false, !affinity.fits_all()),
+    }
+}

@@ -1,0 +1,184 @@
+//! Why the choice fell as it did.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::Rejection;
+use crate::api::PoolName;
+use crate::ip::Family;
+
+/// Where pools are named, in the order in which it is looked: the first place that names any for a family decides.
+///
+/// Fixed sets of addresses, by the annotations `subnets` and `subnet`, will come before all of these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Level {
+    /// The pod's annotation `ippools`, for the interface at hand.
+    Interface,
+    /// The pod's annotation `ippool`.
+    Pod,
+    /// The namespace's annotations `default-ipv4-ippool` and `default-ipv6-ippool`.
+    Namespace,
+    /// The CNI configuration's `ipv4Pools` and `ipv6Pools`.
+    Config,
+    /// Nowhere: every pool with `default: true`.
+    Default,
+}
+
+/// Every pool that was considered, and what became of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Trace {
+    /// One for each family that was looked at.
+    pub families: Vec<FamilyTrace>,
+}
+
+/// The pools that were considered for one family.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FamilyTrace {
+    /// The family.
+    pub family: Family,
+    /// Which level decided.
+    pub level: Level,
+    /// The annotation's or the configuration's key that named the pools; empty for the last level.
+    pub key: String,
+    /// The pools in the order in which they were looked at.
+    pub considered: Vec<Considered>,
+}
+
+/// What became of one name, pattern or pool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Considered {
+    /// The pool may serve the pod.
+    Fits(PoolName),
+    /// The pool may not, for these reasons.
+    Rejected(PoolName, Vec<Rejection>),
+    /// There is no pool of this name.
+    Missing(PoolName),
+    /// No pool of the family and vrf matches this pattern.
+    Unmatched(String),
+}
+
+impl Considered {
+    /// The pool, or what was written in its place.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Fits(pool) | Self::Rejected(pool, _) | Self::Missing(pool) => pool.as_str(),
+            Self::Unmatched(pattern) => pattern,
+        }
+    }
+
+    /// What it came to, in a word or two, for counting.
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Fits(_) => "fit",
+            Self::Rejected(_, reasons) => reasons.first().map_or("rejected", Rejection::kind),
+            Self::Missing(_) => "missing",
+            Self::Unmatched(_) => "without a match",
+        }
+    }
+}
+
+impl fmt::Display for Considered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fits(pool) => write!(f, "{pool}: fits"),
+            Self::Missing(pool) => write!(f, "{pool}: does not exist"),
+            Self::Unmatched(pattern) => write!(f, "{pattern}: matches no pool"),
+            Self::Rejected(pool, reasons) => {
+                write!(f, "{pool}: ")?;
+                for (index, reason) in reasons.iter().enumerate() {
+                    write!(f, "{}{reason}", if index > 0 { " and " } else { "" })?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+impl FamilyTrace {
+    /// Who named the pools: `the pod's annotation ipam.leasehold.io/ippool`.
+    #[must_use]
+    pub fn source(&self) -> String {
+        match self.level {
+            Level::Interface | Level::Pod => format!("the pod's annotation {}", self.key),
+            Level::Namespace => format!("the namespace's annotation {}", self.key),
+            Level::Config => format!("the CNI configuration's {}", self.key),
+            Level::Default => "default: true".to_owned(),
+        }
+    }
+
+    /// In at most `room` bytes: the first pools one by one, and what the others came to.
+    fn summary(&self, room: usize) -> String {
+        /// For `; and 1000 more: 998 nodeAffinity, 1 disabled, …`, with up to four reasons.
+        const TAIL: usize = 120;
+        let mut text = format!("{} by {}", self.family, self.source());
+        let mut separator = ": ";
+        for (index, considered) in self.considered.iter().enumerate() {
+            let item = clipped(&considered.to_string(), 150);
+            let rest = &self.considered[index..];
+            let tail = if rest.len() > 1 { TAIL } else { 0 };
+            if text.len() + separator.len() + item.len() + tail > room {
+                let tail = format!("; and {} more: {}", rest.len(), counts(rest));
+                text += &tail;
+                break;
+            }
+            text += separator;
+            text += &item;
+            separator = "; ";
+        }
+        if self.considered.is_empty() {
+            text += ": none";
+        }
+        clipped(&text, room)
+    }
+}
+
+fn counts(considered: &[Considered]) -> String {
+    let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
+    for one in considered {
+        *kinds.entry(one.kind()).or_default() += 1;
+    }
+    let mut kinds: Vec<(&str, usize)> = kinds.into_iter().collect();
+    kinds.sort_by_key(|&(kind, count)| (std::cmp::Reverse(count), kind));
+    let listed: Vec<String> = kinds
+        .iter()
+        .take(4)
+        .map(|(kind, count)| format!("{count} {kind}"))
+        .collect();
+    listed.join(", ")
+}
+
+impl Trace {
+    /// In one line of at most `room` bytes, for the event of a pod.
+    #[must_use]
+    pub fn summary(&self, room: usize) -> String {
+        let share = room / self.families.len().max(1);
+        // Room for the separators.
+        let share = share.saturating_sub(2);
+        let families: Vec<String> = self.families.iter().map(|f| f.summary(share)).collect();
+        families.join("; ")
+    }
+}
+
+/// One line for each family, and below it one for each pool.
+impl fmt::Display for Trace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for family in &self.families {
+            writeln!(f, "{} by {}", family.family, family.source())?;
+            for considered in &family.considered {
+                writeln!(f, "  {considered}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// At most `room` bytes of `text`, with a sign where something was left out.
+pub(super) fn clipped(text: &str, room: usize) -> String {
+    const SIGN: &str = "…";
+    if text.len() <= room {
+        return text.to_owned();
+    }
+    let end = text.floor_char_boundary(room.saturating_sub(SIGN.len()));
+    format!("{}{SIGN}", &text[..end])
+}
