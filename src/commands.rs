@@ -17,7 +17,7 @@ mod sandbox;
 pub use add::add;
 pub use check::check;
 pub use clock::SystemClock;
-pub use del::del;
+pub use del::{PATIENCE as DEL_PATIENCE, del};
 pub use error::Error;
 pub use facts::{Marks, PodSeen, Unfit, World};
 pub use gc::gc;

@@ -4,13 +4,18 @@ use std::io;
 use std::process::ExitCode;
 
 use leasehold::cluster::{self, Cluster};
-use leasehold::cni::{self, Call, Code, Detach, Failure};
-use leasehold::commands::{self, Notes, SystemClock};
+use leasehold::cni::{self, Attach, Call, Check, Code, Config, Detach, Failure, Local, Sweep};
+use leasehold::commands::{self, DEL_PATIENCE, Notes, SystemClock};
+use leasehold::lease::Patience;
 
-fn main() -> ExitCode {
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
     let clock = SystemClock::start();
-    let call = Call::read(|name| std::env::var_os(name), io::stdin().lock());
-    match call.and_then(|call| serve(call, clock)) {
+    let outcome = match Call::read(|name| std::env::var_os(name), io::stdin().lock()) {
+        Ok(call) => serve(&call, &clock).await,
+        Err(failure) => Err(failure),
+    };
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             // With stdout closed there is nobody left to tell.
@@ -20,62 +25,66 @@ fn main() -> ExitCode {
     }
 }
 
-#[tokio::main(flavor = "current_thread")]
-async fn serve(call: Call, clock: SystemClock) -> Result<(), Failure> {
+async fn serve(call: &Call, clock: &SystemClock) -> Result<(), Failure> {
     match call {
         Call::About => {
             eprint!("{}", cni::about());
             Ok(())
         }
-        Call::Version(versions) => told(cni::print(&versions, io::stdout())),
-        Call::Status(status) => cluster::find(status.config.kubeconfig.as_deref())
-            .and_then(|path| cluster::check(&path))
-            .map_err(|error| {
-                Failure::because(Code::Unavailable, &error).in_version(status.version)
-            }),
-        Call::Add(add) => {
-            let answer = async {
-                let world = Cluster::of(&add.config)?;
-                Ok(commands::add(&add, &world, &clock, &Notes::default()).await?)
-            };
-            let answer = answer
-                .await
-                .map_err(|failure: Failure| failure.in_version(add.version))?;
-            told(answer.print(add.version, io::stdout()))
-        }
-        Call::Check(check) => {
-            let outcome =
-                async { Ok(commands::check(&check, &Cluster::of(&check.config)?, &clock).await?) };
-            outcome
-                .await
-                .map_err(|failure: Failure| failure.in_version(check.version))
-        }
-        Call::Gc(sweep) => {
-            let outcome =
-                async { Ok(commands::gc(&sweep, &Cluster::of(&sweep.config)?, &clock).await?) };
-            outcome
-                .await
-                .map_err(|failure: Failure| failure.in_version(sweep.version))
-        }
-        Call::Del(del) => {
-            for remark in del_in_any_case(&del, &clock).await {
-                eprintln!("leasehold: DEL: {}", cni::one_line(&remark));
-            }
+        Call::Version(versions) => told(cni::print(versions, io::stdout())),
+        Call::Status(call) => status(call).map_err(|failure| failure.in_version(call.version)),
+        Call::Add(call) => add(call, clock)
+            .await
+            .map_err(|failure| failure.in_version(call.version)),
+        Call::Check(call) => check(call, clock)
+            .await
+            .map_err(|failure| failure.in_version(call.version)),
+        Call::Gc(call) => gc(call, clock)
+            .await
+            .map_err(|failure| failure.in_version(call.version)),
+        Call::Del(call) => {
+            del(call, clock).await;
             Ok(())
         }
     }
 }
 
+async fn add(call: &Attach, clock: &SystemClock) -> Result<(), Failure> {
+    let answer = commands::add(call, &world(&call.config)?, clock, &Notes::default()).await?;
+    told(answer.print(call.version, io::stdout()))
+}
+
+async fn check(call: &Check, clock: &SystemClock) -> Result<(), Failure> {
+    Ok(commands::check(call, &world(&call.config)?, clock).await?)
+}
+
+async fn gc(call: &Sweep, clock: &SystemClock) -> Result<(), Failure> {
+    Ok(commands::gc(call, &world(&call.config)?, clock).await?)
+}
+
+/// Looks at nothing but the configuration, which was read, and the kubeconfig: runtimes ask every five seconds on
+/// every node, and an API server that is away must not make all nodes NotReady at once.
+fn status(call: &Local) -> Result<(), Failure> {
+    cluster::find(call.config.kubeconfig.as_deref())
+        .and_then(|path| cluster::check(&path))
+        .map_err(|error| Failure::because(Code::Unavailable, &error))
+}
+
 /// A DEL that failed would keep its pod Terminating: what was in its way is said, and no error.
-async fn del_in_any_case(del: &Detach, clock: &SystemClock) -> Vec<String> {
-    let mut remarks = del.remarks.clone();
-    match Cluster::of(&del.config) {
-        Ok(world) => remarks.extend(commands::del(del, &world, clock, &Notes::default()).await),
-        Err(error) => remarks.push(format!(
+async fn del(call: &Detach, clock: &SystemClock) {
+    let said = match Cluster::of(&call.config, Patience::until(DEL_PATIENCE)) {
+        Ok(world) => commands::del(call, &world, clock, &Notes::default()).await,
+        Err(error) => vec![format!(
             "nothing was released, the collector will do it: {error}"
-        )),
+        )],
+    };
+    for remark in call.remarks.iter().chain(&said) {
+        eprintln!("leasehold: DEL: {}", cni::one_line(remark));
     }
-    remarks
+}
+
+fn world(config: &Config) -> Result<Cluster, Failure> {
+    Ok(Cluster::of(config, Patience::until(config.timeout))?)
 }
 
 fn told(written: io::Result<()>) -> Result<(), Failure> {

@@ -22,15 +22,13 @@ use tower::{BoxError, ServiceBuilder};
 
 use super::kubeconfig::{self, KubeconfigError};
 use crate::cni;
-use crate::lease::{Freshness, Kind, Trouble};
-
-/// How long one request may take. A connection that hangs must leave time for another within the ten seconds of a
-/// DEL; of all requests a consistent list takes longest, some 0.1 s at 60,000 leases.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(4);
+use crate::lease::{Freshness, Kind, Patience, Trouble};
 
 /// A cluster, reached with the credentials of a kubeconfig.
 pub struct Cluster {
     kubeconfig: PathBuf,
+    /// How long one request may take.
+    attempt: Duration,
     line: RefCell<Option<Line>>,
 }
 
@@ -68,17 +66,19 @@ impl Answer {
 
 impl Cluster {
     /// The cluster that a CNI configuration leads to.
-    pub fn of(config: &cni::Config) -> Result<Self, KubeconfigError> {
+    pub fn of(config: &cni::Config, patience: Patience) -> Result<Self, KubeconfigError> {
         let kubeconfig = kubeconfig::find(config.kubeconfig.as_deref())?;
-        Ok(Self::new(kubeconfig))
+        Ok(Self::new(kubeconfig, patience.attempt))
     }
 
-    /// The cluster of this kubeconfig. The file is read with the first request, and again after any trouble
-    /// with the connection or the credentials, since it may have been replaced meanwhile.
+    /// The cluster of this kubeconfig, which is given so long for an answer. The file is read with the first
+    /// request, and again after any trouble with the connection or the credentials, since it may have been replaced
+    /// meanwhile.
     #[must_use]
-    pub fn new(kubeconfig: PathBuf) -> Self {
+    pub fn new(kubeconfig: PathBuf, attempt: Duration) -> Self {
         Self {
             kubeconfig,
+            attempt,
             line: RefCell::new(None),
         }
     }
@@ -101,7 +101,7 @@ impl Cluster {
             line.server.trim_end_matches('/'),
             request.uri()
         );
-        let reply = tokio::time::timeout(REQUEST_TIMEOUT, exchange(&line.client, request)).await;
+        let reply = tokio::time::timeout(self.attempt, exchange(&line.client, request)).await;
         let (status, headers, body) = match reply {
             Ok(Ok(reply)) => reply,
             Ok(Err(error)) => {
@@ -110,7 +110,7 @@ impl Cluster {
             }
             Err(_) => {
                 self.hang_up();
-                let late = format!("no answer within {} s", REQUEST_TIMEOUT.as_secs());
+                let late = format!("no answer within {} s", self.attempt.as_secs_f32());
                 return Err(trouble(&what, Kind::Transient(None), late));
             }
         };

@@ -23,14 +23,7 @@ pub async fn add<W: World, C: Clock>(
     notes: &Notes,
 ) -> Result<Answer, Error> {
     let exists = || sandbox::exists(&call.netns);
-    let desk = Desk::new(
-        world,
-        clock,
-        Patience {
-            deadline: call.config.timeout,
-        },
-        &exists,
-    );
+    let desk = Desk::new(world, clock, Patience::until(call.config.timeout), &exists);
     // A note that this container's addresses were released would be untrue from the first write on.
     notes
         .forget(&call.container, &call.interface)

@@ -6,14 +6,7 @@ use crate::lease::{Clock, Desk, LeaseName, Patience, Store};
 
 /// Fails with the first address of the result whose lease is missing or is not this container's.
 pub async fn check<S: Store, C: Clock>(call: &Check, store: &S, clock: &C) -> Result<(), Error> {
-    let desk = Desk::new(
-        store,
-        clock,
-        Patience {
-            deadline: call.config.timeout,
-        },
-        &|| true,
-    );
+    let desk = Desk::new(store, clock, Patience::until(call.config.timeout), &|| true);
     for &address in &call.previous {
         let name = LeaseName {
             vrf: call.config.vrf.clone(),

@@ -8,7 +8,7 @@ use crate::cni::{Detach, chain};
 use crate::lease::{self, Clock, Desk, LeaseName, Patience, Released, Seen, Store, Whose};
 
 /// How long DEL tries. Its error would keep the pod Terminating, and the collector takes back what is left.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Releases the leases of (container, interface). What could not be done is said, and is no error.
 pub async fn del<S: Store, C: Clock>(
@@ -22,7 +22,7 @@ pub async fn del<S: Store, C: Clock>(
         return Vec::new();
     }
     // A release needs no sandbox: most often it is gone.
-    let desk = Desk::new(store, clock, Patience { deadline: PATIENCE }, &|| true);
+    let desk = Desk::new(store, clock, Patience::until(PATIENCE), &|| true);
     let known = known(call, note);
     match release_all(call, &desk, known.as_ref()).await {
         Ok(()) => {

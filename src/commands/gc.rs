@@ -9,14 +9,7 @@ use crate::lease::{self, Clock, Desk, Patience, Seen, State, Whose};
 ///
 /// Goes on after an error and tells all of them at the end (CNI specification, "GC").
 pub async fn gc<W: World, C: Clock>(call: &Sweep, world: &W, clock: &C) -> Result<(), Error> {
-    let desk = Desk::new(
-        world,
-        clock,
-        Patience {
-            deadline: call.config.timeout,
-        },
-        &|| true,
-    );
+    let desk = Desk::new(world, clock, Patience::until(call.config.timeout), &|| true);
     let node = desk.ask(async || world.own_node().await).await?;
     let mut left = Vec::new();
     for seen in desk.find(Whose::Node(&node)).await? {

@@ -31,8 +31,22 @@ pub trait Clock {
 /// just when patience would have helped.
 #[derive(Debug, Clone, Copy)]
 pub struct Patience {
-    /// The time since the process began at which it ends.
+    /// The time since the process began at which the last attempt has ended.
     pub deadline: Duration,
+    /// How long one attempt may take.
+    pub attempt: Duration,
+}
+
+impl Patience {
+    /// Patience for this long from the beginning of the process.
+    ///
+    /// A connection that hangs must leave time for others: five attempts fit in. Of all requests a consistent
+    /// list takes longest, some 0.1 s at 60,000 leases; four seconds are a hung connection.
+    #[must_use]
+    pub fn until(deadline: Duration) -> Self {
+        let attempt = (deadline / 5).clamp(Duration::from_millis(200), Duration::from_secs(4));
+        Self { deadline, attempt }
+    }
 }
 
 /// How long a denial is doubted: longer than an API server takes from its first answer to its first right one.
@@ -219,7 +233,8 @@ impl<'a, S: Store, C: Clock> Desk<'a, S, C> {
                 .next()
                 .unwrap_or_default()
                 .mul_f64(self.clock.chance());
-        if self.clock.elapsed() + pause >= self.patience.deadline {
+        // No attempt begins that could end behind the deadline.
+        if self.clock.elapsed() + pause + self.patience.attempt > self.patience.deadline {
             return Err(Error::OutOfTime {
                 seconds: self.patience.deadline.as_secs(),
                 last,

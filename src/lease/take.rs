@@ -3,7 +3,6 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -18,9 +17,6 @@ use crate::pick::Counts;
 mod search;
 
 use search::Search;
-
-/// For giving back what was taken, once the time for taking is over.
-const GRACE: Duration = Duration::from_secs(5);
 
 /// Who asks for addresses.
 #[derive(Debug, Clone)]
@@ -160,8 +156,12 @@ async fn take_each<S: Store, C: Clock>(
 
 /// Puts back what was taken, the last first, each as it was before. What does not come about is left unsettled.
 pub async fn give_back<S: Store, C: Clock>(desk: &Desk<'_, S, C>, grants: Vec<Grant>) {
+    // Two attempts at each, when the time for taking is over.
+    let attempt = desk.patience.attempt;
+    let over = desk.clock.elapsed() + attempt * 3;
     let patience = Patience {
-        deadline: desk.patience.deadline.max(desk.clock.elapsed() + GRACE),
+        deadline: desk.patience.deadline.max(over),
+        attempt,
     };
     let undoing = Desk::new(desk.store, desk.clock, patience, desk.sandbox_exists);
     for Grant {
