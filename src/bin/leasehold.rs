@@ -63,7 +63,7 @@ async fn gc(call: &Sweep, clock: &SystemClock) -> Result<(), Failure> {
 }
 
 /// Looks at nothing but the configuration, which was read, and the kubeconfig: runtimes ask every five seconds on
-/// every node, and an API server that is away must not make all nodes NotReady at once.
+/// every node, and an API server that is away must not make all nodes unready at once.
 fn status(call: &Local) -> Result<(), Failure> {
     cluster::find(call.config.kubeconfig.as_deref())
         .and_then(|path| cluster::check(&path))

@@ -162,6 +162,7 @@ fn lease_code(error: &lease::Error) -> Code {
             Kind::NoWay => Code::InvalidConfig,
         },
         lease::Error::Refused(Refusal::Exhausted { .. }) => Code::Exhausted,
+        lease::Error::Refused(Refusal::Disabled { .. }) => Code::NoPool,
         lease::Error::Refused(Refusal::Unavailable { .. }) => Code::AddressUnavailable,
     }
 }

@@ -77,6 +77,14 @@ pub enum Refusal {
         /// The pools and what is in them.
         pools: Vec<(PoolName, Counts)>,
     },
+    /// The pools give no new address, and there is no earlier one to take up again.
+    #[error("no new {family} address: {} disabled, and this pod has no earlier address there", are(.pools))]
+    Disabled {
+        /// The family that was asked for.
+        family: Family,
+        /// The pools.
+        pools: Vec<PoolName>,
+    },
     /// The address that was asked for is not to be had.
     #[error("{address} was asked for and is {}", standing(*.state, .holder.as_deref()))]
     Unavailable {
@@ -99,6 +107,14 @@ fn names(pools: &[(PoolName, Counts)]) -> String {
     match pools.len().saturating_sub(SHOWN) {
         0 => shown.join(", "),
         more => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
+fn are(pools: &[PoolName]) -> String {
+    match pools {
+        [pool] => format!("pool {pool} is"),
+        [pool, rest @ ..] => format!("pool {pool} and {} more are", rest.len()),
+        [] => "its pools are".to_owned(),
     }
 }
 

@@ -64,6 +64,19 @@ impl<S: Store, C: Clock> Search<'_, S, C> {
         if let Some(grant) = self.take_up_again(earlier).await? {
             return Ok(grant);
         }
+        if self.bid.candidates.is_empty() {
+            let pools = self
+                .bid
+                .resumable
+                .iter()
+                .map(|pool| pool.name.clone())
+                .collect();
+            return Err(Refusal::Disabled {
+                family: self.bid.family,
+                pools,
+            }
+            .into());
+        }
         for pool in self.bid.candidates {
             if let Some(grant) = self.try_blindly(pool).await? {
                 return Ok(grant);
