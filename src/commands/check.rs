@@ -7,13 +7,18 @@ use crate::lease::{Clock, Desk, LeaseName, Patience, Store};
 /// Fails with the first address of the result whose lease is missing or is not this container's.
 pub async fn check<S: Store, C: Clock>(call: &Check, store: &S, clock: &C) -> Result<(), Error> {
     let desk = Desk::new(store, clock, Patience::until(call.config.timeout), &|| true);
+    let uid = call.pod.as_ref().and_then(|pod| pod.uid.as_deref());
     for &address in &call.previous {
         let name = LeaseName {
             vrf: call.config.vrf.clone(),
             address,
         };
         match desk.read(&name).await? {
-            Some(seen) if seen.is_held_by(&call.container, &call.interface) => {}
+            Some(seen)
+                if seen.is_held_by(
+                    seen.container_as_told(&call.container, uid),
+                    &call.interface,
+                ) => {}
             found => {
                 return Err(Error::NotHeld {
                     address,

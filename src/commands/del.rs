@@ -41,24 +41,18 @@ pub async fn del<S: Store, C: Clock>(
     }
 }
 
-/// The leases that ADD answered with, if somebody still knows.
+/// The leases that ADD answered with, if the runtime or the node still knows.
 fn known(call: &Detach, note: Option<Note>) -> Option<BTreeSet<LeaseName>> {
-    let named = |addresses: &Vec<_>| {
-        let name = |&address| LeaseName {
-            vrf: call.config.vrf.clone(),
-            address,
-        };
-        addresses.iter().map(name).collect()
+    let name = |&address| LeaseName {
+        vrf: call.config.vrf.clone(),
+        address,
     };
-    let noted = || match note {
-        Some(Note::Holds(held)) => Some(held.into_iter().collect()),
-        Some(Note::Released) | None => None,
-    };
-    call.previous
-        .as_ref()
-        .map(named)
-        .filter(|names: &BTreeSet<_>| !names.is_empty())
-        .or_else(noted)
+    let mut names: BTreeSet<LeaseName> = call.previous.iter().flatten().map(name).collect();
+    // The configuration may have been edited since ADD; the note says in which vrf the addresses were given.
+    if let Some(Note::Holds(held)) = note {
+        names.extend(held);
+    }
+    Some(names).filter(|names| !names.is_empty())
 }
 
 async fn release_all<S: Store, C: Clock>(
@@ -90,5 +84,7 @@ async fn release_one<S: Store, C: Clock>(
     desk: &Desk<'_, S, C>,
     seen: Seen,
 ) -> Result<Released, lease::Error> {
-    lease::release(desk, seen, &call.container, &call.interface).await
+    let uid = call.pod.as_ref().and_then(|pod| pod.uid.as_deref());
+    let container = seen.container_as_told(&call.container, uid).to_owned();
+    lease::release(desk, seen, &container, &call.interface).await
 }

@@ -159,6 +159,15 @@ pub struct Seen {
 }
 
 impl Seen {
+    /// How this lease calls `container`: by nothing, where the collector made it again for the pod of this uid.
+    #[must_use]
+    pub fn container_as_told<'c>(&self, container: &'c str, uid: Option<&str>) -> &'c str {
+        match &self.lease.holder {
+            Some(holder) if holder.container.is_empty() && uid == Some(&holder.uid) => "",
+            _ => container,
+        }
+    }
+
     /// Whether exactly this attachment holds it now.
     #[must_use]
     pub fn is_held_by(&self, container: &str, interface: &str) -> bool {
