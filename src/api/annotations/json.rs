@@ -9,7 +9,7 @@ use serde::de::{DeserializeOwned, Deserializer, MapAccess, SeqAccess, Visitor};
 
 /// An annotation that is not of its shape.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("annotation {annotation}{}{position}: {problem}, it should look like {example}", if position.is_empty() { "" } else { " at " })]
+#[error("annotation {annotation}{}{position}: {problem}; for example {example}", if position.is_empty() { "" } else { " at " })]
 pub struct Malformed {
     /// The annotation's key.
     pub annotation: String,
@@ -32,12 +32,15 @@ pub(super) fn parse<T: DeserializeOwned>(
     }
     let mut json = serde_json::Deserializer::from_str(text);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-        let path = match error.path().to_string().as_str() {
-            "." => "$".to_owned(),
-            path if path.starts_with('[') => format!("${path}"),
-            path => format!("$.{path}"),
+        let path = error.path().to_string();
+        // A place that has no name yet is shown as "?", the whole as ".".
+        let path = path.trim_end_matches('?').trim_end_matches('.');
+        let dot = if path.is_empty() || path.starts_with('[') {
+            ""
+        } else {
+            "."
         };
-        malformed(annotation, &path, error.inner(), example)
+        malformed(annotation, &format!("${dot}{path}"), error.inner(), example)
     })?;
     match json.end() {
         Ok(()) => Ok(Some(value)),
@@ -70,7 +73,8 @@ fn malformed(
             "{} (line {}, column {})",
             shortened(path),
             error.line(),
-            error.column()
+            // Before the first character there is none.
+            error.column().max(1)
         ),
         problem: shortened(problem),
         example,
