@@ -103,31 +103,35 @@ impl FamilyTrace {
             Level::Interface | Level::Pod => format!("the pod's annotation {}", self.key),
             Level::Namespace => format!("the namespace's annotation {}", self.key),
             Level::Config => format!("the CNI configuration's {}", self.key),
-            Level::Default => "default: true".to_owned(),
+            Level::Default => "the default pools".to_owned(),
         }
+    }
+
+    fn heading(&self) -> String {
+        format!("{} from {}", self.family, self.source())
     }
 
     /// In at most `room` bytes: the first pools one by one, and what the others came to.
     fn summary(&self, room: usize) -> String {
-        /// For `; and 1000 more: 998 nodeAffinity, 1 disabled, …`, with up to four reasons.
-        const TAIL: usize = 120;
-        let mut text = format!("{} by {}", self.family, self.source());
-        let mut separator = ": ";
+        /// For `; and 1000 more: 998 namespaceAffinity, 1 disabled, 1 missing`.
+        const TAIL: usize = 90;
+        let mut text = self.heading();
+        if self.considered.is_empty() {
+            text += ": there are none";
+        }
         for (index, considered) in self.considered.iter().enumerate() {
-            let item = clipped(&considered.to_string(), 150);
             let rest = &self.considered[index..];
             let tail = if rest.len() > 1 { TAIL } else { 0 };
-            if text.len() + separator.len() + item.len() + tail > room {
+            let left = room.saturating_sub(text.len() + tail + 2);
+            let item = considered.to_string();
+            // The first is shown as far as there is room, since something has to be.
+            if index > 0 && item.len() > left {
                 let tail = format!("; and {} more: {}", rest.len(), counts(rest));
                 text += &tail;
                 break;
             }
-            text += separator;
-            text += &item;
-            separator = "; ";
-        }
-        if self.considered.is_empty() {
-            text += ": none";
+            text += if index > 0 { "; " } else { ": " };
+            text += &clipped(&item, left);
         }
         clipped(&text, room)
     }
@@ -142,7 +146,7 @@ fn counts(considered: &[Considered]) -> String {
     kinds.sort_by_key(|&(kind, count)| (std::cmp::Reverse(count), kind));
     let listed: Vec<String> = kinds
         .iter()
-        .take(4)
+        .take(3)
         .map(|(kind, count)| format!("{count} {kind}"))
         .collect();
     listed.join(", ")
@@ -152,11 +156,20 @@ impl Trace {
     /// In one line of at most `room` bytes, for the event of a pod.
     #[must_use]
     pub fn summary(&self, room: usize) -> String {
-        let share = room / self.families.len().max(1);
-        // Room for the separators.
-        let share = share.saturating_sub(2);
-        let families: Vec<String> = self.families.iter().map(|f| f.summary(share)).collect();
-        families.join("; ")
+        const SEPARATOR: &str = "; ";
+        let mut texts: Vec<String> = self.families.iter().map(|f| f.summary(room)).collect();
+        let mut by_length: Vec<usize> = (0..texts.len()).collect();
+        by_length.sort_by_key(|&index| texts[index].len());
+        // Each has its share, and what a short one leaves goes to the longer ones.
+        let mut left = room.saturating_sub(SEPARATOR.len() * texts.len());
+        for (done, &index) in by_length.iter().enumerate() {
+            let share = left / (texts.len() - done);
+            if texts[index].len() > share {
+                texts[index] = self.families[index].summary(share);
+            }
+            left -= texts[index].len();
+        }
+        texts.join(SEPARATOR)
     }
 }
 
@@ -164,7 +177,7 @@ impl Trace {
 impl fmt::Display for Trace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for family in &self.families {
-            writeln!(f, "{} by {}", family.family, family.source())?;
+            writeln!(f, "{}", family.heading())?;
             for considered in &family.considered {
                 writeln!(f, "  {considered}")?;
             }

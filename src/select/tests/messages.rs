@@ -1,0 +1,150 @@
+//! What is told of a choice.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::super::*;
+use super::support::{Scene, scene};
+
+/// Message and details, as they stand in the event.
+fn event(scene: &Scene) -> String {
+    let error = scene
+        .select()
+        .and_then(|selection| selection.settle(|_| false))
+        .expect_err("nothing fits");
+    format!("{error}\n{}", error.details())
+}
+
+#[test]
+fn the_first_line_says_what_to_do_and_the_second_what_was_considered() {
+    let zone = |zone: &str| json!({"nodeAffinity": {"matchLabels": {"zone": zone}}});
+    let scenes = [
+        scene(),
+        scene()
+            .v6("six", json!({"default": true}))
+            .single(Family::V4),
+        scene()
+            .pod("ippool", r#"{"ipv4":["gone","zone-*"]}"#)
+            .v6("six", json!({})),
+        scene().v4("off", json!({"default": true, "disable": true})),
+        scene()
+            .v4("b", zone("b"))
+            .v4("c", zone("c"))
+            .namespace("default-ipv4-ippool", r#"["b","gone","c"]"#)
+            .single(Family::V4),
+        scene()
+            .v4("blue", json!({"vrf": "blue"}))
+            .config(Family::V4, &["blue"])
+            .single(Family::V4),
+        scene()
+            .pool("broken", "fd00::/64", json!({"ips": ["fd00::9-fd00::5"]}))
+            .pod("ippool", r#"{"ipv6":["broken"]}"#)
+            .single(Family::V6),
+        scene()
+            .v4("four", json!({"default": true}))
+            .requiring_both(),
+        scene()
+            .v4("p", json!({}))
+            .pod("ippools", r#"[{"interface":"net1","ipv4":["p"]}]"#),
+    ];
+    let told: Vec<String> = scenes.iter().map(event).collect();
+    insta::assert_snapshot!(told.join("\n\n"), @r#"
+        no IPv4 or IPv6 pool for this pod: set "default: true" in an IPPool with IPv4 addresses, or name one in the pod's annotation ipam.leasehold.io/ippool
+        IPv4 from the default pools: there are none; IPv6 from the default pools: there are none
+
+        no IPv4 pool for this pod: set "default: true" in an IPPool with IPv4 addresses, or name one in the pod's annotation ipam.leasehold.io/ippool
+        IPv4 from the default pools: there are none
+
+        no IPv4 pool for this pod: create IPPool gone or correct the pod's annotation ipam.leasehold.io/ippool
+        IPv4 from the pod's annotation ipam.leasehold.io/ippool: gone: does not exist; zone-*: matches no pool; IPv6 from the default pools: there are none
+
+        no IPv4 or IPv6 pool for this pod: set "disable: false" in IPPool off, or name another pool
+        IPv4 from the default pools: off: disabled; IPv6 from the default pools: there are none
+
+        no IPv4 pool for this pod: correct nodeAffinity of IPPool b, or name another pool: node n1 lacks zone=b (nodeAffinity)
+        IPv4 from the namespace's annotation ipam.leasehold.io/default-ipv4-ippool: b: node n1 lacks zone=b (nodeAffinity); gone: does not exist; c: node n1 lacks zone=c (nodeAffinity)
+
+        no IPv4 pool for this pod: IPPool blue is of vrf blue: set "vrf" in the CNI configuration, or name another pool
+        IPv4 from the CNI configuration's ipv4Pools: blue: is of vrf blue
+
+        no IPv6 pool for this pod: correct IPPool broken: spec.ips[0] "fd00::9-fd00::5" ends before it begins: write the lower address first
+        IPv6 from the pod's annotation ipam.leasehold.io/ippool: broken: spec.ips[0] "fd00::9-fd00::5" ends before it begins: write the lower address first
+
+        no IPv6 pool for this pod: set "default: true" in an IPPool with IPv6 addresses, or name one in the pod's annotation ipam.leasehold.io/ippool
+        IPv4 from the default pools: four: fits; IPv6 from the default pools: there are none
+
+        the pod's annotation ipam.leasehold.io/ippools must name eth0 too: it names net1
+        "#);
+}
+
+#[test]
+fn a_trace_has_a_line_for_each_pool() {
+    let scene = scene()
+        .v4("a", json!({}))
+        .v4("b", json!({"disable": true, "nodeName": ["n7"]}))
+        .v6("six", json!({"default": true}))
+        .pod("ippool", r#"{"ipv4":["gone","b","a","z*"]}"#);
+    insta::assert_snapshot!(scene.select().expect("a selection").trace, @r#"
+        IPv4 from the pod's annotation ipam.leasehold.io/ippool
+          gone: does not exist
+          b: disabled and node n1 is not listed (nodeName)
+          a: fits
+          z*: matches no pool
+        IPv6 from the default pools
+          six: fits
+        "#);
+}
+
+/// A thousand pools with the longest names there are, each of which looks at everything it can.
+fn crowd(more: impl Fn(usize) -> Value) -> Scene {
+    let mut scene = scene();
+    for n in 0..1_000 {
+        let name = format!("{}-{n:04}", "pool".repeat(62));
+        scene = scene.pool(&name, &format!("10.{}.{}.0/24", n / 250, n % 250), more(n));
+    }
+    scene
+}
+
+#[test]
+fn an_event_has_room_for_what_is_told_of_a_thousand_pools() {
+    let zone = "zone".repeat(15);
+    let far = crowd(|n| {
+        json!({
+            "default": true,
+            "disable": n % 3 == 0,
+            "nodeAffinity": {"matchLabels": {"topology.kubernetes.io/zone": zone}},
+            "podAffinity": {"matchLabels": {"app": zone}},
+        })
+    });
+    let text = event(&far);
+    assert!(text.len() < 760, "{} bytes: {text}", text.len());
+    assert!(text.contains("and 99"), "{text}");
+    let names: Vec<String> = (0..1_000)
+        .map(|n| format!("\"{}-{n}\"", "gone".repeat(60)))
+        .collect();
+    let list = format!(r#"{{"ipv4":[{0}],"ipv6":[{0}]}}"#, names.join(","));
+    let text = event(&scene().pod("ippool", &list));
+    assert!(text.len() < 760, "{} bytes: {text}", text.len());
+}
+
+/// Without optimisation; the benchmark has the real numbers.
+#[test]
+fn a_thousand_pools_do_not_take_a_thousand_times_as_long() {
+    let scene = crowd(|_| {
+        json!({
+            "default": true,
+            "nodeAffinity": {"matchLabels": {"zone": "a"}},
+            "podAffinity": {"matchExpressions": [{"key": "app", "operator": "In", "values": ["a", "b"]}]},
+        })
+    });
+    let pools = scene.pools();
+    let began = Instant::now();
+    let selection = select(&scene.facts, &pools, &scene.wishes).expect("a selection");
+    assert_eq!(selection.families[0].candidates.len(), 1_000);
+    assert!(
+        began.elapsed() < Duration::from_millis(100),
+        "{:?}",
+        began.elapsed()
+    );
+}
