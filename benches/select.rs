@@ -1,0 +1,117 @@
+//! How long a choice of pools takes when there are a thousand of them: from the parsed objects, and the choice alone.
+//!
+//! A process chooses once, so what counts is a cold run as much as the median of many.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a benchmark ends at the first surprise, and is there to print"
+)]
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use leasehold::api::annotations::PoolLists;
+use leasehold::api::{IPPool, Pools};
+use leasehold::cni::FamilyPolicy;
+use leasehold::ip::{Family, Vrf};
+use leasehold::select::{Facts, Labels, NamespaceFacts, PodFacts, Wishes, select};
+use serde_json::json;
+
+const POOLS: usize = 1_000;
+const RUNS: usize = 200;
+
+fn main() {
+    let written: Vec<IPPool> = (0..POOLS).map(pool).collect();
+    let (facts, wishes) = (facts(), wishes());
+    let read = |written| Pools::read(written, &[], &[], &Vrf::default()).unwrap();
+    let mut copies: Vec<Vec<IPPool>> = vec![written.clone(); RUNS];
+    report("understand and choose", || {
+        let pools = read(copies.pop().unwrap_or_default());
+        black_box(select(&facts, &pools, &wishes)).unwrap();
+    });
+    let pools = read(written);
+    report("choose among the default pools", || {
+        black_box(select(&facts, &pools, &wishes)).unwrap();
+    });
+    let mut by_pattern = facts.clone();
+    let all = r#"{"ipv4":["pool-1*","pool-[2-9]*"],"ipv6":["*"]}"#.to_owned();
+    by_pattern
+        .pod
+        .annotations
+        .insert("ipam.leasehold.io/ippool".to_owned(), all);
+    report("choose by patterns", || {
+        black_box(select(&by_pattern, &pools, &wishes)).unwrap();
+    });
+    let mut stranger = facts.clone();
+    stranger.node_labels = Some(Labels::new());
+    report("find that none fits, and say why", || {
+        let error = select(&stranger, &pools, &wishes).unwrap_err();
+        black_box((error.to_string(), error.details()));
+    });
+}
+
+/// Looks at everything that a pool can look at.
+fn pool(number: usize) -> IPPool {
+    let (high, low) = (number / 250, number % 250);
+    let subnet = if number.is_multiple_of(2) {
+        format!("10.{high}.{low}.0/24")
+    } else {
+        format!("fd00:{high:x}:{low:x}::/64")
+    };
+    let object = json!({
+        "apiVersion": "leasehold.io/v1alpha1",
+        "kind": "IPPool",
+        "metadata": {"name": format!("pool-{number}")},
+        "spec": {
+            "subnet": subnet,
+            "default": true,
+            "nodeAffinity": {"matchLabels": {"topology.kubernetes.io/zone": "a"}},
+            "namespaceName": ["kube-system", "default"],
+            "podAffinity": {"matchExpressions": [{"key": "app", "operator": "In", "values": ["web", "db"]}]},
+        },
+    });
+    serde_json::from_value(object).unwrap()
+}
+
+fn facts() -> Facts {
+    let labels = |key: &str, value: &str| Labels::from([(key.to_owned(), value.to_owned())]);
+    Facts {
+        pod: PodFacts {
+            namespace: "default".into(),
+            node: "n1".into(),
+            labels: labels("app", "web"),
+            ..PodFacts::default()
+        },
+        namespace: NamespaceFacts::default(),
+        node_labels: Some(labels("topology.kubernetes.io/zone", "a")),
+    }
+}
+
+fn wishes() -> Wishes {
+    Wishes {
+        interface: "eth0".into(),
+        pools: PoolLists::default(),
+        policy: FamilyPolicy::PreferDualStack,
+        families: Family::BOTH.to_vec(),
+        vrf: Vrf::default(),
+        clean_gateway: false,
+        requested: Vec::new(),
+    }
+}
+
+fn report(what: &str, mut run: impl FnMut()) {
+    let mut times: Vec<Duration> = Vec::with_capacity(RUNS);
+    for _ in 0..RUNS {
+        let began = Instant::now();
+        run();
+        times.push(began.elapsed());
+    }
+    let first = times[0];
+    times.sort_unstable();
+    println!(
+        "{what}, {POOLS} pools: first {first:.1?}, median {:.1?}, slowest {:.1?}",
+        times[RUNS / 2],
+        times[RUNS - 1]
+    );
+}
