@@ -121,8 +121,8 @@ pub struct IPPoolSpec {
     #[schemars(schema_with = "schema::address")]
     pub gateway: Option<String>,
 
-    /// Further routes that a pod gets with its address. Default: those of the Subnet object of this subnet,
-    /// if there is one, else none.
+    /// Further routes that a pod gets with its address, besides those of the Subnet object of this subnet, if
+    /// there is one; of two routes to one destination the pool's counts. Default: none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
         length(max = schema::MAX_ROUTES),

@@ -58,8 +58,8 @@ pub struct SubnetSpec {
     #[schemars(schema_with = "schema::address")]
     pub gateway: Option<String>,
 
-    /// Further routes, for pools that have none of their own. An edit reaches pods that start after it.
-    /// Default: none.
+    /// Further routes, for all pools of the segment that have none to the same destination. An edit reaches pods
+    /// that start after it. Default: none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
         length(max = schema::MAX_ROUTES),
