@@ -50,7 +50,9 @@ async fn choose<W: World, C: Clock>(
     desk: &Desk<'_, W, C>,
 ) -> Result<Selection, Error> {
     match select_on(call, pod, world, desk, Freshness::Cached).await {
-        Err(Error::Select(_)) => select_on(call, pod, world, desk, Freshness::Consistent).await,
+        Err(Error::Select(error)) if error.depends_on_pools() => {
+            select_on(call, pod, world, desk, Freshness::Consistent).await
+        }
         outcome => outcome,
     }
 }

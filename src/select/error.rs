@@ -124,6 +124,20 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether it could be otherwise if the pools had been read a moment later.
+    #[must_use]
+    pub fn depends_on_pools(&self) -> bool {
+        match self {
+            Self::NoPool { .. } | Self::NotInPool { .. } | Self::Unroutable { .. } => true,
+            Self::BadConfig { .. }
+            | Self::Malformed { .. }
+            | Self::InterfaceNotNamed { .. }
+            | Self::InterfaceWithoutItem { .. }
+            | Self::NoSuchInterface { .. }
+            | Self::FamilyNotGiven { .. } => false,
+        }
+    }
+
     /// Which pools were considered and why each was rejected, in one line; empty where none was.
     #[must_use]
     pub fn details(&self) -> String {
