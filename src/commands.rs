@@ -11,6 +11,7 @@ mod del;
 mod error;
 mod facts;
 mod gc;
+mod install;
 mod notes;
 mod sandbox;
 
@@ -21,4 +22,5 @@ pub use del::{PATIENCE as DEL_PATIENCE, del};
 pub use error::Error;
 pub use facts::{Marks, PodSeen, Unfit, World};
 pub use gc::gc;
+pub use install::{InstallError, install};
 pub use notes::{FOLDER as NOTES, Notes};

@@ -6,7 +6,8 @@ use std::fs;
 use std::path::Path;
 
 fn read(path: &str) -> String {
-    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).expect("a file of the repository")
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path))
+        .expect("a file of the repository")
 }
 
 /// The lines of the blocks of this language.
@@ -26,9 +27,16 @@ fn blocks(language: &str) -> Vec<String> {
 #[test]
 fn each_cargo_line_of_the_readme_is_run_by_ci() {
     let ci = read(".ci/run");
-    for line in blocks("sh").iter().filter(|line| line.starts_with("cargo ")) {
+    for line in blocks("sh")
+        .iter()
+        .filter(|line| line.starts_with("cargo "))
+    {
         let words: Vec<&str> = line.split_whitespace().collect();
-        let run = ci.lines().any(|ci| words.iter().all(|word| ci.split_whitespace().any(|w| w == *word)));
+        let run = ci.lines().any(|ci| {
+            words
+                .iter()
+                .all(|word| ci.split_whitespace().any(|w| w == *word))
+        });
         assert!(run, "{line:?} is not run by .ci/run");
     }
 }
@@ -36,7 +44,15 @@ fn each_cargo_line_of_the_readme_is_run_by_ci() {
 #[test]
 fn each_file_that_the_readme_names_is_there() {
     let text = read("README.md");
-    let roots = ["src/", "crds/", "deploy/", "examples/", "tests/", "benches/", ".ci/"];
+    let roots = [
+        "src/",
+        "crds/",
+        "deploy/",
+        "examples/",
+        "tests/",
+        "benches/",
+        ".ci/",
+    ];
     let words = text.split(|c: char| c.is_whitespace() || "`()[]\"',;:".contains(c));
     for word in words.filter(|word| roots.iter().any(|root| word.starts_with(root))) {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(word.trim_end_matches('.'));

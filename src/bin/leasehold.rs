@@ -1,6 +1,8 @@
 //! The CNI plugin: one call in, one answer out.
 
+use std::ffi::OsString;
 use std::io;
+use std::path::Path;
 use std::process::ExitCode;
 
 use leasehold::cluster::{self, Cluster};
@@ -8,8 +10,43 @@ use leasehold::cni::{self, Attach, Call, Check, Code, Config, Detach, Failure, L
 use leasehold::commands::{self, DEL_PATIENCE, Notes, SystemClock};
 use leasehold::lease::Patience;
 
+/// What somebody reads who runs it by hand with words that it does not know.
+const USAGE: &str =
+    "usage: leasehold install --to FOLDER   (a container runtime runs it without any word)";
+
+fn main() -> ExitCode {
+    let words: Vec<OsString> = std::env::args_os().skip(1).collect();
+    match words.as_slice() {
+        [] => call(),
+        [verb, option, folder] if verb == "install" && option == "--to" => {
+            install(Path::new(folder))
+        }
+        _ => {
+            eprintln!("{USAGE}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn install(folder: &Path) -> ExitCode {
+    match commands::install(folder) {
+        Ok(path) => {
+            eprintln!(
+                "leasehold {} stands in {}",
+                env!("CARGO_PKG_VERSION"),
+                path.display()
+            );
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("leasehold: {}", cni::chain(&error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> ExitCode {
+async fn call() -> ExitCode {
     let clock = SystemClock::start();
     let outcome = match Call::read(|name| std::env::var_os(name), io::stdin().lock()) {
         Ok(call) => serve(&call, &clock).await,

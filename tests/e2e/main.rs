@@ -1,3 +1,7 @@
 //! leasehold on a real control plane.
 
 mod kinds;
+mod readme;
+
+/// The CNI plugin.
+const PLUGIN: &str = env!("CARGO_BIN_EXE_leasehold");

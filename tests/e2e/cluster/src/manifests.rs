@@ -77,7 +77,8 @@ impl Cluster {
     }
 }
 
-/// The text of a file, or of all YAML files of a folder in the order of their names.
+/// The text of a file, or of all YAML files of a folder: those that its kustomization lists, else in the order of their
+/// names.
 pub(crate) fn read(path: &Path) -> Result<String> {
     if !path.is_dir() {
         return std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()));
@@ -87,8 +88,24 @@ pub(crate) fn read(path: &Path) -> Result<String> {
         .collect::<Result<_>>()?;
     files.retain(|file| file.extension().is_some_and(|end| end == "yaml"));
     files.sort();
+    let kustomization = path.join("kustomization.yaml");
+    if kustomization.exists() {
+        let listed: Kustomization = serde_norway::from_str(&read(&kustomization)?)
+            .with_context(|| format!("read {}", kustomization.display()))?;
+        files = listed
+            .resources
+            .iter()
+            .map(|file| path.join(file))
+            .collect();
+    }
     let texts: Vec<String> = files.iter().map(|file| read(file)).collect::<Result<_>>()?;
     Ok(texts.join("\n---\n"))
+}
+
+/// What is read of a kustomization.
+#[derive(serde::Deserialize)]
+struct Kustomization {
+    resources: Vec<String>,
 }
 
 /// Applies all objects: the kinds first, since others may be of them.
