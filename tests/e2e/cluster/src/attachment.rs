@@ -1,5 +1,7 @@
 //! The calls of a runtime for one interface of one pod: the environment it sends, the configuration, the result it keeps.
 
+mod cnitool;
+
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,7 +14,7 @@ use crate::call::Call;
 use crate::node::Node;
 use crate::outcome::Outcome;
 use crate::pod::Pod;
-use crate::sandbox::{Sandbox, container_id};
+use crate::sandbox::Sandbox;
 use crate::tools::Tool;
 
 /// Which program the runtime calls.
@@ -78,7 +80,8 @@ impl Attachment {
         self
     }
 
-    /// Another container id than the sandbox's.
+    /// Another container id than the sandbox's: one of [`container_id`](crate::container_id), or the notes that a plugin
+    /// leaves of it on the machine stay there.
     #[must_use]
     pub fn container(mut self, id: &str) -> Self {
         id.clone_into(&mut self.container);
@@ -220,40 +223,6 @@ impl Attachment {
             .collect();
         pairs.shuffle(&mut rand::rng());
         pairs.join(";")
-    }
-
-    /// The call of this command through libcni, by `cnitool`: it makes its own container id, and keeps results as libcni does.
-    pub fn cnitool(&self, command: &str) -> Result<Call> {
-        let name = self.config["name"].as_str().unwrap_or_default();
-        let mut plugin = self.config.clone();
-        put(&mut plugin, "name", Value::Null);
-        put(&mut plugin, "cniVersion", Value::Null);
-        let list =
-            json!({"cniVersion": self.config["cniVersion"], "name": name, "plugins": [plugin]});
-        let folder = self
-            .node
-            .cluster()
-            .dir()
-            .join("net.d")
-            .join(container_id()?);
-        std::fs::create_dir_all(&folder).context("make a folder of configurations")?;
-        std::fs::write(folder.join("10-test.conflist"), serde_json::to_vec(&list)?)
-            .context("write a configuration")?;
-        let netns = self
-            .sandbox
-            .as_ref()
-            .context("cnitool wants a namespace")?
-            .netns()
-            .path();
-        Ok(Call::new(&self.node.cluster().tool(Tool::Cnitool))
-            .arg(command)
-            .arg(name)
-            .arg(netns)
-            .env("NETCONFPATH", folder)
-            .env("CNI_IFNAME", &self.interface)
-            .env("CNI_ARGS", self.cni_args())
-            .env("CNI_PATH", cni_path(&self.node, &self.ipam_plugin))
-            .inside(self.node.netns()))
     }
 }
 

@@ -40,6 +40,9 @@ impl std::fmt::Debug for Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
+        if guardian::kept() {
+            return;
+        }
         self.plane.controllers.take();
         for api in &self.plane.api_servers {
             api.server.kill();

@@ -13,7 +13,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{LazyLock, Mutex, PoisonError};
 
 use anyhow::{Context, Result, anyhow, ensure};
@@ -28,6 +28,7 @@ pub(crate) struct Run {
     dir: PathBuf,
     guardian: Mutex<Option<Child>>,
     count: AtomicU32,
+    kept: AtomicBool,
 }
 
 static RUN: LazyLock<Result<Run, String>> =
@@ -59,7 +60,13 @@ pub fn keep() -> Result<PathBuf> {
     pipe.context("the run is over")?
         .write_all(b"keep\n")
         .context("dismiss the guardian")?;
+    run.kept.store(true, Ordering::Relaxed);
     Ok(script)
+}
+
+/// Whether [`keep`] was called: then values that take away what they stand for, when they are dropped, don't.
+pub(crate) fn kept() -> bool {
+    run().is_ok_and(|run| run.kept.load(Ordering::Relaxed))
 }
 
 impl Run {
@@ -89,6 +96,7 @@ impl Run {
             dir,
             guardian: Mutex::new(Some(guardian)),
             count: AtomicU32::new(0),
+            kept: AtomicBool::new(false),
         })
     }
 
@@ -115,6 +123,11 @@ impl Run {
     /// A name for a network namespace that nothing else on this machine has.
     pub(crate) fn namespace(&self, what: &str) -> String {
         format!("lh-{}-{what}{}", self.id, self.number())
+    }
+
+    /// Says that a container of this id is the run's too, though its id does not show it.
+    pub(crate) fn adopt(&self, container: &str) -> Result<()> {
+        std::fs::write(self.dir.join("containers").join(container), "").context("note a container")
     }
 
     fn finish(&self) {

@@ -2,7 +2,7 @@
 # Arguments: the run's folder, the run's id, the script that takes things away.
 trap '' HUP INT TERM
 dir=$1
-mkdir -m 755 "$dir" "$dir/run" || exit 1
+mkdir -m 755 "$dir" "$dir/run" "$dir/containers" || exit 1
 cd /
 echo ready
 # The other end of this pipe is open in the program only: the kernel closes it when the program ends, even by SIGKILL.

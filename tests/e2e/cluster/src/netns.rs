@@ -118,7 +118,9 @@ impl Netns {
 
 impl Drop for Netns {
     fn drop(&mut self) {
-        self.remove();
+        if !guardian::kept() {
+            self.remove();
+        }
     }
 }
 

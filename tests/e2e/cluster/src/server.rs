@@ -130,7 +130,9 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.kill();
+        if !guardian::kept() {
+            self.kill();
+        }
     }
 }
 

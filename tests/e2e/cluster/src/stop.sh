@@ -25,12 +25,19 @@ while read -r _ point _; do
     case $point in "$dir"/*) umount -l "$point" ;; esac
 done </proc/mounts
 
-# What plugins and libcni noted on this machine: their files are named by the container or hold the namespace's name.
+# What plugins and libcni noted on this machine: files named by a container, whose id begins with the run's or is listed in
+# the folder "containers", or holding a namespace's name.
 for notes in /run/leasehold /var/lib/cni; do
     [ -d "$notes" ] || continue
     find "$notes" -type f -name "*$id*" -delete
+    for container in "$dir"/containers/*; do
+        find "$notes" -type f -name "*${container##*/}*" -delete
+    done
     grep -rlF "lh-$id-" "$notes" 2>/dev/null | while read -r note; do rm -f "$note"; done
-    find "$notes" -depth -type d -empty -delete 2>/dev/null
 done
 
 rm -rf "$dir"
+
+# Another run may be about to write into these folders.
+set -- "${dir%-*}"-*
+[ -e "$1" ] || find /run/leasehold /var/lib/cni -depth -type d -empty -delete 2>/dev/null

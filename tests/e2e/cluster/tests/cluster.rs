@@ -143,6 +143,13 @@ async fn plugins_run_as_a_runtime_runs_them() -> Result<()> {
     eth0.del().await?.success()?;
     assert_eq!(sandbox.netns().addresses("eth0")?, []);
     eth0.cnitool("add")?.run().await?.success()?;
+    let stem = format!("test-{}", eth0.cnitool_container()?);
+    let kept = std::fs::read_dir("/var/lib/cni/results")?.flatten();
+    assert_eq!(
+        kept.filter(|result| result.file_name().to_string_lossy().starts_with(&stem))
+            .count(),
+        1
+    );
     eth0.cnitool("del")?.run().await?.success()?;
 
     let direct = Attachment::new(&stub, &node, &pod, &sandbox)?;
