@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use crate::cluster::{Cluster, longest_node_name, repository};
 use crate::control_plane::{ControlPlane, Plan};
 use crate::guardian;
-use crate::tools::Tools;
+use crate::tools::{Tool, Tools};
 
 /// How many nodes `n1`, `n2`, … have a token from the start: the API server reads its token file once.
 pub(crate) const NODES: usize = 1000;
@@ -72,11 +72,15 @@ impl Builder {
     /// Starts it, and waits until it serves.
     pub async fn start(self) -> Result<Cluster> {
         let run = guardian::run()?;
-        let tools = tokio::task::spawn_blocking(Tools::ready)
+        let besides: &[Tool] = if self.plan.controllers.is_empty() {
+            &[]
+        } else {
+            &[Tool::ControllerManager]
+        };
+        let tools = tokio::task::spawn_blocking(|| Tools::ready(besides))
             .await
             .context("look for the real programs")??;
         let dir = run.dir().join(format!("cluster{}", run.number()));
-        std::fs::create_dir(&dir).context("make the cluster's folder")?;
         let plane = start_on_free_ports(&tools, &dir, &self.plan).await?;
         plane.admin(0).write(&dir.join("admin.kubeconfig"))?;
         let cluster = Cluster::new(plane, tools, dir, self.plan.nodes);
@@ -98,8 +102,11 @@ impl Builder {
 /// A port that was free a moment ago may be somebody else's by now: then all is started again, on others.
 async fn start_on_free_ports(tools: &Tools, dir: &Path, plan: &Plan) -> Result<ControlPlane> {
     for _ in 0..3 {
+        std::fs::create_dir(dir).context("make the cluster's folder")?;
         match ControlPlane::start(tools, dir, plan).await {
-            Err(e) if format!("{e:#}").contains("address already in use") => {}
+            Err(e) if format!("{e:#}").contains("address already in use") => {
+                std::fs::remove_dir_all(dir).context("begin anew")?;
+            }
             outcome => return outcome,
         }
     }

@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
+use crate::guardian;
+
 /// One of the real programs that tests run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tool {
@@ -33,15 +35,8 @@ pub enum Tool {
 
 use Tool::{ApiServer, Bridge, Cnitool, ControllerManager, Etcd, Kubectl, Macvlan};
 
-const ALL: [Tool; 7] = [
-    Etcd,
-    ApiServer,
-    ControllerManager,
-    Kubectl,
-    Macvlan,
-    Bridge,
-    Cnitool,
-];
+/// What every cluster and its tests need. The controllers take minutes to build, and most tests are better off without them.
+const EVERYDAY: [Tool; 6] = [Etcd, ApiServer, Kubectl, Macvlan, Bridge, Cnitool];
 
 /// `-X`: without it the API server calls itself v0.0.0 and kubectl warns of the skew.
 const LDFLAGS: &str = "-s -w -X k8s.io/component-base/version.gitVersion=v1.37.2";
@@ -94,14 +89,16 @@ pub struct Tools {
 }
 
 impl Tools {
-    /// Finds them all, and builds what is missing. The first time on a machine this takes minutes.
-    pub fn ready() -> Result<Self> {
+    /// Finds what every cluster needs and these besides, and builds what is missing. The first time on a machine this takes
+    /// minutes.
+    pub fn ready(besides: &[Tool]) -> Result<Self> {
         let tools = Self {
             assets: std::env::var_os("KUBEBUILDER_ASSETS").map(PathBuf::from),
             built: cache()?.join(key()),
         };
-        if !tools.missing().is_empty() {
-            tools.build_in_turn()?;
+        let wanted = [&EVERYDAY, besides].concat();
+        if !tools.missing(&wanted).is_empty() {
+            tools.build_in_turn(&wanted)?;
         }
         Ok(tools)
     }
@@ -118,14 +115,16 @@ impl Tools {
         path.is_file().then_some(path)
     }
 
-    fn missing(&self) -> Vec<Tool> {
-        ALL.into_iter()
+    fn missing(&self, wanted: &[Tool]) -> Vec<Tool> {
+        wanted
+            .iter()
+            .copied()
             .filter(|tool| !self.path(*tool).is_file())
             .collect()
     }
 
     /// One process builds; the others wait for it and find the work done.
-    fn build_in_turn(&self) -> Result<()> {
+    fn build_in_turn(&self, wanted: &[Tool]) -> Result<()> {
         std::fs::create_dir_all(&self.built)
             .with_context(|| format!("make the cache folder {}", self.built.display()))?;
         let lock = File::create(self.built.join(".lock")).context("open the lock of the cache")?;
@@ -133,7 +132,7 @@ impl Tools {
             say("waiting for another process that builds the test control plane");
         }
         lock.lock().context("lock the cache")?;
-        match self.missing().as_slice() {
+        match self.missing(wanted).as_slice() {
             [] => Ok(()),
             missing => self.build(missing),
         }
@@ -149,9 +148,10 @@ impl Tools {
         std::fs::create_dir_all(&aside).context("make the build folder")?;
         let mut build = Command::new(go);
         build
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .current_dir(guardian::run()?.processes())
             .env("CGO_ENABLED", "0")
-            .args(["build", "-trimpath", "-ldflags", LDFLAGS, "-o"])
+            .args(["build", "-C", env!("CARGO_MANIFEST_DIR")])
+            .args(["-trimpath", "-ldflags", LDFLAGS, "-o"])
             .arg(format!("{}/", aside.display()))
             .args(tools.iter().map(|tool| tool.package()));
         run_with_ticks(&mut build)?;

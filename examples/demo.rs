@@ -1,0 +1,208 @@
+//! The plugin at work: a real control plane, two simulated nodes, a dozen pods with two addresses each.
+//!
+//! `cargo run --example demo`, as root, with Rust and Go installed. Nodes and pods are network namespaces on a segment of
+//! their own, and all of it is gone in the end, however the end comes.
+
+#![expect(clippy::print_stdout, reason = "showing is what it is for")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use clap::Parser;
+use cluster::{Attachment, Cluster, Node, Pod, Sandbox, Segment};
+use serde_json::Value;
+
+const PODS: usize = 12;
+
+/// An echo crosses the segment in well under a millisecond; an IPv6 address that was just given is tentative for a second.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Starts a cluster, attaches pods, shows what happens to their addresses.
+#[derive(Parser)]
+struct Args {
+    /// Leave the cluster and its pods up, and say how to reach them and how to stop them.
+    #[arg(long)]
+    keep: bool,
+}
+
+/// A pod with everything that a runtime has for it.
+struct Workload {
+    pod: Pod,
+    sandbox: Arc<Sandbox>,
+    eth0: Attachment,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match demo(&Args::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn demo(args: &Args) -> Result<()> {
+    say("Starting etcd and kube-apiserver, with crds/ and deploy/ applied");
+    let cluster = Cluster::start().await?;
+    let plugin = tokio::task::spawn_blocking(build_plugin).await??;
+
+    say("Two pools, of examples/dual-stack.yaml");
+    cluster
+        .apply(&cluster::repository().join("examples/dual-stack.yaml"))
+        .await?;
+    show(&cluster, &["get", "ippools"]).await?;
+
+    let segment = Segment::new()?;
+    segment.add_neighbour("10.70.0.1/24")?;
+    segment.add_neighbour("fd00:70::1/64")?;
+    let nodes = [
+        cluster.node("n1").on(&segment).create().await?,
+        cluster.node("n2").on(&segment).create().await?,
+    ];
+
+    say(&format!(
+        "{PODS} pods on two nodes at once, attached by macvlan"
+    ));
+    let workloads = attach(&plugin, &cluster, &nodes).await?;
+    show(&cluster, &["get", "ipleases"]).await?;
+
+    say("The first pod, on n1, pings the last one, on n2, and the gateway");
+    ping(&workloads[0], &workloads[PODS - 1].eth0.ips()?)?;
+    ping(
+        &workloads[0],
+        &["10.70.0.1".parse()?, "fd00:70::1".parse()?],
+    )?;
+
+    say("Four pods end: their addresses cool down, and nobody gets them for 30 seconds");
+    detach(&workloads[..4]).await?;
+    let cooling = ["get", "ipleases", "--field-selector=spec.state=Cooling"];
+    show(&cluster, &cooling).await?;
+
+    if args.keep {
+        say_how_to_go_on(&cluster, &workloads[4..])
+    } else {
+        say("Clearing up");
+        cluster::clean_up();
+        Ok(())
+    }
+}
+
+/// Builds the plugin as this example was built; cargo says how that goes.
+fn build_plugin() -> Result<PathBuf> {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo
+        // Together with this example, so that its dependencies are those that are built already.
+        .args(["build", "--bin=leasehold", "--example=demo"])
+        .arg("--message-format=json-render-diagnostics")
+        .args((!cfg!(debug_assertions)).then_some("--release"))
+        .current_dir(cluster::repository())
+        .stderr(Stdio::inherit());
+    // What `cargo run` tells this example about its package would make some build scripts run again, there and back.
+    let told = std::env::vars_os().map(|(name, _)| name);
+    for name in told.filter(|name| {
+        let name = name.to_string_lossy();
+        name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
+    }) {
+        cargo.env_remove(name);
+    }
+    let out = cargo.output().context("run cargo build")?;
+    ensure!(
+        out.status.success(),
+        "cargo build ended with {}",
+        out.status
+    );
+    let messages = String::from_utf8(out.stdout)?;
+    let artifacts = messages
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let executable = artifacts
+        .filter(|message| message["target"]["name"] == "leasehold")
+        .find_map(|message| message["executable"].as_str().map(PathBuf::from));
+    executable.context("cargo build names no executable")
+}
+
+async fn attach(plugin: &Path, cluster: &Cluster, nodes: &[Node; 2]) -> Result<Vec<Workload>> {
+    let starting: Vec<_> = (0..PODS)
+        .map(|i| {
+            tokio::spawn(start(
+                plugin.to_owned(),
+                cluster.clone(),
+                nodes[i * 2 / PODS].clone(),
+                i,
+            ))
+        })
+        .collect();
+    let mut workloads = Vec::new();
+    for workload in starting {
+        workloads.push(workload.await??);
+    }
+    Ok(workloads)
+}
+
+/// What kubelet and runtime do for one pod.
+async fn start(plugin: PathBuf, cluster: Cluster, node: Node, number: usize) -> Result<Workload> {
+    let pod = cluster
+        .pod("shop", &format!("web-{number}"))
+        .on(&node)
+        .create()
+        .await?;
+    let sandbox = Arc::new(Sandbox::new()?);
+    let eth0 = Attachment::new(&plugin, &node, &pod, &sandbox)?.by_macvlan();
+    eth0.add().await?.success()?;
+    pod.report_addresses(&eth0.ips()?).await?;
+    Ok(Workload { pod, sandbox, eth0 })
+}
+
+fn ping(from: &Workload, to: &[std::net::IpAddr]) -> Result<()> {
+    for address in to {
+        let took = from.sandbox.netns().ping(*address, PATIENCE)?;
+        println!("{} → {address}: {took:?}", from.pod.name());
+    }
+    Ok(())
+}
+
+async fn detach(workloads: &[Workload]) -> Result<()> {
+    for Workload { pod, sandbox, eth0 } in workloads {
+        eth0.del().await?.success()?;
+        sandbox.remove();
+        pod.force_delete().await?;
+    }
+    Ok(())
+}
+
+fn say_how_to_go_on(cluster: &Cluster, workloads: &[Workload]) -> Result<()> {
+    let stop = cluster::keep()?;
+    let kubectl = cluster.tool(cluster::Tool::Kubectl);
+    say("Left up");
+    println!("  export KUBECONFIG={}", cluster.kubeconfig().display());
+    println!("  {} get ipleases", kubectl.display());
+    for Workload {
+        pod,
+        sandbox,
+        eth0: _,
+    } in workloads
+    {
+        println!(
+            "  nsenter --net={} ip address  # {}",
+            sandbox.netns().path().display(),
+            pod.name()
+        );
+    }
+    println!("Stop it, and remove all of it:\n  sh {}", stop.display());
+    Ok(())
+}
+
+async fn show(cluster: &Cluster, kubectl: &[&str]) -> Result<()> {
+    println!("$ kubectl {}", kubectl.join(" "));
+    print!("{}", cluster.kubectl(kubectl).await?);
+    Ok(())
+}
+
+fn say(line: &str) {
+    println!("\n== {line}");
+}
