@@ -1,0 +1,202 @@
+//! Runtimes: which calls they make, and the calls themselves, on the protocol as it is.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use leasehold::api::{IPPool, IPPoolSpec, Pool, Pools};
+use leasehold::ip::{Family, Vrf};
+use leasehold::lease::{
+    self, Attachment, Bid, Clock, Desk, Error, Grant, Holder, Lease, LeaseName, Patience, Refusal,
+    State, Store, Whose,
+};
+
+use crate::board::{Board, on_its_way};
+use crate::world::World;
+
+/// What a runtime does. Containers `c1` and `c2` are sandboxes of one pod, and so is `c0`, from before.
+#[derive(Debug, Clone, Copy)]
+pub enum Act {
+    /// ADD, for a pod of which nothing shows that it had a sandbox before.
+    Add(&'static str),
+    /// ADD, for a pod that shows it.
+    AddAgain(&'static str),
+    Del(&'static str),
+    EndNamespace(&'static str),
+}
+
+/// A lease that stands there from the beginning: address, container, state.
+pub type Standing = (&'static str, &'static str, State);
+
+/// Where runtimes act.
+pub struct Stage<'a> {
+    pub board: Board<'a>,
+    pub world: World,
+    pub pool: [Arc<Pool>; 1],
+    pub looks_at_namespaces: bool,
+}
+
+impl Stage<'_> {
+    /// Does one after the other.
+    pub async fn play(&self, acts: &[Act]) {
+        for &act in acts {
+            match act {
+                Act::Add(container) => self.add(container, false).await,
+                Act::AddAgain(container) => self.add(container, true).await,
+                Act::Del(container) => {
+                    self.del(container, || self.world.begin_del(container))
+                        .await;
+                }
+                Act::EndNamespace(container) => {
+                    on_its_way().await;
+                    self.board
+                        .learn((), |()| format!("the namespace of {container} is removed"));
+                    self.world.end_namespace(container);
+                }
+            }
+        }
+    }
+
+    async fn add(&self, container: &'static str, returning: bool) {
+        self.world.begin_add(container);
+        match self.take(container, returning).await {
+            Ok(grants) => {
+                let address = grants[0].seen.lease.name.address;
+                self.board
+                    .learn((), |()| format!("ADD of {container} answers {address}"));
+                if self.looks_at_namespaces && !self.world.exists(container) {
+                    self.world
+                        .break_rule(format!("{container} was answered without a sandbox"));
+                }
+                self.world.answer(&self.board, container, address);
+            }
+            Err(Error::Refused(Refusal::Exhausted { .. })) => self.world.refuse(container),
+            Err(Error::Late) if !self.world.exists(container) => {}
+            Err(error) => self
+                .world
+                .break_rule(format!("ADD of {container}: {error}")),
+        }
+    }
+
+    async fn take(&self, container: &str, returning: bool) -> Result<Vec<Grant>, Error> {
+        let exists = || {
+            let exists = self.world.exists(container) || !self.looks_at_namespaces;
+            self.board.learn(exists, |_| {
+                format!("{container} has its namespace: {exists}")
+            })
+        };
+        let desk = Desk::new(&self.board, &StoppedClock, patience(), &exists);
+        let who = Attachment {
+            holder: holder(container),
+            vrf: Vrf::default(),
+            since: StoppedClock.now(),
+            returning,
+        };
+        let bid = Bid {
+            family: Family::V4,
+            candidates: &self.pool,
+            resumable: &[],
+            exactly: None,
+        };
+        lease::take(&desk, &who, &[bid]).await
+    }
+
+    async fn del(&self, container: &'static str, begun: impl Fn()) {
+        let desk = Desk::new(&self.board, &StoppedClock, patience(), &|| true);
+        let found = self.board.find(Whose::Container(container)).await;
+        begun();
+        for seen in found.expect("the board answers") {
+            let released = lease::release(&desk, seen, container, "eth0").await;
+            released.expect("there is time enough");
+        }
+    }
+
+    /// DEL for everybody, when nobody else acts any more.
+    pub fn clear(&self) {
+        for container in ["c0", "c1", "c2", "c3", "c9"] {
+            let mut del = pin!(self.del(container, || ()));
+            while step(del.as_mut()) == Poll::Pending {}
+        }
+    }
+}
+
+/// Lets a call go on up to its next request.
+pub fn step(call: std::pin::Pin<&mut (impl Future<Output = ()> + ?Sized)>) -> Poll<()> {
+    call.poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// A pool of so many addresses.
+pub fn pool(addresses: usize, cooldown: u32) -> Arc<Pool> {
+    let spec = IPPoolSpec {
+        subnet: "10.0.0.0/24".to_owned(),
+        ips: vec![format!("10.0.0.1-10.0.0.{addresses}")],
+        cooldown_seconds: cooldown.into(),
+        ..IPPoolSpec::default()
+    };
+    let pools = Pools::read(vec![IPPool::new("p", spec)], &[], &[], &Vrf::default());
+    let pools = pools.expect("nothing is reserved");
+    Arc::clone(pools.get("p").expect("it is there").expect("it is sound"))
+}
+
+pub fn lease(&(address, container, state): &Standing, pool: &Pool) -> Lease {
+    Lease {
+        name: LeaseName {
+            vrf: Vrf::default(),
+            address: address.parse().expect("an address"),
+        },
+        pool: pool.name.clone(),
+        state,
+        holder: Some(holder(container)),
+        co_holder: None,
+        claim: None,
+        cooldown: pool.cooldown,
+        held_since: None,
+        released_at: (state == State::Cooling)
+            .then(|| StoppedClock.now() - Duration::from_mins(30)),
+        quarantined_until: None,
+        foreign_mac: None,
+    }
+}
+
+fn holder(container: &str) -> Holder {
+    let pod = match container {
+        "c0" | "c1" | "c2" => "pod",
+        "c3" => "other",
+        _ => "gone",
+    };
+    Holder {
+        namespace: "shop".to_owned(),
+        pod: pod.to_owned(),
+        uid: format!("uid-of-{pod}"),
+        node: "n1".to_owned(),
+        container: container.to_owned(),
+        interface: "eth0".to_owned(),
+        network: "net".to_owned(),
+    }
+}
+
+fn patience() -> Patience {
+    Patience::until(Duration::from_secs(50))
+}
+
+/// A clock that stands still: in the model an order is an order, however long it takes.
+struct StoppedClock;
+
+impl Clock for StoppedClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::UNIX_EPOCH + Duration::from_hours(1)
+    }
+
+    fn elapsed(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    async fn pause(&self, _: Duration) {}
+
+    fn chance(&self) -> f64 {
+        0.0
+    }
+}

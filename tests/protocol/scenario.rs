@@ -1,0 +1,121 @@
+//! Who acts on what, and one run of it.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use leasehold::api::Pool;
+
+use crate::board::{Board, hash};
+use crate::runtime::{self, Act, Stage, Standing};
+use crate::search::{self, Choices};
+use crate::world::World;
+
+/// What there is in the beginning, who acts, and what may go wrong.
+#[derive(Debug, Clone)]
+pub struct Scenario<'a> {
+    /// How many addresses the pool has.
+    pub addresses: usize,
+    /// Who act at once. The first one may be killed.
+    pub runtimes: &'a [&'a [Act]],
+    /// The leases that stand there.
+    pub before: &'a [Standing],
+    pub cooldown: u32,
+    /// How many things may go wrong in one run: a reply lost, a write delayed, a list stale, a process killed.
+    pub faults: usize,
+    /// Whether ADD looks at the namespace of its sandbox.
+    pub looks_at_namespaces: bool,
+}
+
+type Actor<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
+
+/// What can happen next.
+#[derive(Clone, Copy)]
+enum Move {
+    Step(usize),
+    Arrive(usize),
+    Kill,
+}
+
+impl<'a> Scenario<'a> {
+    pub fn of(addresses: usize, runtimes: &'a [&'a [Act]]) -> Self {
+        Self {
+            addresses,
+            runtimes,
+            before: &[],
+            cooldown: 0,
+            faults: 0,
+            looks_at_namespaces: true,
+        }
+    }
+
+    /// Every run of it: how many states it has, or which rule is broken and how.
+    pub fn explore(&self) -> Result<usize, String> {
+        let pool = runtime::pool(self.addresses, self.cooldown);
+        search::every_order(|choices| self.run(choices, &pool))
+    }
+
+    fn run(&self, choices: &Choices, pool: &Arc<Pool>) -> Result<(), String> {
+        let lease = |standing| runtime::lease(standing, pool);
+        let leases: Vec<_> = self.before.iter().map(lease).collect();
+        let stage = Stage {
+            board: Board::new(choices, &leases, self.faults),
+            world: World::default(),
+            pool: [Arc::clone(pool)],
+            looks_at_namespaces: self.looks_at_namespaces,
+        };
+        self.run_on(&stage, choices)?;
+        stage.board.faults.set(0);
+        stage.clear();
+        match stage.board.held().first() {
+            Some(lost) => Err(format!("{lost} is still held after every DEL")),
+            None => Ok(()),
+        }
+    }
+
+    fn run_on(&self, stage: &Stage<'_>, choices: &Choices) -> Result<(), String> {
+        let Stage { board, world, .. } = stage;
+        let play = |acts: &&'a [Act]| Some(Box::pin(stage.play(acts)) as Actor<'_>);
+        let mut actors: Vec<Option<Actor<'_>>> = self.runtimes.iter().map(play).collect();
+        for index in 0..actors.len() {
+            step(index, &mut actors, board);
+        }
+        loop {
+            world.look(board, self.addresses)?;
+            let moves = moves(&actors, board);
+            let ended: Vec<bool> = actors.iter().map(Option::is_none).collect();
+            if moves.is_empty() || choices.have_met(hash((board.state(), world.state(), ended))) {
+                return Ok(());
+            }
+            match moves[choices.of(moves.len())] {
+                Move::Step(index) => step(index, &mut actors, board),
+                Move::Arrive(index) => board.arrive(index),
+                Move::Kill => {
+                    board.kill(0);
+                    actors[0] = None;
+                }
+            }
+        }
+    }
+}
+
+fn moves(actors: &[Option<Actor<'_>>], board: &Board<'_>) -> Vec<Move> {
+    let steps = (0..actors.len()).filter(|&index| actors[index].is_some());
+    let arrivals = 0..board.adrift.borrow().len();
+    let may_kill = board.faults.get() > 0 && actors[0].is_some();
+    let kill = may_kill.then_some(Move::Kill);
+    steps
+        .map(Move::Step)
+        .chain(arrivals.map(Move::Arrive))
+        .chain(kill)
+        .collect()
+}
+
+fn step(index: usize, actors: &mut [Option<Actor<'_>>], board: &Board<'_>) {
+    board.turn.set(index);
+    let actor = &mut actors[index];
+    let future = actor.as_mut().expect("who has ended has no turn");
+    if runtime::step(future.as_mut()).is_ready() {
+        *actor = None;
+    }
+}
