@@ -5,6 +5,7 @@
 //! which address to choose and what a missing pod signifies is decided elsewhere, behind the traits
 //! that are implemented here.
 
+mod denied;
 mod door;
 mod facts;
 mod kubeconfig;

@@ -20,6 +20,7 @@ use kube::core::params::{ListParams, VersionMatch};
 use serde::de::DeserializeOwned;
 use tower::{BoxError, ServiceBuilder};
 
+use super::denied::Denied;
 use super::kubeconfig::{self, KubeconfigError};
 use crate::cni;
 use crate::lease::{Freshness, Kind, Patience, Trouble};
@@ -127,7 +128,15 @@ impl Cluster {
                 if status == StatusCode::UNAUTHORIZED {
                     self.hang_up();
                 }
-                Err(trouble(&what, kind, said(status, &body)))
+                let said = said(status, &body);
+                Err(match kind {
+                    Kind::Denied => {
+                        trouble(&what, kind, Denied::new(status, said, &self.kubeconfig))
+                    }
+                    Kind::Transient(_) | Kind::NotInstalled | Kind::NoWay | Kind::Refused => {
+                        trouble(&what, kind, said)
+                    }
+                })
             }
         }
     }

@@ -92,13 +92,13 @@ impl From<Error> for Failure {
                 trace,
                 unsettled,
             } => {
-                let cause = error.source().map(chain).unwrap_or_default();
+                let (msg, cause) = told(&error);
                 let unknown = unsettled.iter().map(|name| {
                     format!("the fate of lease {name} is unknown, the collector looks after it")
                 });
                 let parts: Vec<String> =
                     [cause].into_iter().chain(unknown).chain([trace]).collect();
-                Self::new(code, error.to_string()).with_details(joined(parts))
+                Self::new(code, msg).with_details(joined(parts))
             }
             Error::NotCollected(left) => {
                 let each = left
@@ -117,6 +117,28 @@ impl From<Error> for Failure {
             | Error::Note(_)) => Self::because(code, &error),
         }
     }
+}
+
+/// What is told first, which is what to do where that is known, and what lies behind it.
+fn told(error: &lease::Error) -> (String, String) {
+    match error {
+        lease::Error::Store(trouble) => match trouble.kind {
+            Kind::Denied => (trouble.source.to_string(), chain(trouble)),
+            Kind::NotInstalled => (
+                "apply crds/: the API server does not know leasehold's kinds".to_owned(),
+                chain(trouble),
+            ),
+            Kind::Transient(_) | Kind::NoWay | Kind::Refused => causes(error),
+        },
+        lease::Error::Late | lease::Error::OutOfTime { .. } | lease::Error::Refused(_) => {
+            causes(error)
+        }
+    }
+}
+
+fn causes(error: &lease::Error) -> (String, String) {
+    let cause = error.source().map(chain).unwrap_or_default();
+    (error.to_string(), cause)
 }
 
 fn joined(mut parts: Vec<String>) -> String {

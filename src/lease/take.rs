@@ -70,7 +70,7 @@ pub enum Before {
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
     /// Each pool that fits is full, as of now.
-    #[error("no free {family} address in {}", names(.pools))]
+    #[error("no free {family} address in {}: enlarge a pool or name a backup", names(.pools))]
     Exhausted {
         /// The family that was asked for.
         family: Family,
@@ -78,7 +78,7 @@ pub enum Refusal {
         pools: Vec<(PoolName, Counts)>,
     },
     /// The pools give no new address, and there is no earlier one to take up again.
-    #[error("no new {family} address: {} disabled, and this pod has no earlier address there", are(.pools))]
+    #[error("no new {family} address: {} disabled, and this pod has no earlier address there: name another pool", are(.pools))]
     Disabled {
         /// The family that was asked for.
         family: Family,
@@ -86,7 +86,7 @@ pub enum Refusal {
         pools: Vec<PoolName>,
     },
     /// The address that was asked for is not to be had.
-    #[error("{address} was asked for and is {}", standing(*.state, .holder.as_deref()))]
+    #[error("{address} was asked for and is {}: ask for another", standing(*.state, .holder.as_deref()))]
     Unavailable {
         /// The address that was asked for.
         address: IpAddr,
@@ -102,7 +102,7 @@ fn names(pools: &[(PoolName, Counts)]) -> String {
     let shown: Vec<String> = pools
         .iter()
         .take(SHOWN)
-        .map(|(name, counts)| format!("{name} ({counts})"))
+        .map(|(name, counts)| format!("{} ({counts})", shown(name)))
         .collect();
     match pools.len().saturating_sub(SHOWN) {
         0 => shown.join(", "),
@@ -110,10 +110,20 @@ fn names(pools: &[(PoolName, Counts)]) -> String {
     }
 }
 
+/// A name as a message can bear it, which has 1,024 bytes in an event: the longest label, where a name may have four.
+fn shown(name: &PoolName) -> String {
+    const READABLE: usize = 63;
+    let name = name.as_str();
+    match name.get(..READABLE) {
+        Some(start) if name.len() > READABLE => format!("{start}…"),
+        _ => name.to_owned(),
+    }
+}
+
 fn are(pools: &[PoolName]) -> String {
     match pools {
-        [pool] => format!("pool {pool} is"),
-        [pool, rest @ ..] => format!("pool {pool} and {} more are", rest.len()),
+        [pool] => format!("pool {} is", shown(pool)),
+        [pool, rest @ ..] => format!("pool {} and {} more are", shown(pool), rest.len()),
         [] => "its pools are".to_owned(),
     }
 }

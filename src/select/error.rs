@@ -158,10 +158,12 @@ impl Error {
 fn headline(families: &[Family], trace: &Trace) -> String {
     let names: Vec<String> = families.iter().map(ToString::to_string).collect();
     let failed = |f: &&FamilyTrace| families.contains(&f.family);
+    // Who named a pool for one family did not mean the other, which is then looked for among the default pools.
     let remedy = trace
         .families
         .iter()
-        .find(failed)
+        .filter(failed)
+        .min_by_key(|f| f.considered.is_empty())
         .map(remedy)
         .unwrap_or_default();
     let text = format!("no {} pool for this pod: {remedy}", names.join(" or "));

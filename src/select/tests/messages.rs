@@ -45,6 +45,9 @@ fn the_first_line_says_what_to_do_and_the_second_what_was_considered() {
             .v4("four", json!({"default": true}))
             .requiring_both(),
         scene()
+            .v4("four", json!({}))
+            .pod("ippool", r#"{"ipv6":["four"]}"#),
+        scene()
             .v4("p", json!({}))
             .pod("ippools", r#"[{"interface":"net1","ipv4":["p"]}]"#),
     ];
@@ -73,6 +76,9 @@ fn the_first_line_says_what_to_do_and_the_second_what_was_considered() {
 
         no IPv6 pool for this pod: set "default: true" in an IPPool with IPv6 addresses, or name one in the pod's annotation ipam.leasehold.io/ippool
         IPv4 from the default pools: four: fits; IPv6 from the default pools: there are none
+
+        no IPv4 or IPv6 pool for this pod: IPPool four has IPv4 addresses: name it as an IPv4 pool, or name another pool
+        IPv4 from the default pools: there are none; IPv6 from the pod's annotation ipam.leasehold.io/ippool: four: has IPv4 addresses
 
         the pod's annotation ipam.leasehold.io/ippools must name eth0 too: it names net1
         "#);
