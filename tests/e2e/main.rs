@@ -1,5 +1,6 @@
 //! leasehold on a real control plane.
 
+mod choose;
 mod kinds;
 mod readme;
 

@@ -1,0 +1,80 @@
+//! Edits of what pools and Subnets say: they reach pods that start later, and no others.
+
+use std::sync::Arc;
+
+use anyhow::Result;
+use cluster::{Attachment, Sandbox};
+use serde_json::json;
+
+use super::place::Place;
+
+/// A pod's eth0 through macvlan, and the namespace that it is in.
+async fn start(place: &Place, name: &str) -> Result<(Attachment, Arc<Sandbox>)> {
+    let pod = place.pod(name).create().await?;
+    let sandbox = Arc::new(Sandbox::new()?);
+    let eth0 = place.eth0_in(&sandbox, &pod)?.by_macvlan();
+    eth0.add().await?.success()?;
+    Ok((eth0, sandbox))
+}
+
+/// What `ip route` shows, without what the kernel adds to it.
+fn routes(sandbox: &Sandbox) -> Result<Vec<String>> {
+    let shown = sandbox.netns().ip("route show proto boot")?;
+    Ok(shown.lines().map(|line| line.trim().to_owned()).collect())
+}
+
+#[tokio::test]
+async fn an_edit_of_a_gateway_or_of_routes_reaches_new_pods_only() -> Result<()> {
+    let place = Place::on_a_segment("edited").await?;
+    let segment = |gateway: &str, to: &str, by: &str| json!({"gateway": gateway, "routes": [{"dst": to, "gw": by}]});
+    let (own, inherited) = ("10.1.0.0/24", "10.2.0.0/24");
+    let pools = json!({"ipam.leasehold.io/default-ipv4-ippool": r#"["edited-own"]"#});
+    place.namespace("edited", json!({}), pools).await?;
+    let mut own_spec = segment("10.1.0.1", "172.16.0.0/16", "10.1.0.2");
+    own_spec["ips"] = json!(["10.1.0.64/26"]);
+    place.pool("edited-own", own, own_spec).await?;
+    let (first, first_sandbox) = start(&place, "first").await?;
+
+    let mut own_spec = segment("10.1.0.3", "172.17.0.0/16", "10.1.0.4");
+    own_spec["ips"] = json!(["10.1.0.64/26"]);
+    place.pool("edited-own", own, own_spec).await?;
+    let (_second, second_sandbox) = start(&place, "second").await?;
+
+    let pools = json!({"ipam.leasehold.io/default-ipv4-ippool": r#"["edited-heir"]"#});
+    place.namespace("edited", json!({}), pools).await?;
+    place.pool("edited-heir", inherited, json!({})).await?;
+    let subnet = segment("10.2.0.1", "172.18.0.0/16", "10.2.0.2");
+    place.subnet("edited-subnet", inherited, subnet).await?;
+    let (heir, heir_sandbox) = start(&place, "heir").await?;
+
+    let subnet = segment("10.2.0.3", "172.19.0.0/16", "10.2.0.4");
+    place.subnet("edited-subnet", inherited, subnet).await?;
+    let (_later, later_sandbox) = start(&place, "later").await?;
+
+    let via = |to: &str, by: &str| format!("{to} via {by} dev eth0");
+    for (sandbox, expected) in [
+        (
+            &first_sandbox,
+            [via("default", "10.1.0.1"), via("172.16.0.0/16", "10.1.0.2")],
+        ),
+        (
+            &second_sandbox,
+            [via("default", "10.1.0.3"), via("172.17.0.0/16", "10.1.0.4")],
+        ),
+        (
+            &heir_sandbox,
+            [via("default", "10.2.0.1"), via("172.18.0.0/16", "10.2.0.2")],
+        ),
+        (
+            &later_sandbox,
+            [via("default", "10.2.0.3"), via("172.19.0.0/16", "10.2.0.4")],
+        ),
+    ] {
+        assert_eq!(routes(sandbox)?, expected);
+    }
+    // What was answered to the earlier ones still holds.
+    for attachment in [first, heir] {
+        attachment.check().await?.success()?;
+    }
+    Ok(())
+}

@@ -1,0 +1,92 @@
+//! Lists of pools: their order, and what stands in for what.
+
+use anyhow::Result;
+use serde_json::json;
+
+use super::place::Place;
+
+#[tokio::test]
+async fn a_disabled_pool_in_a_list_is_passed_over() -> Result<()> {
+    let place = Place::named("disabled").await?;
+    for disable in [true, false] {
+        place
+            .pool("disabled-first", "10.1.0.0/24", json!({"disable": disable}))
+            .await?;
+        place
+            .pool("disabled-second", "10.2.0.0/24", json!({}))
+            .await?;
+        let pod = place.pod(&format!("pod-{disable}")).annotation(
+            "ipam.leasehold.io/ippool",
+            r#"{"ipv4":["disabled-first","disabled-second"]}"#,
+        );
+        let expected = if disable {
+            "disabled-second"
+        } else {
+            "disabled-first"
+        };
+        assert_eq!(place.served_by(pod).await?, expected);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_backup_pool_serves_while_the_first_one_is_full() -> Result<()> {
+    let place = Place::named("backup").await?;
+    let two = |subnet: &str| json!({"ips": [format!("{subnet}.7"), format!("{subnet}.8")], "cooldownSeconds": 0});
+    place
+        .pool("backup-first", "10.1.0.0/24", two("10.1.0"))
+        .await?;
+    place
+        .pool("backup-second", "10.2.0.0/24", two("10.2.0"))
+        .await?;
+    let annotation = r#"{"ipv4":["backup-first","backup-second"]}"#;
+    let mut attached = Vec::new();
+    for number in 0..5 {
+        let pod = place
+            .pod(&format!("pod-{number}"))
+            .annotation("ipam.leasehold.io/ippool", annotation);
+        let eth0 = place.eth0(&pod.create().await?)?;
+        let told = place.told(&eth0.add().await?).await?;
+        attached.push((eth0, told));
+    }
+    let told: Vec<&str> = attached.iter().map(|(_, told)| told.as_str()).collect();
+    insta::assert_snapshot!(told.join("\n"), @r#"
+    backup-first
+    backup-first
+    backup-second
+    backup-second
+    100: no free IPv4 address in backup-first (2 addresses: 2 held), backup-second (2 addresses: 2 held): enlarge a pool or name a backup
+    "#);
+
+    // The pod that found both full is tried again by its kubelet.
+    let (waiting, _) = &attached[4];
+    let (leaving, _) = &attached[1];
+    leaving.del().await?.success()?;
+    assert_eq!(place.told(&waiting.add().await?).await?, "backup-first");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_list_of_the_configuration_is_kept_in_order_and_a_wildcard_in_it_sorts_by_what_pools_say()
+-> Result<()> {
+    let place = Place::named("ordered").await?;
+    let full = |number: u8| json!({"ips": [format!("10.{number}.0.7")]});
+    place.pool("ordered-z", "10.1.0.0/24", full(1)).await?;
+    place.pool("ordered-wild-a", "10.2.0.0/24", full(2)).await?;
+    let mut for_us = full(3);
+    for_us["namespaceName"] = json!(["ordered"]);
+    place.pool("ordered-wild-b", "10.3.0.0/24", for_us).await?;
+    place.pool("ordered-a", "10.4.0.0/24", full(4)).await?;
+    let mut told = Vec::new();
+    for number in 0..4 {
+        let pod = place.pod(&format!("pod-{number}")).create().await?;
+        let pools = json!(["ordered-z", "no-such-pool", "ordered-wild-*", "ordered-a"]);
+        let eth0 = place.eth0(&pod)?.ipam("ipv4Pools", pools);
+        told.push(place.told(&eth0.add().await?).await?);
+    }
+    assert_eq!(
+        told,
+        ["ordered-z", "ordered-wild-b", "ordered-wild-a", "ordered-a"]
+    );
+    Ok(())
+}

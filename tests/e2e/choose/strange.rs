@@ -1,0 +1,105 @@
+//! Annotations that are large, or come from elsewhere.
+
+use anyhow::Result;
+use serde_json::json;
+
+use super::place::Place;
+
+#[tokio::test]
+async fn a_pod_with_a_quarter_of_a_megabyte_of_annotations_is_served() -> Result<()> {
+    let place = Place::named("large").await?;
+    place.pool("large-pool", "10.1.0.0/24", json!({})).await?;
+    let pool = json!({"ipv4": ["large-pool"]}).to_string();
+    let beside = place
+        .pod("beside")
+        .annotation("example.org/notes", &"x".repeat(250 * 1024))
+        .annotation("ipam.leasehold.io/ippool", &pool);
+    assert_eq!(place.served_by(beside).await?, "large-pool");
+
+    // The last of 12,000 names.
+    let mut names: Vec<String> = (0..12_000).map(|i| format!("missing-{i:08}")).collect();
+    names.push("large-pool".to_owned());
+    let list = json!({"ipv4": names}).to_string();
+    let inside = place
+        .pod("inside")
+        .annotation("ipam.leasehold.io/ippool", &list);
+    assert!(list.len() > 220 * 1024);
+    assert_eq!(place.served_by(inside).await?, "large-pool");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_workload_of_spiderpools_moves_over_unedited() -> Result<()> {
+    let place = Place::named("spider").await?;
+    for (name, subnet) in [
+        ("spider-default", "10.1.0.0/24"),
+        ("spider-namespace", "10.2.0.0/24"),
+        ("spider-pod", "10.3.0.0/24"),
+        ("spider-nic", "10.4.0.0/24"),
+        ("spider-six", "fd00:5::/64"),
+    ] {
+        let default = name == "spider-default";
+        let gateway = subnet.split('/').next().map(|net| {
+            if net.ends_with(':') {
+                format!("{net}1")
+            } else {
+                net.replace(".0.0", ".0.1")
+            }
+        });
+        place
+            .pool(
+                name,
+                subnet,
+                json!({"default": default, "gateway": gateway}),
+            )
+            .await?;
+    }
+    let theirs = "ipam.spidernet.io";
+    let namespace = json!({format!("{theirs}/default-ipv4-ippool"): r#"["spider-namespace"]"#});
+    place.namespace("spider", json!({}), namespace).await?;
+
+    let plain = place.pod("plain");
+    assert_eq!(place.served_by(plain).await?, "spider-namespace");
+    let ippool = place.pod("ippool").annotation(
+        &format!("{theirs}/ippool"),
+        r#"{"ipv4": ["spider-pod"], "ipv6": ["spider-six"]}"#,
+    );
+    assert_eq!(place.served_by(ippool).await?, "spider-pod spider-six");
+
+    let several = place
+        .pod("several")
+        .annotation("k8s.v1.cni.cncf.io/networks", "spider/second")
+        .annotation(
+            &format!("{theirs}/ippools"),
+            r#"[{"interface": "eth0", "ipv4": ["spider-pod"], "cleangateway": false},
+                {"interface": "net1", "ipv4": ["spider-nic"], "ipv6": ["spider-six"]}]"#,
+        )
+        .annotation(&format!("{theirs}/default-route-nic"), "net1")
+        .annotation(
+            &format!("{theirs}/routes"),
+            r#"[{"dst": "172.16.0.0/12", "gw": "10.4.0.9"}]"#,
+        )
+        .create()
+        .await?;
+    let eth0 = place.eth0(&several)?.add().await?;
+    assert_eq!(place.told(&eth0).await?, "spider-pod");
+    assert_eq!(eth0.json()?["routes"], json!(null));
+    let net1 = place.eth0(&several)?.interface("net1").add().await?;
+    assert_eq!(place.told(&net1).await?, "spider-nic spider-six");
+    assert_eq!(
+        net1.json()?["routes"],
+        json!([
+            {"dst": "0.0.0.0/0", "gw": "10.4.0.1"},
+            {"dst": "172.16.0.0/12", "gw": "10.4.0.9"},
+            {"dst": "::/0", "gw": "fd00:5::1"},
+        ])
+    );
+
+    // Where a workload has both, ours decides.
+    let both = place
+        .pod("both")
+        .annotation(&format!("{theirs}/ippool"), r#"{"ipv4": ["spider-pod"]}"#)
+        .annotation("ipam.leasehold.io/ippool", r#"{"ipv4": ["spider-nic"]}"#);
+    assert_eq!(place.served_by(both).await?, "spider-nic");
+    Ok(())
+}
