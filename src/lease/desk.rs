@@ -62,6 +62,15 @@ pub(super) fn backoff() -> impl Iterator<Item = Duration> {
         .build()
 }
 
+/// What it means that a read after a write of unknown outcome shows no lease.
+#[derive(Clone, Copy, PartialEq)]
+enum AfterNone {
+    /// Who had it has gone, and the write may arrive yet: it is made again.
+    Again,
+    /// The version that the write names has gone with it, and never comes back.
+    Lost,
+}
+
 /// What the steps of the protocol share: the store, the time, and whether the sandbox is still there.
 pub struct Desk<'a, S, C> {
     /// Where the leases are.
@@ -124,14 +133,18 @@ impl<'a, S: Store, C: Clock> Desk<'a, S, C> {
     /// Makes a lease where there is none. After an attempt of unknown outcome, one that stands there and says
     /// what we wrote is ours: a holder names its container.
     pub(super) async fn create(&self, lease: &Lease) -> Result<Commit, Error> {
-        self.committed(lease, async || self.store.create(lease).await)
-            .await
+        self.committed(lease, AfterNone::Again, async || {
+            self.store.create(lease).await
+        })
+        .await
     }
 
     /// Puts `lease` in the place of what was seen, settled like [`Self::create`].
     pub(super) async fn replace(&self, seen: &Seen, lease: &Lease) -> Result<Commit, Error> {
-        self.committed(lease, async || self.store.replace(seen, lease).await)
-            .await
+        self.committed(lease, AfterNone::Lost, async || {
+            self.store.replace(seen, lease).await
+        })
+        .await
     }
 
     /// Deletes what was seen; `false` when another version stands there, or none.
@@ -142,23 +155,22 @@ impl<'a, S: Store, C: Clock> Desk<'a, S, C> {
     async fn committed(
         &self,
         lease: &Lease,
+        after_none: AfterNone,
         write: impl AsyncFn() -> Result<Commit, Trouble>,
     ) -> Result<Commit, Error> {
         let mut doubtful = false;
         let mut pauses = backoff();
         loop {
             match write().await {
-                Ok(Commit::Lost) if doubtful => {
-                    return Ok(match self.read(&lease.name).await? {
-                        Some(seen)
-                            if seen.lease.state == lease.state
-                                && seen.lease.holder == lease.holder =>
-                        {
-                            Commit::Won(seen)
-                        }
-                        _ => Commit::Lost,
-                    });
-                }
+                Ok(Commit::Lost) if doubtful => match self.read(&lease.name).await? {
+                    Some(seen)
+                        if seen.lease.state == lease.state && seen.lease.holder == lease.holder =>
+                    {
+                        return Ok(Commit::Won(seen));
+                    }
+                    None if after_none == AfterNone::Again => {}
+                    Some(_) | None => return Ok(Commit::Lost),
+                },
                 Ok(commit) => return Ok(commit),
                 Err(trouble) => {
                     doubtful = true;
