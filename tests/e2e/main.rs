@@ -2,6 +2,7 @@
 
 mod choose;
 mod kinds;
+mod policy;
 mod readme;
 
 /// The CNI plugin.

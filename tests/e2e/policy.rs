@@ -1,0 +1,184 @@
+//! What a node's credentials are good for outside the plugin, and what stops a person from freeing an address in use.
+//!
+//! Every row is a request to the real API server as a dry run, which is admitted like any other and leaves nothing.
+
+mod change;
+mod node;
+mod person;
+
+use anyhow::{Context, Result, ensure};
+use cluster::{Cluster, Node, Pod, Refused};
+use jiff::Timestamp;
+use kube::api::{Api, DeleteParams, PostParams, Preconditions};
+use leasehold::api::{ClaimRef, Holder, IPLease, IPLeaseSpec, MicroTime, State};
+
+const LONG_AGO: MicroTime = MicroTime(Timestamp::UNIX_EPOCH);
+
+/// Two nodes with a pod each, and a vrf in which no other test has leases.
+struct Ground {
+    cluster: Cluster,
+    vrf: &'static str,
+    here: Node,
+    mine: Pod,
+    there: Node,
+    theirs: Pod,
+}
+
+impl Ground {
+    async fn new(vrf: &'static str) -> Result<Self> {
+        let cluster = cluster::shared().await?;
+        let here = cluster.fresh_node().create().await?;
+        let there = cluster.fresh_node().create().await?;
+        let mine = cluster.pod(vrf, "mine").on(&here).create().await?;
+        let theirs = cluster.pod(vrf, "theirs").on(&there).create().await?;
+        Ok(Self {
+            cluster,
+            vrf,
+            here,
+            mine,
+            there,
+            theirs,
+        })
+    }
+
+    /// The leases as the first node's credentials reach them.
+    async fn leases(&self) -> Result<Api<IPLease>> {
+        Ok(Api::all(self.here.client().await?))
+    }
+
+    async fn leases_as_admin(&self) -> Result<Api<IPLease>> {
+        Ok(Api::all(self.cluster.admin().await?))
+    }
+
+    fn lease(&self, address: &str, state: State, holder: &Holder) -> IPLease {
+        let spec = IPLeaseSpec {
+            address: address.to_owned(),
+            vrf: self.vrf.to_owned(),
+            pool: "p".to_owned(),
+            state,
+            holder: Some(holder.clone()),
+            released_at: (state == State::Cooling).then_some(LONG_AGO),
+            quarantined_until: (state == State::Quarantined).then_some(LONG_AGO),
+            ..IPLeaseSpec::default()
+        };
+        IPLease::new(&format!("{}.{address}", self.vrf), spec)
+    }
+
+    /// The first node's pod, on the first node.
+    fn me(&self) -> Holder {
+        holder(&self.mine, self.here.name())
+    }
+
+    /// The second node's pod, on the second node.
+    fn them(&self) -> Holder {
+        holder(&self.theirs, self.there.name())
+    }
+
+    fn claim(&self, name: &str) -> ClaimRef {
+        ClaimRef {
+            namespace: self.vrf.to_owned(),
+            name: name.to_owned(),
+            ..ClaimRef::default()
+        }
+    }
+}
+
+fn holder(pod: &Pod, node: &str) -> Holder {
+    Holder {
+        namespace: pod.namespace().to_owned(),
+        pod: pod.name().to_owned(),
+        uid: pod.uid().to_owned(),
+        node: node.to_owned(),
+        container: "c1".to_owned(),
+        interface: "eth0".to_owned(),
+        network: "net".to_owned(),
+        ..Holder::default()
+    }
+}
+
+/// Makes it the lease of its name, whatever stands there.
+async fn put(leases: &Api<IPLease>, mut lease: IPLease) -> Result<IPLease> {
+    let name = lease.metadata.name.clone().unwrap_or_default();
+    lease.metadata.resource_version = leases
+        .get_metadata_opt(&name)
+        .await?
+        .and_then(|there| there.metadata.resource_version);
+    Ok(if lease.metadata.resource_version.is_none() {
+        leases.create(&PostParams::default(), &lease).await?
+    } else {
+        leases
+            .replace(&name, &PostParams::default(), &lease)
+            .await?
+    })
+}
+
+fn dry_run() -> PostParams {
+    PostParams {
+        dry_run: true,
+        ..PostParams::default()
+    }
+}
+
+/// The deletion of exactly what was read, as the plugin does it.
+fn deletion(stored: &IPLease) -> DeleteParams {
+    DeleteParams {
+        dry_run: true,
+        preconditions: Some(Preconditions {
+            uid: stored.metadata.uid.clone(),
+            resource_version: stored.metadata.resource_version.clone(),
+        }),
+        ..DeleteParams::default()
+    }
+}
+
+/// What is to become of a request.
+#[derive(Clone, Debug)]
+enum Verdict {
+    Allowed,
+    /// Refused by a policy, which ends with these words.
+    Refused(String),
+}
+use Verdict::Allowed;
+
+fn refused(words: &str) -> Verdict {
+    Verdict::Refused(words.to_owned())
+}
+
+/// Compares the answer with the verdict.
+fn judge<T>(answer: kube::Result<T>, verdict: &Verdict) -> Result<()> {
+    match (answer, verdict) {
+        (Ok(_), Allowed) => Ok(()),
+        (Ok(_), Verdict::Refused(words)) => {
+            ensure!(false, "it was allowed, and should be refused: {words}");
+            Ok(())
+        }
+        (Err(error), verdict) => {
+            let Refused { code, message, .. } = error.into();
+            let Verdict::Refused(words) = verdict else {
+                return Err(anyhow::anyhow!("{message}"));
+            };
+            ensure!(
+                code == 403 && message.ends_with(words.as_str()),
+                "it was refused otherwise ({code}): {message}"
+            );
+            Ok(())
+        }
+    }
+}
+
+/// All rows that fail, each with its sentence.
+#[derive(Default)]
+struct Failures(Vec<String>);
+
+impl Failures {
+    fn note(&mut self, says: &str, outcome: Result<()>) {
+        if let Err(failure) = outcome.with_context(|| says.to_owned()) {
+            self.0.push(format!("{failure:#}"));
+        }
+    }
+
+    fn none(self) -> Result<()> {
+        ensure!(self.0.is_empty(), "{}", self.0.join("\n"));
+        Ok(())
+    }
+}
