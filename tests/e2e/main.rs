@@ -1,6 +1,7 @@
 //! leasehold on a real control plane.
 
 mod choose;
+mod examples;
 mod kinds;
 mod policy;
 mod readme;

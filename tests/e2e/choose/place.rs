@@ -4,7 +4,6 @@
 //! its addresses are met elsewhere, whatever subnets they are made of and whether they are default ones.
 
 use std::net::IpAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,10 +15,7 @@ use kube::core::{ApiResource, Resource};
 use leasehold::api::{IPLease, IPPool, ReservedIP, Subnet, lease_name};
 use serde_json::{Value, json};
 
-/// The plugin under test.
-pub fn plugin() -> &'static Path {
-    Path::new(env!("CARGO_BIN_EXE_leasehold"))
-}
+use crate::PLUGIN;
 
 /// A node, and names that nobody else uses.
 pub struct Place {
@@ -138,7 +134,7 @@ impl Place {
 
     /// The first interface of a pod in this sandbox.
     pub fn eth0_in(&self, sandbox: &Arc<Sandbox>, pod: &Pod) -> Result<Attachment> {
-        let eth0 = Attachment::new(plugin(), &self.node, pod, sandbox)?;
+        let eth0 = Attachment::new(PLUGIN.as_ref(), &self.node, pod, sandbox)?;
         Ok(eth0.ipam("vrf", json!(self.name)))
     }
 

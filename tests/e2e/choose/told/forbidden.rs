@@ -7,7 +7,7 @@ use cluster::{Attachment, Cluster, Sandbox, repository};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::super::place::plugin;
+use crate::PLUGIN;
 
 /// The role that `deploy/rbac.yaml` gives to nodes.
 fn role() -> Result<Value> {
@@ -91,7 +91,7 @@ async fn a_forbidden_request_says_which_rule_is_missing() -> Result<()> {
             .on(&node)
             .create()
             .await?;
-        let eth0 = Attachment::new(plugin(), &node, &pod, &Arc::new(Sandbox::new()?))?;
+        let eth0 = Attachment::new(PLUGIN.as_ref(), &node, &pod, &Arc::new(Sandbox::new()?))?;
         // Each is doubted for some seconds: a role may be on its way.
         calls.push((verb, resource, eth0.call("ADD")?.spawn()?, eth0));
     }

@@ -1,0 +1,205 @@
+//! Every manifest of the repository says only what its kind knows.
+//!
+//! The API server prunes a field that the schema does not have, and the writer of `excludeIps` never hears of it. So
+//! what is ours is held against the schema here; `tests/e2e/examples.rs` applies the examples.
+
+#![expect(clippy::unwrap_used, reason = "a test")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+use leasehold::api::annotations::{
+    Annotations, default_pools, default_route_nic, ippool, ippools, networks, routes,
+};
+use leasehold::api::{self, IPPool, ReservedIP, Subnet};
+use leasehold::ip::{Family, Vrf};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+/// A document of a manifest, and where it stands.
+struct Object {
+    at: String,
+    value: Value,
+}
+
+/// All documents of the YAML files of a folder.
+fn objects(folder: &str) -> Vec<Object> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let mut objects = Vec::new();
+    for entry in fs::read_dir(path).unwrap() {
+        let file = entry.unwrap().path();
+        if file.extension().is_none_or(|end| end != "yaml") {
+            continue;
+        }
+        let name = file.file_name().unwrap().to_str().unwrap().to_owned();
+        let text = fs::read_to_string(&file).unwrap();
+        for document in serde_norway::Deserializer::from_str(&text) {
+            let value =
+                Value::deserialize(document).unwrap_or_else(|e| panic!("{folder}/{name}: {e}"));
+            let at = format!(
+                "{folder}/{name}: {} {}",
+                value["kind"], value["metadata"]["name"]
+            );
+            objects.push(Object { at, value });
+        }
+    }
+    objects
+}
+
+/// The schema of each of our kinds.
+fn schemas() -> BTreeMap<String, Value> {
+    let definitions = api::definitions().unwrap();
+    let schema = |definition| {
+        let value = serde_json::to_value(definition).unwrap();
+        let kind = value["spec"]["names"]["kind"].as_str().unwrap().to_owned();
+        (
+            kind,
+            value["spec"]["versions"][0]["schema"]["openAPIV3Schema"].clone(),
+        )
+    };
+    definitions.iter().map(schema).collect()
+}
+
+/// The paths in `value` of which `schema` knows nothing.
+fn unknown(path: &str, value: &Value, schema: &Value) -> Vec<String> {
+    match value {
+        Value::Object(fields) => fields
+            .iter()
+            .flat_map(|(name, field)| {
+                let at = format!("{path}.{name}");
+                let inner = match (&schema["properties"][name], &schema["additionalProperties"]) {
+                    // The server's own business.
+                    _ if path.is_empty()
+                        && ["apiVersion", "kind", "metadata"].contains(&name.as_str()) =>
+                    {
+                        return Vec::new();
+                    }
+                    (Value::Null, Value::Null) => return vec![at],
+                    (Value::Null, any) => any,
+                    (known, _) => known,
+                };
+                unknown(&at, field, inner)
+            })
+            .collect(),
+        Value::Array(items) => items
+            .iter()
+            .flat_map(|item| unknown(&format!("{path}[]"), item, &schema["items"]))
+            .collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Vec::new(),
+    }
+}
+
+#[test]
+fn every_document_is_an_object_that_kubectl_would_take() {
+    for folder in ["examples", "crds", "deploy"] {
+        let objects = objects(folder);
+        assert!(!objects.is_empty(), "{folder}/ is empty");
+        for Object { at, value } in objects {
+            let kustomization = value["kind"] == "Kustomization";
+            assert!(
+                value["apiVersion"].is_string() && value["kind"].is_string(),
+                "{at}"
+            );
+            assert!(
+                value["metadata"]["name"].is_string() || kustomization,
+                "{at}"
+            );
+        }
+    }
+}
+
+#[test]
+fn no_object_of_our_kinds_has_a_field_that_its_kind_does_not_know() {
+    let schemas = schemas();
+    let mut kinds = BTreeSet::new();
+    for folder in ["examples", "deploy"] {
+        for Object { at, value } in objects(folder) {
+            if value["apiVersion"] != "leasehold.io/v1alpha1" {
+                continue;
+            }
+            let kind = value["kind"].as_str().unwrap().to_owned();
+            let schema = schemas
+                .get(&kind)
+                .unwrap_or_else(|| panic!("{at}: no such kind"));
+            assert_eq!(unknown("", &value, schema), [] as [&str; 0], "{at}");
+            kinds.insert(kind);
+        }
+    }
+    assert!(kinds.is_superset(&["IPPool", "ReservedIP", "Subnet"].map(str::to_owned).into()));
+}
+
+#[test]
+fn a_mistyped_field_is_found() {
+    let pool = serde_json::json!({
+        "apiVersion": "leasehold.io/v1alpha1",
+        "kind": "IPPool",
+        "spec": {
+            "subnet": "10.0.0.0/24",
+            "excludeIps": [],
+            "routes": [{"dst": "10.1.0.0/16", "via": "10.0.0.1"}],
+            "podAffinity": {"matchLabels": {"any": "label"}, "matchLabel": {}},
+        },
+    });
+    let found = unknown("", &pool, &schemas()["IPPool"]);
+    assert_eq!(
+        found,
+        [
+            ".spec.excludeIps",
+            ".spec.podAffinity.matchLabel",
+            ".spec.routes[].via"
+        ]
+    );
+}
+
+/// What the API server can't judge either: the order of a range, an annotation.
+#[test]
+fn every_example_is_understood() {
+    let objects = objects("examples");
+    let pools = read::<IPPool>(&objects, "IPPool");
+    let subnets = read::<Subnet>(&objects, "Subnet");
+    let reserved = read::<ReservedIP>(&objects, "ReservedIP");
+    let pools = api::Pools::read(pools, &subnets, &reserved, &Vrf::default()).unwrap();
+    for pool in pools.iter() {
+        assert!(!pool.unwrap().usable.is_empty());
+    }
+    for Object { at, value } in &objects {
+        let template = &value["spec"]["template"]["metadata"]["annotations"];
+        for annotations in [template, &value["metadata"]["annotations"]] {
+            if annotations.is_object() {
+                let annotations = Annotations::deserialize(annotations).unwrap();
+                understood(&annotations).unwrap_or_else(|e| panic!("{at}: {e}"));
+            }
+        }
+    }
+}
+
+/// The objects of this kind.
+fn read<T: DeserializeOwned>(objects: &[Object], kind: &str) -> Vec<T> {
+    objects
+        .iter()
+        .filter(|object| object.value["kind"] == kind)
+        .map(|Object { at, value }| T::deserialize(value).unwrap_or_else(|e| panic!("{at}: {e}")))
+        .collect()
+}
+
+/// Reads every annotation of ours; one that no parser knows is mistyped.
+fn understood(annotations: &Annotations) -> Result<(), Box<dyn std::error::Error>> {
+    let mut found = vec![
+        ippool(annotations)?.map(|found| found.key),
+        ippools(annotations)?.map(|found| found.key),
+        routes(annotations)?.map(|found| found.key),
+        default_route_nic(annotations).map(|found| found.key),
+    ];
+    for family in Family::BOTH {
+        found.push(default_pools(annotations, family)?.map(|found| found.key));
+    }
+    networks(annotations)?;
+    let found: BTreeSet<&String> = found.iter().flatten().collect();
+    let ours = annotations.keys().filter(|key| key.starts_with("ipam."));
+    match ours.collect::<BTreeSet<_>>().difference(&found).next() {
+        Some(key) => Err(format!("nobody reads the annotation {key}").into()),
+        None => Ok(()),
+    }
+}
