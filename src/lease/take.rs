@@ -14,7 +14,9 @@ use crate::api::{Pool, PoolName};
 use crate::ip::{Family, Vrf};
 use crate::pick::Counts;
 
+mod attempt;
 mod search;
+mod standing;
 
 use search::Search;
 

@@ -5,10 +5,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::super::desk::{Clock, Desk, backoff};
-use super::super::record::{Lease, LeaseName, Seen};
-use super::super::store::{Commit, Freshness, Scope, Store};
+use super::super::record::Seen;
+use super::super::store::{Freshness, Scope, Store};
 use super::super::{Error, State};
-use super::{Attachment, Before, Bid, Grant, Refusal};
+use super::standing::Cooling;
+use super::{Attachment, Bid, Grant, Refusal};
 use crate::api::{Pool, PoolName};
 use crate::ip::Family;
 use crate::pick::{self, Counts, Seed, Taken};
@@ -27,33 +28,12 @@ pub(super) struct Search<'a, S, C> {
     pub bid: &'a Bid<'a>,
 }
 
-/// What a lease that stands there means to us.
-enum Standing {
-    /// It is ours and says so.
-    Mine,
-    /// It is held by an earlier sandbox of this interface.
-    Earlier,
-    /// Nobody holds it and it may be taken.
-    Vacant,
-    /// It is not to be had.
-    Taken,
-}
-
 /// What came of looking through a pool.
 #[expect(clippy::large_enum_variant, reason = "a process has one of them")]
 enum Look {
     Found(Grant),
     /// Nothing was free in it as of this list.
     Nothing(Vec<Taken>),
-}
-
-/// Which cooling leases count as vacant.
-#[derive(Clone, Copy, PartialEq)]
-enum Cooling {
-    /// Those whose time is over.
-    Cooled,
-    /// Any of them: nothing else is free, or this very address was asked for.
-    Any,
 }
 
 impl<S: Store, C: Clock> Search<'_, S, C> {
@@ -254,106 +234,6 @@ impl<S: Store, C: Clock> Search<'_, S, C> {
             }
         }
         Ok(None)
-    }
-
-    /// A create of the lease; `None`: somebody else was first.
-    async fn create(&self, pool: &Arc<Pool>, address: IpAddr) -> Result<Option<Grant>, Error> {
-        self.desk.not_late()?;
-        Ok(
-            match self.desk.create(&self.who.lease(pool, address)).await? {
-                Commit::Won(seen) => Some(Grant {
-                    seen,
-                    pool: pool.clone(),
-                    before: Before::Absent,
-                }),
-                Commit::Lost => None,
-            },
-        )
-    }
-
-    /// A replace of the lease that stands there, where it is ours or vacant; `None`: it is not to be had.
-    async fn seize(
-        &self,
-        pool: &Arc<Pool>,
-        address: IpAddr,
-        cooling: Cooling,
-    ) -> Result<Option<Grant>, Error> {
-        let mut pauses = backoff();
-        loop {
-            let Some(seen) = self.desk.read(&self.name(address)).await? else {
-                return self.create(pool, address).await;
-            };
-            let before = match self.judge(&seen, cooling) {
-                Standing::Taken => return Ok(None),
-                Standing::Mine => {
-                    return Ok(Some(Grant {
-                        seen,
-                        pool: pool.clone(),
-                        before: Before::Own,
-                    }));
-                }
-                Standing::Earlier => Before::Own,
-                // With us as its last holder: a node may release only what it holds, its holder unchanged.
-                Standing::Vacant => Before::Vacant(Box::new(Lease {
-                    holder: Some(self.who.holder.clone()),
-                    ..seen.lease.clone()
-                })),
-            };
-            self.desk.not_late()?;
-            if let Commit::Won(seen) = self
-                .desk
-                .replace(&seen, &self.who.lease(pool, address))
-                .await?
-            {
-                return Ok(Some(Grant {
-                    seen,
-                    pool: pool.clone(),
-                    before,
-                }));
-            }
-            self.desk.step_back(&mut pauses).await?;
-        }
-    }
-
-    async fn seize_own(&self, pool: &Arc<Pool>, address: IpAddr) -> Result<Option<Grant>, Error> {
-        match self.desk.read(&self.name(address)).await? {
-            Some(seen) if self.is_own_slot(&seen) => {
-                self.seize(pool, address, Cooling::Cooled).await
-            }
-            _ => Ok(None),
-        }
-    }
-
-    fn judge(&self, seen: &Seen, cooling: Cooling) -> Standing {
-        let own = self.is_own_slot(seen);
-        match seen.lease.state {
-            State::Held if own && seen.lease.holder.as_ref() == Some(&self.who.holder) => {
-                Standing::Mine
-            }
-            State::Held if own => Standing::Earlier,
-            State::Cooling if own || cooling == Cooling::Any => Standing::Vacant,
-            State::Cooling if seen.lease.has_cooled(self.desk.clock.now()) => Standing::Vacant,
-            State::Held
-            | State::Cooling
-            | State::Retained
-            | State::Quarantined
-            | State::Unknown => Standing::Taken,
-        }
-    }
-
-    /// Whether this interface of this pod holds it, or held it last.
-    fn is_own_slot(&self, seen: &Seen) -> bool {
-        seen.lease
-            .holder
-            .as_ref()
-            .is_some_and(|holder| holder.is_same_slot(&self.who.holder))
-    }
-
-    fn name(&self, address: IpAddr) -> LeaseName {
-        LeaseName {
-            vrf: self.who.vrf.clone(),
-            address,
-        }
     }
 
     fn seed(&self, pool: &Pool) -> Seed {
