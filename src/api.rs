@@ -34,7 +34,7 @@ pub use reserved_ip::{ReservedIP, ReservedIPSpec};
 pub use subnet::{Route, Subnet, SubnetSpec};
 
 pub use k8s_openapi::apimachinery::pkg::apis::meta::v1::{
-    Condition, LabelSelector, LabelSelectorRequirement, MicroTime,
+    Condition, LabelSelector, LabelSelectorRequirement, MicroTime, Time,
 };
 pub use kube::core::{Selector, SelectorExt};
 

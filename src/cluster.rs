@@ -10,6 +10,7 @@ mod door;
 mod facts;
 mod kubeconfig;
 mod leases;
+mod scene;
 
-pub use door::Cluster;
+pub use door::{Access, Cluster};
 pub use kubeconfig::{KubeconfigError, check, find};

@@ -15,6 +15,7 @@
 //! | which routes an interface gets | [`routes`] |
 //! | what the objects say | [`api`] |
 //! | what the runtime says and is told | [`cni`] |
+//! | how dead pods' addresses come back | [`collect`] |
 //! | what goes over the wire | [`cluster`] |
 //!
 //! Decisions are functions of their arguments; what reads and writes decides nothing. The test at the end
@@ -23,9 +24,11 @@
 pub mod api;
 pub mod cluster;
 pub mod cni;
+pub mod collect;
 pub mod commands;
 pub mod ip;
 pub mod lease;
+pub mod metrics;
 pub mod pick;
 pub mod routes;
 pub mod select;
@@ -36,7 +39,7 @@ mod tests {
     use std::path::{Path, PathBuf};
 
     /// What a module and its children must not name.
-    const LAYERS: [(&str, &[&str]); 7] = [
+    const LAYERS: [(&str, &[&str]); 8] = [
         (
             "ip",
             &[
@@ -93,6 +96,17 @@ mod tests {
         ),
         (
             "lease",
+            &[
+                "kube::",
+                "k8s_openapi",
+                "tokio",
+                "crate::cluster",
+                "crate::commands",
+                "crate::select",
+            ],
+        ),
+        (
+            "collect",
             &[
                 "kube::",
                 "k8s_openapi",

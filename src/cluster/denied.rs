@@ -57,11 +57,13 @@ impl Denied {
             };
         }
         match refused_by_role(&said) {
-            Some((verb, resource)) if GRANTED.contains(&resource) => Self::NoRule {
-                verb: verb.to_owned(),
-                resource: resource.to_owned(),
-                said: Said(said),
-            },
+            Some((verb, resource)) if is_node(&said) && GRANTED.contains(&resource) => {
+                Self::NoRule {
+                    verb: verb.to_owned(),
+                    resource: resource.to_owned(),
+                    said: Said(said),
+                }
+            }
             _ => Self::Otherwise(Said(said)),
         }
     }
@@ -74,6 +76,11 @@ fn refused_by_role(said: &str) -> Option<(&str, &str)> {
     let (verb, rest) = rest.split_once(" resource \"")?;
     let (resource, _) = rest.split_once('"')?;
     Some((verb, resource))
+}
+
+/// Whether it is a node that was refused: others have other rules.
+fn is_node(said: &str) -> bool {
+    said.contains("User \"system:node:")
 }
 
 #[cfg(test)]

@@ -1,17 +1,19 @@
 //! Requests and what their answers mean.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::error::Error as StdError;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use http::header::RETRY_AFTER;
+use http::header::{DATE, RETRY_AFTER};
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
 use hyper_rustls::{FixedServerNameResolver, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client as Hyper;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use jiff::Timestamp;
+use jiff::fmt::rfc2822;
 use kube::Client;
 use kube::client::{Body, ConfigExt};
 use kube::config::{Config, KubeConfigOptions};
@@ -25,12 +27,33 @@ use super::kubeconfig::{self, KubeconfigError};
 use crate::cni;
 use crate::lease::{Freshness, Kind, Patience, Trouble};
 
-/// A cluster, reached with the credentials of a kubeconfig.
+/// A cluster, reached with the credentials of a kubeconfig or of a service account.
 pub struct Cluster {
-    kubeconfig: PathBuf,
+    access: Access,
     /// How long one request may take.
     attempt: Duration,
     line: RefCell<Option<Line>>,
+    /// What the server's clock showed with its last answer.
+    time: Cell<Option<Timestamp>>,
+}
+
+/// What leads to a cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Access {
+    /// A kubeconfig.
+    Kubeconfig(PathBuf),
+    /// The service account of the pod that this runs in.
+    ServiceAccount,
+}
+
+impl Access {
+    /// Where the credentials are from.
+    fn place(&self) -> &Path {
+        match self {
+            Self::Kubeconfig(path) => path,
+            Self::ServiceAccount => Path::new("/var/run/secrets/kubernetes.io/serviceaccount"),
+        }
+    }
 }
 
 /// A connection and whom it leads to.
@@ -69,19 +92,24 @@ impl Cluster {
     /// The cluster that a CNI configuration leads to.
     pub fn of(config: &cni::Config, patience: Patience) -> Result<Self, KubeconfigError> {
         let kubeconfig = kubeconfig::find(config.kubeconfig.as_deref())?;
-        Ok(Self::new(kubeconfig, patience.attempt))
+        Ok(Self::new(Access::Kubeconfig(kubeconfig), patience.attempt))
     }
 
-    /// The cluster of this kubeconfig, which is given so long for an answer. The file is read with the first
-    /// request, and again after any trouble with the connection or the credentials, since it may have been replaced
-    /// meanwhile.
+    /// The cluster that this leads to, which is given so long for an answer. Files are read with the first request, and
+    /// again after any trouble with the connection or the credentials, since they may have been replaced meanwhile.
     #[must_use]
-    pub fn new(kubeconfig: PathBuf, attempt: Duration) -> Self {
+    pub fn new(access: Access, attempt: Duration) -> Self {
         Self {
-            kubeconfig,
+            access,
             attempt,
             line: RefCell::new(None),
+            time: Cell::new(None),
         }
+    }
+
+    /// What the server's clock showed with its last answer, in whole seconds.
+    pub(super) fn told_time(&self) -> Option<Timestamp> {
+        self.time.get()
     }
 
     /// Sends one request; says with the answer what was asked of whom.
@@ -115,6 +143,7 @@ impl Cluster {
                 return Err(trouble(&what, Kind::Transient(None), late));
             }
         };
+        self.time.set(date(&headers).or(self.time.get()));
         match judge(status, &headers, &body) {
             Ok(meaning) => Ok((
                 what,
@@ -131,11 +160,13 @@ impl Cluster {
                 let said = said(status, &body);
                 Err(match kind {
                     Kind::Denied => {
-                        trouble(&what, kind, Denied::new(status, said, &self.kubeconfig))
+                        trouble(&what, kind, Denied::new(status, said, self.access.place()))
                     }
-                    Kind::Transient(_) | Kind::NotInstalled | Kind::NoWay | Kind::Refused => {
-                        trouble(&what, kind, said)
-                    }
+                    Kind::Transient(_)
+                    | Kind::Expired
+                    | Kind::NotInstalled
+                    | Kind::NoWay
+                    | Kind::Refused => trouble(&what, kind, said),
                 })
             }
         }
@@ -150,11 +181,21 @@ impl Cluster {
         if let Some(line) = &*self.line.borrow() {
             return Ok(line.clone());
         }
-        let unusable = |error: BoxError| KubeconfigError::unusable(&self.kubeconfig, error);
-        let file = kubeconfig::read(&self.kubeconfig)?;
-        let config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default())
-            .await
-            .map_err(|error| unusable(error.into()))?;
+        let unusable = |error: BoxError| match &self.access {
+            Access::Kubeconfig(path) => KubeconfigError::unusable(path, error),
+            Access::ServiceAccount => KubeconfigError::NoServiceAccount(error),
+        };
+        let config = match &self.access {
+            Access::Kubeconfig(path) => {
+                let options = KubeConfigOptions::default();
+                Config::from_custom_kubeconfig(kubeconfig::read(path)?, &options)
+                    .await
+                    .map_err(|error| unusable(error.into()))?
+            }
+            Access::ServiceAccount => {
+                Config::incluster().map_err(|error| unusable(error.into()))?
+            }
+        };
         let line = Line {
             server: config.cluster_url.to_string(),
             client: dial(&config).map_err(unusable)?,
@@ -226,8 +267,9 @@ fn judge(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Result<Meaning
         StatusCode::NOT_FOUND if names_an_object(body) => Ok(Meaning::Absent),
         StatusCode::NOT_FOUND => Err(Kind::NotInstalled),
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(Kind::Denied),
-        // A resource version that is too old: the next attempt reads afresh.
-        StatusCode::REQUEST_TIMEOUT | StatusCode::GONE | StatusCode::TOO_MANY_REQUESTS => {
+        // A resource version, or the token of a list's next page, that is too old.
+        StatusCode::GONE => Err(Kind::Expired),
+        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => {
             Err(Kind::Transient(retry_after(headers)))
         }
         status if status.is_server_error() => Err(Kind::Transient(retry_after(headers))),
@@ -253,6 +295,13 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
         .parse()
         .ok()
         .map(Duration::from_secs)
+}
+
+/// When the server answered (RFC 9110 §6.6.1, in the form that Go's server uses).
+fn date(headers: &HeaderMap) -> Option<Timestamp> {
+    rfc2822::DateTimeParser::new()
+        .parse_timestamp(headers.get(DATE)?.as_bytes())
+        .ok()
 }
 
 /// The status and what the server said to it, in one line.

@@ -40,6 +40,9 @@ pub enum KubeconfigError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// There is no service account here, or it cannot be used.
+    #[error("the service account of this pod cannot be used")]
+    NoServiceAccount(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
 impl From<KubeconfigError> for Failure {

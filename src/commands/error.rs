@@ -128,7 +128,7 @@ fn told(error: &lease::Error) -> (String, String) {
                 "apply crds/: the API server does not know leasehold's kinds".to_owned(),
                 chain(trouble),
             ),
-            Kind::Transient(_) | Kind::NoWay | Kind::Refused => causes(error),
+            Kind::Transient(_) | Kind::Expired | Kind::NoWay | Kind::Refused => causes(error),
         },
         lease::Error::Late | lease::Error::OutOfTime { .. } | lease::Error::Refused(_) => {
             causes(error)
@@ -178,7 +178,7 @@ fn lease_code(error: &lease::Error) -> Code {
         lease::Error::Late => Code::SandboxGone,
         lease::Error::OutOfTime { .. } => Code::TryAgainLater,
         lease::Error::Store(Trouble { kind, .. }) => match kind {
-            Kind::Transient(_) | Kind::Refused => Code::TryAgainLater,
+            Kind::Transient(_) | Kind::Expired | Kind::Refused => Code::TryAgainLater,
             Kind::Denied => Code::Denied,
             Kind::NotInstalled => Code::NotInstalled,
             Kind::NoWay => Code::InvalidConfig,

@@ -132,7 +132,7 @@ impl<'a, S: Store, C: Clock> Desk<'a, S, C> {
 
     /// Makes a lease where there is none. After an attempt of unknown outcome, one that stands there and says
     /// what we wrote is ours: a holder names its container.
-    pub(super) async fn create(&self, lease: &Lease) -> Result<Commit, Error> {
+    pub async fn create(&self, lease: &Lease) -> Result<Commit, Error> {
         self.committed(lease, AfterNone::Again, async || {
             self.store.create(lease).await
         })
@@ -140,7 +140,7 @@ impl<'a, S: Store, C: Clock> Desk<'a, S, C> {
     }
 
     /// Puts `lease` in the place of what was seen, settled like [`Self::create`].
-    pub(super) async fn replace(&self, seen: &Seen, lease: &Lease) -> Result<Commit, Error> {
+    pub async fn replace(&self, seen: &Seen, lease: &Lease) -> Result<Commit, Error> {
         self.committed(lease, AfterNone::Lost, async || {
             self.store.replace(seen, lease).await
         })
@@ -148,7 +148,7 @@ impl<'a, S: Store, C: Clock> Desk<'a, S, C> {
     }
 
     /// Deletes what was seen; `false` when another version stands there, or none.
-    pub(super) async fn delete(&self, seen: &Seen) -> Result<bool, Error> {
+    pub async fn delete(&self, seen: &Seen) -> Result<bool, Error> {
         self.ask(async || self.store.delete(seen).await).await
     }
 
@@ -215,6 +215,7 @@ impl<'a, S: Store, C: Clock> Desk<'a, S, C> {
                 self.pause(at_least.unwrap_or_default(), Some(trouble), pauses)
                     .await
             }
+            Kind::Expired => self.pause(Duration::ZERO, Some(trouble), pauses).await,
             Kind::Denied | Kind::NotInstalled | Kind::NoWay if self.is_brief() => {
                 self.pause(Duration::ZERO, Some(trouble), pauses).await
             }

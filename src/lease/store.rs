@@ -86,6 +86,8 @@ pub struct Trouble {
 pub enum Kind {
     /// It may have been carried out or not; another attempt is worth it, after the time that the server asks for.
     Transient(Option<Duration>),
+    /// The list was begun too long ago to go on with: it has to be begun again.
+    Expired,
     /// Who asked is not known, or may not: `401` and `403`.
     Denied,
     /// The server does not know the kind.
@@ -100,6 +102,7 @@ impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let fate = match self.kind {
             Kind::Transient(_) => "was not answered",
+            Kind::Expired => "goes on with a list that has expired",
             Kind::Denied => "was denied",
             Kind::NotInstalled => "names a kind that the API server does not know",
             Kind::NoWay => "has no way to the API server",

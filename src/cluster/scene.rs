@@ -1,0 +1,198 @@
+//! The whole cluster over the wire: each call of the collector's [`World`] as a request.
+
+use http::Request;
+use jiff::Timestamp;
+use k8s_openapi::api::coordination::v1::Lease as Heartbeat;
+use k8s_openapi::api::core::v1::{Node, Pod};
+use kube::core::Request as Path;
+use kube::core::params::{DeleteParams, GetParams, ListParams, PostParams, Preconditions};
+use kube::{Resource, ResourceExt};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::Cluster;
+use super::door::{Answer, built, trouble};
+use crate::api::{IPLease, IPPool, ReservedIP, Subnet};
+use crate::collect::{ClaimSeen, LeaseSeen, NodeSeen, Page, PodSeen, World};
+use crate::lease::{Kind, Trouble};
+
+mod lease;
+mod node;
+mod pod;
+
+use lease::LeaseObject;
+use node::{HeartbeatObject, NodeObject};
+use pod::PodObject;
+
+/// Objects of one page: some megabytes of pods, and no burden on the API server.
+const LIMIT: u32 = 500;
+
+/// Where kubelets renew the leases of their nodes.
+const HEARTBEATS: &str = "kube-node-lease";
+
+impl World for Cluster {
+    async fn leases(&self, after: Option<&str>) -> Result<Page<LeaseSeen>, Trouble> {
+        let page = self.page::<LeaseObject>(IPLease::url_path(&(), None), after);
+        // One whose name is no address has none that could be given or taken back.
+        Ok(page.await?.map(|object| object.seen().into_iter()))
+    }
+
+    async fn pods(&self, after: Option<&str>) -> Result<Page<PodSeen>, Trouble> {
+        let page = self.page::<PodObject>(Pod::url_path(&(), None), after);
+        Ok(page.await?.map(|object| [PodSeen::from(object)]))
+    }
+
+    async fn nodes(&self, after: Option<&str>) -> Result<Page<(Box<str>, NodeSeen)>, Trouble> {
+        let page = self.page::<NodeObject>(Node::url_path(&(), None), after);
+        Ok(page.await?.map(|object| [object.named()]))
+    }
+
+    async fn heartbeats(
+        &self,
+        after: Option<&str>,
+    ) -> Result<Page<(Box<str>, Timestamp)>, Trouble> {
+        let page = self.page::<HeartbeatObject>(Heartbeat::url_path(&(), Some(HEARTBEATS)), after);
+        Ok(page.await?.map(|object| object.named().into_iter()))
+    }
+
+    async fn pools(&self, after: Option<&str>) -> Result<Page<IPPool>, Trouble> {
+        self.page(IPPool::url_path(&(), None), after).await
+    }
+
+    async fn reserved(&self, after: Option<&str>) -> Result<Page<ReservedIP>, Trouble> {
+        self.page(ReservedIP::url_path(&(), None), after).await
+    }
+
+    async fn subnets(&self, after: Option<&str>) -> Result<Page<Subnet>, Trouble> {
+        self.page(Subnet::url_path(&(), None), after).await
+    }
+
+    async fn pod(&self, namespace: &str, name: &str) -> Result<Option<PodSeen>, Trouble> {
+        let path = Pod::url_path(&(), Some(namespace));
+        let object = self.one::<PodObject>(path, name).await?;
+        Ok(object.map(PodSeen::from))
+    }
+
+    async fn node(&self, name: &str) -> Result<Option<NodeSeen>, Trouble> {
+        let object = self
+            .one::<NodeObject>(Node::url_path(&(), None), name)
+            .await?;
+        Ok(object.map(|object| object.named().1))
+    }
+
+    async fn heartbeat(&self, node: &str) -> Result<Option<Timestamp>, Trouble> {
+        let path = Heartbeat::url_path(&(), Some(HEARTBEATS));
+        let object = self.one::<HeartbeatObject>(path, node).await?;
+        Ok(object.and_then(HeartbeatObject::named).map(|(_, at)| at))
+    }
+
+    /// There is no kind of claims yet: whoever has written one into a lease knows more than this version.
+    async fn claim(&self, _: &LeaseSeen) -> Result<ClaimSeen, Trouble> {
+        Ok(ClaimSeen::Unknown)
+    }
+
+    async fn pool(&self, name: &str) -> Result<Option<IPPool>, Trouble> {
+        self.one(IPPool::url_path(&(), None), name).await
+    }
+
+    async fn write_status(&self, pool: &IPPool) -> Result<bool, Trouble> {
+        let path = Path::new(IPPool::url_path(&(), None));
+        let params = PostParams::default();
+        let name = pool.name_any();
+        self.write(path.replace_subresource("status", &name, &params, body(pool)?))
+            .await
+    }
+
+    async fn reserve(&self, object: &ReservedIP) -> Result<bool, Trouble> {
+        let path = Path::new(ReservedIP::url_path(&(), None));
+        let params = PostParams::default();
+        let request = match object.resource_version() {
+            Some(_) => path.replace(&object.name_any(), &params, body(object)?),
+            None => path.create(&params, body(object)?),
+        };
+        self.write(request).await
+    }
+
+    async fn unreserve(&self, object: &ReservedIP) -> Result<bool, Trouble> {
+        let exactly = Preconditions {
+            uid: object.uid(),
+            resource_version: object.resource_version(),
+        };
+        let params = DeleteParams {
+            preconditions: Some(exactly),
+            ..DeleteParams::default()
+        };
+        let path = Path::new(ReservedIP::url_path(&(), None));
+        self.write(path.delete(&object.name_any(), &params)).await
+    }
+
+    fn server_time(&self) -> Option<Timestamp> {
+        self.told_time()
+    }
+}
+
+impl Cluster {
+    async fn page<T: DeserializeOwned>(
+        &self,
+        path: String,
+        after: Option<&str>,
+    ) -> Result<Page<T>, Trouble> {
+        let params = ListParams {
+            limit: Some(LIMIT),
+            continue_token: after.map(str::to_owned),
+            ..ListParams::default()
+        };
+        let (what, answer) = self.send(built(Path::new(path).list(&params))?).await?;
+        match answer.object::<ListObject<T>>(&what)? {
+            Some(list) => Ok(Page {
+                items: list.items,
+                next: list.metadata.next.filter(|next| !next.is_empty()),
+            }),
+            None => Err(trouble(&what, Kind::NotInstalled, "404 Not Found")),
+        }
+    }
+
+    async fn one<T: DeserializeOwned>(
+        &self,
+        path: String,
+        name: &str,
+    ) -> Result<Option<T>, Trouble> {
+        let request = built(Path::new(path).get(name, &GetParams::default()))?;
+        let (what, answer) = self.send(request).await?;
+        answer.object(&what)
+    }
+
+    async fn write(
+        &self,
+        request: Result<Request<Vec<u8>>, kube::core::request::Error>,
+    ) -> Result<bool, Trouble> {
+        let (_, answer) = self.send(built(request)?).await?;
+        Ok(matches!(answer, Answer::Done(_)))
+    }
+}
+
+fn body(object: &impl Serialize) -> Result<Vec<u8>, Trouble> {
+    serde_json::to_vec(object).map_err(|error| trouble("an object", Kind::Refused, error))
+}
+
+impl<T> Page<T> {
+    fn map<I: IntoIterator>(self, seen: impl Fn(T) -> I) -> Page<I::Item> {
+        Page {
+            items: self.items.into_iter().flat_map(seen).collect(),
+            next: self.next,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct ListObject<T> {
+    #[serde(default)]
+    metadata: ListMetadata,
+    items: Vec<T>,
+}
+
+#[derive(Deserialize, Default)]
+struct ListMetadata {
+    #[serde(rename = "continue")]
+    next: Option<String>,
+}

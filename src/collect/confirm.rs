@@ -1,0 +1,150 @@
+//! The second look: whether a suspicion stands.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::Policy;
+use super::index::Index;
+use super::reason::{Kept, Proof, Reason};
+use super::seen::{ClaimSeen, LeaseSeen, Life, NodeSeen, PodSeen};
+use super::suspect::{Suspect, Suspicion};
+
+/// What a second look at one suspect saw, live.
+#[derive(Debug, Clone, Default)]
+pub struct Second {
+    /// The version of the lease; `None`: it is gone.
+    pub version: Option<String>,
+    /// The pod of the holder's namespace and name, whichever it is now.
+    pub pod: Option<PodSeen>,
+    /// The holder's node.
+    pub node: Option<NodeSeen>,
+    /// The node's last heartbeat.
+    pub heartbeat: Option<Timestamp>,
+    /// The claim, where it was asked for.
+    pub claim: Option<ClaimSeen>,
+    /// What the API server's clock showed.
+    pub server_time: Option<Timestamp>,
+}
+
+/// Judges a suspect on both looks: the reason to take the lease back, at exactly the version that both saw; else why it is
+/// kept.
+pub fn confirm(
+    suspect: &Suspect<'_>,
+    first: &Index<'_>,
+    second: &Second,
+    policy: &Policy,
+) -> Result<Reason, Kept> {
+    let lease = suspect.lease;
+    match &second.version {
+        None => return Err(Kept::Vanished),
+        Some(version) if **version != *lease.version => return Err(Kept::Changed),
+        Some(_) => {}
+    }
+    if let Suspicion::Over(reason) = &suspect.suspicion {
+        return Ok(reason.clone());
+    }
+    if lease.shared {
+        return Err(Kept::Shared);
+    }
+    if first.rival(lease).is_some() || is_rival(lease, second.pod.as_ref()) {
+        return Err(Kept::Reported);
+    }
+    match &suspect.suspicion {
+        Suspicion::Over(reason) => Ok(reason.clone()),
+        // Nobody should run on it, and yet its last holder says that it does.
+        Suspicion::Unclaimed if is_reported_by_holder(lease, first) => Err(Kept::Reported),
+        Suspicion::Unclaimed => match second.claim {
+            Some(ClaimSeen::Gone) => Ok(Reason::ClaimGone),
+            Some(ClaimSeen::Omits) => Ok(Reason::ClaimOmits),
+            Some(ClaimSeen::Lists | ClaimSeen::Unknown) | None => Err(Kept::Claimed),
+        },
+        Suspicion::Gone => match state(lease, second) {
+            State::Gone => Ok(Reason::PodGone(proof(lease, first, second, policy)?)),
+            State::Finished | State::Alive => Err(Kept::Alive),
+        },
+        Suspicion::Finished(end) => match state(lease, second) {
+            // A pod that had finished and is gone by now had its end before the first look all the same.
+            State::Gone | State::Finished => Ok(Reason::PodFinished(
+                *end,
+                proof(lease, first, second, policy)?,
+            )),
+            State::Alive => Err(Kept::Alive),
+        },
+        Suspicion::Surplus { keeps } => match (state(lease, second), &second.pod) {
+            (State::Alive, Some(pod)) if pod.reports(lease.name.address) => Err(Kept::Alive),
+            (State::Alive, _) if has_stood(lease, second, policy) => {
+                Ok(Reason::Surplus { keeps: *keeps })
+            }
+            (State::Alive, _) => Err(Kept::Young),
+            // Dead meanwhile, which the next run looks into.
+            (State::Gone | State::Finished, _) => Err(Kept::Changed),
+        },
+    }
+}
+
+/// What a pod does at the second look.
+enum State {
+    Gone,
+    Finished,
+    Alive,
+}
+
+fn state(lease: &LeaseSeen, second: &Second) -> State {
+    let uid = lease.holder.as_ref().map_or("", |holder| &*holder.uid);
+    match second.pod.as_ref().filter(|pod| pod.is(uid)) {
+        None => State::Gone,
+        Some(pod) => match pod.life {
+            Life::Finished(_) => State::Finished,
+            Life::Alive => State::Alive,
+        },
+    }
+}
+
+fn is_reported_by_holder(lease: &LeaseSeen, first: &Index<'_>) -> bool {
+    let holder = lease.holder.as_ref();
+    holder
+        .and_then(|holder| first.pod(&holder.uid))
+        .is_some_and(|pod| pod.is_alive() && pod.reports(lease.name.address))
+}
+
+/// Whether the pod that has the holder's name now is another one, lives, and reports the address.
+fn is_rival(lease: &LeaseSeen, pod: Option<&PodSeen>) -> bool {
+    let uid = lease.holder.as_ref().map_or("", |holder| &*holder.uid);
+    pod.is_some_and(|pod| !pod.is(uid) && pod.is_alive() && pod.reports(lease.name.address))
+}
+
+/// What shows that the container is gone, too.
+fn proof(
+    lease: &LeaseSeen,
+    first: &Index<'_>,
+    second: &Second,
+    policy: &Policy,
+) -> Result<Proof, Kept> {
+    let node = lease.holder.as_ref().map_or("", |holder| &*holder.node);
+    let before = first.look.nodes.get(node);
+    let proof = match (before, &second.node) {
+        // At both looks: a Node that is registered anew has a machine behind it.
+        (None, None) => Ok(Proof::NodeGone),
+        (_, Some(now)) if now.out_of_service => Ok(Proof::OutOfService),
+        // After a partition the first sign of life comes before the work that was left undone meanwhile.
+        (Some(before), _) if before.lost => Err(Kept::Returning),
+        // What was not there at the first look is later than it.
+        _ if second.heartbeat > first.look.heartbeats.get(node).copied() => Ok(Proof::Heartbeat),
+        _ => Err(Kept::Silent),
+    };
+    match proof {
+        Err(_) if policy.release_unreachable => Ok(Proof::Waived),
+        proof => proof,
+    }
+}
+
+/// Whether this version is older than any ADD that could still work on it. Both times are the API server's.
+fn has_stood(lease: &LeaseSeen, second: &Second, policy: &Policy) -> bool {
+    let (Some(written), Some(now)) = (lease.written, second.server_time) else {
+        return false;
+    };
+    let age = Duration::try_from(now.duration_since(written)).unwrap_or_default();
+    // The server tells whole seconds, in the header and in the object.
+    age > policy.add_timeout + policy.grace + Duration::from_secs(1)
+}

@@ -1,0 +1,133 @@
+//! The first look: whose address may have been left behind.
+
+use std::cmp::Reverse;
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+
+use super::index::Index;
+use super::reason::{End, Reason};
+use super::seen::{ClaimSeen, HolderSeen, LeaseSeen, Life};
+use crate::ip::Family;
+use crate::lease::State;
+
+/// A lease that may be taken back.
+#[derive(Debug, Clone)]
+pub struct Suspect<'a> {
+    /// The lease.
+    pub lease: &'a LeaseSeen,
+    /// What it is suspected of.
+    pub suspicion: Suspicion,
+}
+
+/// What a lease is suspected of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Suspicion {
+    /// Its pod was not there.
+    Gone,
+    /// Its pod had run to its end.
+    Finished(End),
+    /// Its pod has another lease for the same interface.
+    Surplus {
+        /// The address that the pod keeps.
+        keeps: std::net::IpAddr,
+    },
+    /// Its claim was gone, or did not list it.
+    Unclaimed,
+    /// Its time is over. That needs no second look: nobody has it.
+    Over(Reason),
+}
+
+impl Suspicion {
+    /// Whether it takes a second look.
+    #[must_use]
+    pub fn needs_proof(&self) -> bool {
+        match self {
+            Self::Gone | Self::Finished(_) | Self::Surplus { .. } | Self::Unclaimed => true,
+            Self::Over(_) => false,
+        }
+    }
+}
+
+/// Every lease of the look that may be taken back, in the order of the look.
+#[must_use]
+pub fn suspects<'a>(index: &Index<'a>, now: Timestamp) -> Vec<Suspect<'a>> {
+    let kept = legitimate(index);
+    let suspicion = |lease: &'a LeaseSeen| match lease.state {
+        State::Held => suspicion_of_held(index, &kept, lease),
+        State::Cooling => is_over(lease, now).then_some(Suspicion::Over(Reason::Cooled)),
+        State::Quarantined => {
+            is_over(lease, now).then_some(Suspicion::Over(Reason::QuarantineOver))
+        }
+        State::Retained => match index.look.claims.get(&lease.name) {
+            Some(ClaimSeen::Gone | ClaimSeen::Omits) => Some(Suspicion::Unclaimed),
+            Some(ClaimSeen::Lists | ClaimSeen::Unknown) | None => None,
+        },
+        // Only a newer version knows what that is.
+        State::Unknown => None,
+    };
+    let suspect = |lease| {
+        let suspicion = suspicion(lease)?;
+        Some(Suspect { lease, suspicion })
+    };
+    index.look.leases.iter().filter_map(suspect).collect()
+}
+
+fn is_over(lease: &LeaseSeen, now: Timestamp) -> bool {
+    lease.over.is_some_and(|over| over <= now)
+}
+
+fn suspicion_of_held<'a>(
+    index: &Index<'a>,
+    kept: &HashMap<Slot<'a>, &'a LeaseSeen>,
+    lease: &'a LeaseSeen,
+) -> Option<Suspicion> {
+    let holder = lease.holder.as_ref()?;
+    let Some(pod) = index.pod(&holder.uid) else {
+        return Some(Suspicion::Gone);
+    };
+    match pod.life {
+        Life::Finished(end) => Some(Suspicion::Finished(end)),
+        Life::Alive => {
+            let keeps = &kept.get(&slot(lease, holder))?.name;
+            let is_surplus = *keeps != lease.name && !pod.reports(lease.name.address);
+            is_surplus.then_some(Suspicion::Surplus {
+                keeps: keeps.address,
+            })
+        }
+    }
+}
+
+/// What one lease is enough for: an interface of a pod on a network, in one family.
+type Slot<'a> = (&'a str, &'a str, &'a str, Family);
+
+fn slot<'a>(lease: &'a LeaseSeen, holder: &'a HolderSeen) -> Slot<'a> {
+    (
+        &holder.uid,
+        &holder.interface,
+        &holder.network,
+        Family::of(lease.name.address),
+    )
+}
+
+/// For each slot the lease that is legitimate: the one that the pod reports, else the latest.
+fn legitimate<'a>(index: &Index<'a>) -> HashMap<Slot<'a>, &'a LeaseSeen> {
+    let mut kept: HashMap<Slot<'a>, &'a LeaseSeen> = HashMap::new();
+    let rank = |lease: &'a LeaseSeen, holder: &HolderSeen| {
+        let pod = index.pod(&holder.uid);
+        let reported = pod.is_some_and(|pod| pod.reports(lease.name.address));
+        // The name last, so that two runs at once choose the same one.
+        (reported, lease.held_since, Reverse(&lease.name))
+    };
+    for lease in &index.look.leases {
+        let Some(holder) = lease.holder.as_ref().filter(|_| lease.state == State::Held) else {
+            continue;
+        };
+        let best = kept.entry(slot(lease, holder)).or_insert(lease);
+        let best_holder = best.holder.as_ref().unwrap_or(holder);
+        if rank(lease, holder) > rank(best, best_holder) {
+            *best = lease;
+        }
+    }
+    kept
+}

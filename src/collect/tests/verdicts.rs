@@ -1,0 +1,392 @@
+//! What becomes of a lease.
+
+use super::scene::{Case, at, held, pod};
+use crate::collect::{ClaimSeen, End, Kept, LeaseSeen, NodeSeen, Proof, Reason};
+use crate::lease::State;
+
+type Verdict = Option<Result<Reason, Kept>>;
+
+fn says(table: Vec<(&str, Case, Verdict)>) {
+    for (sentence, case, verdict) in table {
+        assert_eq!(case.verdict(), verdict, "{sentence}");
+    }
+}
+
+const UNSUSPECTED: Verdict = None;
+
+fn in_state(state: State, over: Option<i64>) -> LeaseSeen {
+    LeaseSeen {
+        state,
+        over: over.map(at),
+        ..held(1, "u")
+    }
+}
+
+fn retained() -> LeaseSeen {
+    LeaseSeen {
+        claim: Some(("ns".into(), "claim".into())),
+        ..in_state(State::Retained, None)
+    }
+}
+
+#[test]
+fn a_pod_that_is_gone_and_proven_so_gives_its_address_back() {
+    let gone = || Case::new(held(1, "u"));
+    let silent = || gone().with(|c| c.second.heartbeat = Some(at(0)));
+    says(vec![
+        (
+            "its node renewed its heartbeat after the pod had gone",
+            gone(),
+            Some(Ok(Reason::PodGone(Proof::Heartbeat))),
+        ),
+        (
+            "its node had no heartbeat before and has one now",
+            gone().with(|c| c.first.heartbeats.clear()),
+            Some(Ok(Reason::PodGone(Proof::Heartbeat))),
+        ),
+        (
+            "a node that shows no sign of life may run it on: partitioned",
+            silent(),
+            Some(Err(Kept::Silent)),
+        ),
+        (
+            "a heartbeat that went back in time is no sign of life",
+            gone().with(|c| c.second.heartbeat = Some(at(-5))),
+            Some(Err(Kept::Silent)),
+        ),
+        (
+            "a heartbeat that vanished is none either",
+            gone().with(|c| c.second.heartbeat = None),
+            Some(Err(Kept::Silent)),
+        ),
+        (
+            "a node that was lost at the first look has yet to tear down what it ran",
+            gone().with(|c| c.first.nodes.entry("n1".into()).or_default().lost = true),
+            Some(Err(Kept::Returning)),
+        ),
+        (
+            "its node is gone too",
+            silent().with(|c| {
+                c.first.nodes.clear();
+                c.second.node = None;
+            }),
+            Some(Ok(Reason::PodGone(Proof::NodeGone))),
+        ),
+        (
+            "a node that was there a moment ago is not gone for good",
+            silent().with(|c| c.second.node = None),
+            Some(Err(Kept::Silent)),
+        ),
+        (
+            "a node that has come since is there",
+            silent().with(|c| c.first.nodes.clear()),
+            Some(Err(Kept::Silent)),
+        ),
+        (
+            "somebody vouches that its node is shut down",
+            silent().with(|c| {
+                c.second.node = Some(NodeSeen {
+                    out_of_service: true,
+                    ..NodeSeen::default()
+                });
+            }),
+            Some(Ok(Reason::PodGone(Proof::OutOfService))),
+        ),
+        (
+            "an administrator asks for no proof",
+            silent().with(|c| c.policy.release_unreachable = true),
+            Some(Ok(Reason::PodGone(Proof::Waived))),
+        ),
+        (
+            "another pod has its name by now",
+            gone().pod(pod("u2")),
+            Some(Ok(Reason::PodGone(Proof::Heartbeat))),
+        ),
+    ]);
+}
+
+#[test]
+fn a_pod_that_lives_keeps_its_address() {
+    let lease = || held(1, "u");
+    says(vec![
+        ("it runs", Case::new(lease()).pod(pod("u")), UNSUSPECTED),
+        (
+            "it is a static pod, known by its mirror",
+            Case::new(lease()).pod(crate::collect::PodSeen {
+                mirrors: Some("u".into()),
+                ..pod("mirror")
+            }),
+            UNSUSPECTED,
+        ),
+        (
+            "it is on another node than its lease says",
+            Case::new(lease()).pod(crate::collect::PodSeen {
+                node: "n2".into(),
+                ..pod("u")
+            }),
+            UNSUSPECTED,
+        ),
+        (
+            "it came between the looks: a list that was behind",
+            Case::new(lease()).with(|c| c.second.pod = Some(pod("u"))),
+            Some(Err(Kept::Alive)),
+        ),
+        (
+            "it had finished, and does not seem so any more",
+            Case::new(lease())
+                .pod(pod("u").finished(End::Failed))
+                .with(|c| c.second.pod = Some(pod("u"))),
+            Some(Err(Kept::Alive)),
+        ),
+    ]);
+}
+
+#[test]
+fn a_pod_that_has_finished_gives_its_address_back() {
+    for end in [End::Succeeded, End::Failed, End::Terminated] {
+        let finished = || Case::new(held(1, "u")).pod(pod("u").finished(end));
+        says(vec![
+            (
+                "and its node lives",
+                finished(),
+                Some(Ok(Reason::PodFinished(end, Proof::Heartbeat))),
+            ),
+            (
+                "but not while its node is silent",
+                finished().with(|c| c.second.heartbeat = Some(at(0))),
+                Some(Err(Kept::Silent)),
+            ),
+            (
+                "and may be deleted between the looks",
+                finished().with(|c| c.second.pod = None),
+                Some(Ok(Reason::PodFinished(end, Proof::Heartbeat))),
+            ),
+        ]);
+    }
+}
+
+#[test]
+fn of_several_leases_for_one_interface_one_is_legitimate() {
+    let surplus = || {
+        let mut case = Case::new(held(1, "u")).pod(pod("u"));
+        case.first.leases.push(LeaseSeen {
+            held_since: Some(at(-9_000)),
+            ..held(2, "u")
+        });
+        case
+    };
+    let reported = |case: Case, last| {
+        case.with(|c| {
+            let pod = pod("u").reporting(last);
+            c.first.pods = vec![pod.clone()];
+            c.second.pod = Some(pod);
+        })
+    };
+    let keeps = |last| super::scene::address(last);
+    let other = |change: &dyn Fn(&mut crate::collect::HolderSeen)| {
+        surplus().with(|c| change(c.first.leases[1].holder.as_mut().expect("a holder")))
+    };
+    says(vec![
+        (
+            "the latest, where the pod reports none",
+            surplus(),
+            Some(Ok(Reason::Surplus { keeps: keeps(2) })),
+        ),
+        (
+            "the one that the pod reports",
+            reported(surplus(), 2),
+            Some(Ok(Reason::Surplus { keeps: keeps(2) })),
+        ),
+        (
+            "even where another is later",
+            reported(surplus(), 1),
+            UNSUSPECTED,
+        ),
+        (
+            "a pod that comes to report it keeps it",
+            surplus().with(|c| c.second.pod = Some(pod("u").reporting(1))),
+            Some(Err(Kept::Alive)),
+        ),
+        (
+            "an ADD may still work on one that was written just now",
+            surplus().with(|c| c.first.leases[0].written = Some(at(-599))),
+            Some(Err(Kept::Young)),
+        ),
+        (
+            "and on one that does not say when it was written",
+            surplus().with(|c| c.first.leases[0].written = None),
+            Some(Err(Kept::Young)),
+        ),
+        (
+            "another interface is none of it",
+            other(&|h| h.interface = "net1".into()),
+            UNSUSPECTED,
+        ),
+        (
+            "another network neither",
+            other(&|h| h.network = "other".into()),
+            UNSUSPECTED,
+        ),
+        (
+            "nor the other family",
+            surplus().with(|c| {
+                c.first.leases[1].name.address = "fd00::2".parse().expect("an address");
+            }),
+            UNSUSPECTED,
+        ),
+        (
+            "nor one that cools",
+            surplus().with(|c| c.first.leases[1].state = State::Cooling),
+            UNSUSPECTED,
+        ),
+    ]);
+}
+
+#[test]
+fn an_address_that_another_living_pod_reports_is_never_taken_back() {
+    let gone = || Case::new(held(1, "u"));
+    let rival = || pod("other").called("other").reporting(1);
+    let shown = |c: &mut Case| c.first.pods.push(rival());
+    says(vec![
+        (
+            "whoever it is",
+            gone().with(shown),
+            Some(Err(Kept::Reported)),
+        ),
+        (
+            "whatever else is waived",
+            gone()
+                .with(shown)
+                .with(|c| c.policy.release_unreachable = true),
+            Some(Err(Kept::Reported)),
+        ),
+        (
+            "the pod that has the holder's name by now",
+            gone().with(|c| c.second.pod = Some(pod("u2").reporting(1))),
+            Some(Err(Kept::Reported)),
+        ),
+        (
+            "a pod that has finished reports what it had",
+            gone().with(|c| c.first.pods.push(rival().finished(End::Succeeded))),
+            Some(Ok(Reason::PodGone(Proof::Heartbeat))),
+        ),
+        (
+            "a pod that holds the address in another vrf reports that one",
+            gone().with(shown).with(|c| {
+                let mut blue = held(1, "other");
+                blue.name.vrf = "blue".parse().expect("a vrf");
+                c.first.leases.push(blue);
+            }),
+            Some(Ok(Reason::PodGone(Proof::Heartbeat))),
+        ),
+    ]);
+}
+
+#[test]
+fn a_lease_that_changed_between_the_looks_is_left_alone() {
+    let gone = || Case::new(held(1, "u"));
+    says(vec![
+        (
+            "it has another version",
+            gone().with(|c| c.second.version = Some("2".into())),
+            Some(Err(Kept::Changed)),
+        ),
+        (
+            "it is gone",
+            gone().with(|c| c.second.version = None),
+            Some(Err(Kept::Vanished)),
+        ),
+        (
+            "it cooled, and was taken again",
+            Case::new(in_state(State::Cooling, Some(-1)))
+                .with(|c| c.second.version = Some("2".into())),
+            Some(Err(Kept::Changed)),
+        ),
+    ]);
+}
+
+#[test]
+fn what_nobody_holds_ends_when_its_time_is_over() {
+    says(vec![
+        (
+            "a cooldown",
+            Case::new(in_state(State::Cooling, Some(0))),
+            Some(Ok(Reason::Cooled)),
+        ),
+        (
+            "but not before",
+            Case::new(in_state(State::Cooling, Some(1))),
+            UNSUSPECTED,
+        ),
+        (
+            "a quarantine",
+            Case::new(in_state(State::Quarantined, Some(-1))),
+            Some(Ok(Reason::QuarantineOver)),
+        ),
+        (
+            "but not before",
+            Case::new(in_state(State::Quarantined, Some(1))),
+            UNSUSPECTED,
+        ),
+        (
+            "a state that only a newer version knows is not ours to end",
+            Case::new(in_state(State::Unknown, Some(-1))),
+            UNSUSPECTED,
+        ),
+    ]);
+}
+
+#[test]
+fn what_a_claim_keeps_stays_as_long_as_the_claim_may_list_it() {
+    use ClaimSeen::{Gone, Lists, Omits, Unknown};
+    let case = |first, second| Case::new(retained()).claim(first, second);
+    says(vec![
+        ("it lists it", case(Lists, Lists), UNSUSPECTED),
+        ("it cannot be read", case(Unknown, Gone), UNSUSPECTED),
+        ("it was not asked", Case::new(retained()), UNSUSPECTED),
+        ("it is gone", case(Gone, Gone), Some(Ok(Reason::ClaimGone))),
+        (
+            "it lists something else",
+            case(Omits, Omits),
+            Some(Ok(Reason::ClaimOmits)),
+        ),
+        ("it came back", case(Gone, Lists), Some(Err(Kept::Claimed))),
+        (
+            "it cannot be read at the second look",
+            case(Gone, Unknown),
+            Some(Err(Kept::Claimed)),
+        ),
+        (
+            "it is gone, and its last holder says that it runs on it",
+            case(Gone, Gone).pod(pod("u").reporting(1)),
+            Some(Err(Kept::Reported)),
+        ),
+    ]);
+}
+
+#[test]
+fn a_lease_of_two_holders_is_left_to_them() {
+    let shared = LeaseSeen {
+        shared: true,
+        ..held(1, "u")
+    };
+    assert_eq!(Case::new(shared).verdict(), Some(Err(Kept::Shared)));
+}
+
+/// The reasons are read by people at three in the morning.
+#[test]
+fn each_reason_says_what_happened() {
+    for (reason, words) in [
+        (
+            Reason::PodGone(Proof::Heartbeat),
+            "the pod is gone, and its node has shown since that it lives",
+        ),
+        (
+            Reason::PodFinished(End::Terminated, Proof::NodeGone),
+            "the pod is being deleted and its containers have terminated, and so is its node",
+        ),
+    ] {
+        assert_eq!(reason.to_string(), words);
+        assert!(Reason::LABELS.contains(&reason.label()));
+    }
+}
