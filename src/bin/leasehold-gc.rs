@@ -1,0 +1,196 @@
+//! The collector: one run of it.
+
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use clap::{Parser, ValueEnum};
+use leasehold::cluster::{Access, Cluster};
+use leasehold::cni;
+use leasehold::collect::{self, Event, Policy, Tell};
+use leasehold::commands::SystemClock;
+use leasehold::lease::Clock;
+use leasehold::metrics;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Takes back the addresses that dead pods left behind, makes missing leases again, and counts what is free.
+///
+/// A lease is taken back when its pod is gone or finished and its node shows that the container is gone too. What is not
+/// known for certain is kept. Several at once do no harm.
+#[derive(Parser)]
+#[command(version)]
+struct Args {
+    /// Says what would be done, and writes nothing.
+    #[arg(long)]
+    dry_run: bool,
+
+    /// Seconds between the two looks that a lease has to look dead at. Nodes renew their heartbeats every 10.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    grace: u64,
+
+    /// The longest `timeoutSeconds` in the cluster's CNI configurations: before that an ADD may still be at work.
+    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
+    add_timeout: u64,
+
+    /// Takes addresses back although their node shows no sign of life. Only for whoever knows that nothing runs there.
+    #[arg(long)]
+    release_unreachable: bool,
+
+    /// How to tell what is done.
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    output: Output,
+
+    /// Seconds after which to give up.
+    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    timeout: u64,
+
+    /// The kubeconfig to use. Default: the pod's service account, else $KUBECONFIG.
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+
+    /// Where to leave metrics for node-exporter's textfile collector.
+    #[arg(long, value_name = "FILE")]
+    metrics_file: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+enum Output {
+    /// A line for each lease, and a summary.
+    Text,
+    /// The same, each line a JSON object.
+    Json,
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let args = Args::parse();
+    match run(&args).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let line = cni::one_line(&format!("{error:#}"));
+            eprintln!("leasehold-gc: {line}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(args: &Args) -> Result<()> {
+    ensure!(
+        args.grace < args.timeout,
+        "--grace {} leaves no time for work before --timeout {}",
+        args.grace,
+        args.timeout
+    );
+    let policy = Policy {
+        grace: Duration::from_secs(args.grace),
+        add_timeout: Duration::from_secs(args.add_timeout),
+        release_unreachable: args.release_unreachable,
+        dry_run: args.dry_run,
+        deadline: Duration::from_secs(args.timeout),
+    };
+    let stop = until_told().context("listen for signals")?;
+    let clock = SystemClock::start();
+    let teller = Teller {
+        output: args.output,
+        to_terminal: io::stdout().is_terminal(),
+    };
+    let world = Cluster::new(access(args)?, collect::ATTEMPT);
+    let (summary, outcome) = collect::run(&world, &clock, &policy, &teller, &|| {
+        stop.load(Ordering::Relaxed)
+    })
+    .await;
+    let took = clock.elapsed();
+    teller.summary(&summary, took)?;
+    if let Some(path) = &args.metrics_file {
+        let run = metrics::Run {
+            summary: &summary,
+            succeeded: outcome.is_ok(),
+            took,
+            ended: clock.now(),
+        };
+        metrics::write(path, &run).with_context(|| format!("write {}", path.display()))?;
+    }
+    Ok(outcome?)
+}
+
+fn access(args: &Args) -> Result<Access> {
+    let in_pod = std::env::var_os("KUBERNETES_SERVICE_HOST").is_some();
+    if let Some(path) = &args.kubeconfig {
+        return Ok(Access::Kubeconfig(path.clone()));
+    }
+    if in_pod {
+        return Ok(Access::ServiceAccount);
+    }
+    std::env::var_os("KUBECONFIG")
+        .map(|path| Access::Kubeconfig(path.into()))
+        .context("no API server: this is no pod, and neither --kubeconfig nor $KUBECONFIG is set")
+}
+
+/// Becomes true when somebody asks for the end.
+fn until_told() -> io::Result<Arc<AtomicBool>> {
+    let told = Arc::new(AtomicBool::new(false));
+    for kind in [SignalKind::terminate(), SignalKind::interrupt()] {
+        let mut signal = signal(kind)?;
+        let told = Arc::clone(&told);
+        tokio::spawn(async move {
+            signal.recv().await;
+            told.store(true, Ordering::Relaxed);
+        });
+    }
+    Ok(told)
+}
+
+struct Teller {
+    output: Output,
+    to_terminal: bool,
+}
+
+impl Teller {
+    fn line(&self, text: &str) -> io::Result<()> {
+        self.clear();
+        // Each line at once: who reads along sees what was done when it was done.
+        let mut stdout = io::stdout().lock();
+        writeln!(stdout, "{}", cni::one_line(text))?;
+        stdout.flush()
+    }
+
+    fn clear(&self) {
+        if self.to_terminal {
+            eprint!("\r\x1b[K");
+        }
+    }
+
+    fn summary(&self, summary: &collect::Summary, took: Duration) -> Result<()> {
+        let line = match self.output {
+            Output::Text => format!("{summary}; {:.1} s", took.as_secs_f64()),
+            Output::Json => {
+                let mut json = serde_json::to_value(summary)?;
+                json["event"] = "summary".into();
+                json["seconds"] = took.as_secs_f64().into();
+                json.to_string()
+            }
+        };
+        self.line(&line).context("write to stdout")
+    }
+}
+
+impl Tell for Teller {
+    fn event(&self, event: &Event) {
+        let line = match self.output {
+            Output::Text => event.to_string(),
+            Output::Json => event.json().to_string(),
+        };
+        // With stdout closed there is nobody left to tell, and the work goes on.
+        let _ = self.line(&line);
+    }
+
+    fn progress(&self, what: &'static str, count: usize) {
+        if self.to_terminal {
+            eprint!("\r\x1b[K{count} {what}");
+        }
+    }
+}
