@@ -233,7 +233,15 @@ async fn exchange(
     client: &Client,
     request: Request<Vec<u8>>,
 ) -> Result<(StatusCode, HeaderMap, Vec<u8>), BoxError> {
-    let reply = client.send(request.map(Body::from)).await?;
+    let reply = client.send(request.map(Body::from)).await;
+    // Which layer of the client it came through is of no interest.
+    let reply = reply.map_err(|error| {
+        if let kube::Error::Service(cause) = error {
+            cause
+        } else {
+            error.into()
+        }
+    })?;
     let (head, body) = reply.into_parts();
     Ok((
         head.status,

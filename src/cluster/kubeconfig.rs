@@ -93,6 +93,12 @@ pub fn check(path: &Path) -> Result<(), KubeconfigError> {
 }
 
 pub(super) fn read(path: &Path) -> Result<Kubeconfig, KubeconfigError> {
-    Kubeconfig::read_from(path)
-        .map_err(|source: Unreadable| KubeconfigError::unusable(path, source))
+    Kubeconfig::read_from(path).map_err(|error| {
+        // The path is told already.
+        if let Unreadable::ReadConfig(error, _) = error {
+            KubeconfigError::unusable(path, error)
+        } else {
+            KubeconfigError::unusable(path, error)
+        }
+    })
 }

@@ -142,14 +142,17 @@ impl Failure {
     }
 }
 
-/// An error and its causes as one text: `a: b: c`.
+/// An error and its causes as one text: `a: b: c`. A cause that its effect has told already is not told again.
 #[must_use]
 pub fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        // Writing to a String does not fail.
-        let _ = write!(text, ": {error}");
+        let told = error.to_string();
+        if !text.ends_with(&told) {
+            // Writing to a String does not fail.
+            let _ = write!(text, ": {told}");
+        }
         cause = error.source();
     }
     text
@@ -209,6 +212,15 @@ mod tests {
         struct Inner(#[source] io::Error);
         let error = Outer(Inner(io::ErrorKind::ConnectionRefused.into()));
         insta::assert_snapshot!(printed(&Failure::because(Code::TryAgainLater, &error)), @r#"{"cniVersion":"1.1.0","code":11,"msg":"the leases are out of reach","details":"connecting to 10.0.0.1:6443: connection refused"}"#);
+    }
+
+    #[test]
+    fn a_cause_is_told_once() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("connecting to 10.0.0.1:6443: {0}")]
+        struct Talkative(#[source] io::Error);
+        let error = Talkative(io::ErrorKind::ConnectionRefused.into());
+        assert_eq!(chain(&error), "connecting to 10.0.0.1:6443: connection refused");
     }
 
     #[test]

@@ -104,8 +104,11 @@ impl fmt::Display for Trouble {
             Kind::Transient(_) => "was not answered",
             Kind::Expired => "goes on with a list that has expired",
             Kind::Denied => "was denied",
-            Kind::NotInstalled => "names a kind that the API server does not know",
-            Kind::NoWay => "has no way to the API server",
+            Kind::NotInstalled => {
+                "names a kind that the API server does not know: leasehold's crds/ are not applied"
+            }
+            // Nothing was sent.
+            Kind::NoWay => return f.write_str("there is no way to the API server"),
             Kind::Refused => "was refused",
         };
         write!(f, "{} {fate}", self.request)
