@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::cni::{Code, Failure};
 use kube::config::{Kubeconfig, KubeconfigError as Unreadable};
+use tower::BoxError;
 
 /// Where distributions keep the kubelet's kubeconfig, the most common first.
 const PLACES: [&str; 8] = [
@@ -38,7 +39,7 @@ pub enum KubeconfigError {
         path: PathBuf,
         /// What is wrong with it.
         #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
+        source: BoxError,
     },
     /// There is no service account here, or it cannot be used.
     #[error("the service account of this pod cannot be used")]
@@ -52,10 +53,7 @@ impl From<KubeconfigError> for Failure {
 }
 
 impl KubeconfigError {
-    pub(super) fn unusable(
-        path: &Path,
-        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
-    ) -> Self {
+    pub(super) fn unusable(path: &Path, source: impl Into<BoxError>) -> Self {
         Self::Unusable {
             path: path.to_owned(),
             source: source.into(),
@@ -93,12 +91,31 @@ pub fn check(path: &Path) -> Result<(), KubeconfigError> {
 }
 
 pub(super) fn read(path: &Path) -> Result<Kubeconfig, KubeconfigError> {
-    Kubeconfig::read_from(path).map_err(|error| {
-        // The path is told already.
-        if let Unreadable::ReadConfig(error, _) = error {
-            KubeconfigError::unusable(path, error)
-        } else {
-            KubeconfigError::unusable(path, error)
-        }
-    })
+    let unusable = |source: BoxError| KubeconfigError::unusable(path, source);
+    // A pipe or a device may never end.
+    let file = path.metadata().map_err(|error| unusable(error.into()))?;
+    if !file.is_file() {
+        return Err(unusable("it is not a regular file".into()));
+    }
+    Kubeconfig::read_from(path).map_err(|error| unusable(without_words(error)))
+}
+
+/// What is wrong with a kubeconfig, and where, but no word of it: that may be a secret, and an event of the pod would
+/// show it to whoever may see the pod.
+fn without_words(error: Unreadable) -> BoxError {
+    if let Unreadable::ReadConfig(error, _) = error {
+        return error.into();
+    }
+    let Unreadable::Parse(error) = error else {
+        return error.into();
+    };
+    match error.location() {
+        Some(at) => format!(
+            "it is not a kubeconfig from line {}, column {} on",
+            at.line(),
+            at.column()
+        )
+        .into(),
+        None => "it is not a kubeconfig".into(),
+    }
 }
