@@ -27,7 +27,7 @@ pub use desk::{Clock, Desk, Patience};
 pub use record::{Claim, Holder, Lease, LeaseName, NotAName, Seen};
 pub use release::{Released, after, release};
 pub use store::{Commit, Freshness, Kind, Scope, Store, Trouble, Whose};
-pub use take::{Attachment, Before, Bid, Grant, Refusal, give_back, take};
+pub use take::{Attachment, Before, Bid, Grant, Refusal, give_back, standing, take};
 pub use written::NotUnderstood;
 
 /// Why a step of the protocol did not come about.

@@ -220,7 +220,10 @@ mod tests {
         #[error("connecting to 10.0.0.1:6443: {0}")]
         struct Talkative(#[source] io::Error);
         let error = Talkative(io::ErrorKind::ConnectionRefused.into());
-        assert_eq!(chain(&error), "connecting to 10.0.0.1:6443: connection refused");
+        assert_eq!(
+            chain(&error),
+            "connecting to 10.0.0.1:6443: connection refused"
+        );
     }
 
     #[test]

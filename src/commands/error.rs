@@ -25,8 +25,8 @@ pub enum Error {
     #[error(transparent)]
     Select(#[from] select::Error),
     /// A ReservedIP that cannot be read: what is reserved is unknown.
-    #[error("what is reserved is unknown")]
-    Reserved(#[source] crate::api::Unreadable),
+    #[error("correct {0}; until then nobody knows what is reserved")]
+    Reserved(crate::api::Unreadable),
     /// The protocol of leases did not come to an end.
     #[error("{error}")]
     Lease {
@@ -39,7 +39,7 @@ pub enum Error {
         unsettled: Vec<LeaseName>,
     },
     /// An address is not held by this container and interface.
-    #[error("{address} is not held by this container: {}", standing(.found.as_deref()))]
+    #[error("{address} is not held by this container: {}", found_as(.found.as_deref()))]
     NotHeld {
         /// The address.
         address: IpAddr,
@@ -64,22 +64,15 @@ impl From<lease::Error> for Error {
     }
 }
 
-fn standing(lease: Option<&Lease>) -> String {
-    match lease {
-        None => "it has no lease".to_owned(),
-        Some(Lease {
-            state,
-            holder: None,
-            ..
-        }) => format!("it is {state:?}"),
-        Some(Lease {
-            state,
-            holder: Some(holder),
-            ..
-        }) => format!(
-            "it is {state:?}, its holder is pod {}/{} (container {}, {} on {})",
-            holder.namespace, holder.pod, holder.container, holder.interface, holder.node
-        ),
+/// A container that came after this one is told apart by its id alone.
+fn found_as(lease: Option<&Lease>) -> String {
+    let Some(Lease { state, holder, .. }) = lease else {
+        return "it has no lease".to_owned();
+    };
+    let standing = lease::standing(*state, holder.as_ref());
+    match holder {
+        Some(holder) => format!("it is {standing}, container {}", holder.container),
+        None => format!("it is {standing}"),
     }
 }
 
@@ -96,8 +89,9 @@ impl From<Error> for Failure {
                 let unknown = unsettled.iter().map(|name| {
                     format!("the fate of lease {name} is unknown, the collector looks after it")
                 });
-                let parts: Vec<String> =
-                    [cause].into_iter().chain(unknown).chain([trace]).collect();
+                // Which pools there were is of interest only where they are the reason.
+                let trace = matches!(error, lease::Error::Refused(_)).then_some(trace);
+                let parts: Vec<String> = [cause].into_iter().chain(unknown).chain(trace).collect();
                 Self::new(code, msg).with_details(joined(parts))
             }
             Error::NotCollected(left) => {

@@ -83,6 +83,20 @@ pub struct Holder {
     pub network: String,
 }
 
+/// As `kubectl` names a pod.
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            namespace,
+            pod,
+            interface,
+            node,
+            ..
+        } = self;
+        write!(f, "{namespace}/{pod} ({interface} on {node})")
+    }
+}
+
 impl Holder {
     /// Whether this is the same interface of the same pod, in whatever sandbox.
     #[must_use]

@@ -1,6 +1,5 @@
 //! Taking an address of each family, or of none.
 
-use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -130,21 +129,20 @@ fn are(pools: &[PoolName]) -> String {
     }
 }
 
-fn standing(state: State, holder: Option<&Holder>) -> impl fmt::Display {
-    let who = holder.map(|h| {
-        format!(
-            " by {}/{} ({} on {})",
-            h.namespace, h.pod, h.interface, h.node
-        )
-    });
-    let what = match state {
-        State::Held => "held",
-        State::Cooling => "cooling",
-        State::Retained => "kept for a claim",
-        State::Quarantined => "in quarantine: somebody outside the cluster answers for it",
-        State::Unknown => "in a state that only a newer leasehold knows",
+/// What a lease says of its address: `held by shop/web-0 (eth0 on n1)`.
+#[must_use]
+pub fn standing(state: State, holder: Option<&Holder>) -> String {
+    let by = |what: &str| match holder {
+        Some(holder) => format!("{what} by {holder}"),
+        None => format!("{what} by nobody known"),
     };
-    format!("{what}{}", who.unwrap_or_default())
+    match state {
+        State::Held => by("held"),
+        State::Cooling => by("cooling, last held"),
+        State::Retained => by("kept for a claim, last held"),
+        State::Quarantined => "in quarantine: somebody outside the cluster answers for it".into(),
+        State::Unknown => "in a state that only a newer leasehold knows".into(),
+    }
 }
 
 /// Takes one address for each bid, or none at all.
