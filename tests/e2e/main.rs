@@ -1,10 +1,21 @@
 //! leasehold on a real control plane.
 
+mod again;
+mod check;
 mod choose;
+mod detach;
 mod examples;
+mod families;
+mod gc;
 mod kinds;
 mod policy;
+mod races;
 mod readme;
+mod requested;
+mod sandboxes;
+mod stage;
+mod status;
+mod unfit;
 
 /// The CNI plugin.
 const PLUGIN: &str = env!("CARGO_BIN_EXE_leasehold");

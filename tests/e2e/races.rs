@@ -1,0 +1,129 @@
+//! Many real processes at once: no address twice, and none that is nobody's.
+
+mod crowd;
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use kube::api::{Api, DeleteParams};
+use leasehold::api::{IPPool, State};
+use serde_json::json;
+
+use crate::stage::{Stage, with};
+use crowd::Crowd;
+
+const EXHAUSTED: Option<u64> = Some(100);
+
+#[tokio::test]
+async fn three_hundred_pods_on_256_addresses_have_each_of_them_once_and_the_others_are_told()
+-> Result<()> {
+    let stage = Stage::new().await?;
+    let pool = stage.pool("pool", stage.v4(256..=511)).await?;
+    let crowd = Crowd::gather(&stage, &pool, 300).await?;
+    let outcomes = crowd.add_all_at_once().await?;
+    let held = crowd.agrees_with_the_leases(&outcomes).await?;
+    assert_eq!(held.len(), 256);
+    let mut refusals = outcomes.iter().filter(|outcome| !outcome.succeeded());
+    let expected = "100: no free IPv4 address in stage-pool (256 addresses: 256 held)";
+    assert!(refusals.all(|refusal| stage.tells(refusal).starts_with(expected)));
+    Ok(())
+}
+
+#[tokio::test]
+async fn of_processes_killed_at_any_moment_nothing_remains_held_after_del() -> Result<()> {
+    let stage = Stage::new().await?;
+    let at_once = with(stage.v4(256..=383), &json!({"cooldownSeconds": 0}));
+    let at_once = stage.pool("at-once", at_once).await?;
+    let cooling = stage.pool("cooling", stage.v4(384..=511)).await?;
+    let crowd = Crowd::gather(&stage, &at_once, 150)
+        .await?
+        .join(Crowd::gather(&stage, &cooling, 150).await?);
+    let (killed, orphans) = crowd.add_and_kill(Duration::from_secs(2)).await?;
+    ensure!(
+        killed >= 20 && orphans >= 1,
+        "{killed} killed, {orphans} of them with an address: nothing to clear up"
+    );
+
+    crowd.del_all().await?;
+    let left = stage.leases().await?;
+    let wrong = left
+        .iter()
+        .find(|lease| lease.spec.state != State::Cooling || lease.spec.pool != cooling);
+    ensure!(wrong.is_none(), "left behind: {wrong:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn pools_that_overlap_give_no_address_twice() -> Result<()> {
+    let stage = Stage::new().await?;
+    let low = stage.pool("low", stage.v4(300..=419)).await?;
+    let high = stage.pool("high", stage.v4(380..=499)).await?;
+    let crowd = Crowd::gather(&stage, &low, 100)
+        .await?
+        .join(Crowd::gather(&stage, &high, 100).await?);
+    let outcomes = crowd.add_all_at_once().await?;
+    let held = crowd.agrees_with_the_leases(&outcomes).await?;
+    // 200 pods, 200 addresses; but the pods of one pool may have taken more of what both have than its share.
+    for (outcome, pool) in outcomes.iter().zip(crowd.pools()) {
+        let (first, last) = if pool == low { (300, 419) } else { (380, 499) };
+        let full = (first..=last).all(|number| held.contains(&stage.at(number).into()));
+        ensure!(
+            outcome.succeeded() || outcome.error_code() == EXHAUSTED && full,
+            "{outcome}"
+        );
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_pool_edited_disabled_and_deleted_under_load_gives_no_address_twice() -> Result<()> {
+    let stage = Stage::new().await?;
+    let pool = stage.pool("pool", stage.v4(256..=300)).await?;
+    let crowd = Crowd::gather(&stage, &pool, 120).await?;
+    let editing = tokio::spawn(edit(stage.clone(), pool.clone()));
+    let outcomes = crowd.add_over(Duration::from_secs(4)).await?;
+    let edits = editing.await??;
+    let held = crowd.agrees_with_the_leases(&outcomes).await?;
+    ensure!(
+        edits > 10 && held.len() > 20,
+        "{edits} edits, {} attached: no load",
+        held.len()
+    );
+    for refusal in outcomes.iter().filter(|outcome| !outcome.succeeded()) {
+        // Full, or no pool at this moment: each of them says so.
+        let code = refusal.error_code().context("no error object")?;
+        ensure!(matches!(code, 100 | 101), "{refusal}");
+    }
+
+    let pools: Api<IPPool> = stage.all().await?;
+    pools.delete(&pool, &DeleteParams::default()).await.ok();
+    crowd.del_all().await?;
+    assert_eq!(stage.held().await?.len(), 0);
+    Ok(())
+}
+
+/// Changes what a pool says, again and again, for four seconds.
+async fn edit(stage: Stage, pool: String) -> Result<usize> {
+    let pools: Api<IPPool> = stage.all().await?;
+    let begun = std::time::Instant::now();
+    let mut edits = 0;
+    while begun.elapsed() < Duration::from_secs(4) {
+        let spec = match edits % 5 {
+            0 => stage.v4(280..=330),
+            1 => with(stage.v4(256..=400), &json!({"disable": true})),
+            2 => with(
+                stage.v4(256..=400),
+                &json!({"excludeIPs": [stage.at(290)], "gateway": stage.at(291)}),
+            ),
+            3 => {
+                pools.delete(&pool, &DeleteParams::default()).await?;
+                stage.v4(300..=400)
+            }
+            _ => stage.v4(256..=400),
+        };
+        stage.pool("pool", spec).await?;
+        edits += 1;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Ok(edits)
+}

@@ -1,0 +1,173 @@
+//! A new sandbox of the same pod has the same address and takes it over from the old one; a call for a sandbox that is gone
+//! comes too late.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use anyhow::{Result, ensure};
+use cluster::{Attachment, Pod, Sandbox};
+use serde_json::json;
+
+use crate::stage::{Stage, with};
+
+/// A pod whose first sandbox was attached and is no more, as after a reboot: nobody called DEL for it.
+struct Rebooted {
+    stage: Stage,
+    pool: String,
+    pod: Pod,
+    old: Attachment,
+    /// What the first sandbox had.
+    had: Vec<IpAddr>,
+}
+
+impl Rebooted {
+    async fn new() -> Result<Self> {
+        let stage = Stage::new().await?;
+        let pool = stage.pool("pool", stage.v4(1..=200)).await?;
+        let pod = stage.pod("web").await?;
+        let sandbox = Arc::new(Sandbox::new()?);
+        let old = stage.attach_in(&pod, &pool, &sandbox)?;
+        old.add().await?.success()?;
+        sandbox.remove();
+        Ok(Self {
+            had: old.ips()?,
+            stage,
+            pool,
+            pod,
+            old,
+        })
+    }
+
+    /// ADD for a new sandbox has the old one's address, and there is one lease.
+    async fn has_the_same_address(&self) -> Result<Attachment> {
+        let new = self.stage.attach(&self.pod, &self.pool)?;
+        new.add().await?.success()?;
+        assert_eq!(new.ips()?, self.had);
+        let leases = self.stage.leases().await?;
+        assert_eq!(leases.len(), 1, "{leases:?}");
+        Ok(new)
+    }
+}
+
+#[tokio::test]
+async fn a_pod_without_any_sign_of_its_old_sandbox_has_its_address_again() -> Result<()> {
+    Rebooted::new().await?.has_the_same_address().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_pod_that_reports_its_address_has_it_again() -> Result<()> {
+    let pod = Rebooted::new().await?;
+    pod.pod.report_addresses(&pod.had).await?;
+    pod.has_the_same_address().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_pod_whose_address_is_not_the_first_it_would_try_has_it_again_by_any_sign_of_a_sandbox()
+-> Result<()> {
+    let status = json!({"containerStatuses": [{
+        "name": "main", "containerID": "containerd://1", "image": "", "imageID": "", "ready": false, "restartCount": 0,
+    }]});
+    let network_status =
+        json!({"metadata": {"annotations": {"k8s.v1.cni.cncf.io/network-status": "[]"}}});
+    for by_status in [true, false] {
+        let stage = Stage::new().await?;
+        // Given out of a narrow pool, the address is one of two hundred that the wide pool would try.
+        let pool = stage.pool("pool", stage.v4(100..=100)).await?;
+        let (pod, old) = stage.attached("web", &pool).await?;
+        old.add().await?.success()?;
+        stage.pool("pool", stage.v4(1..=200)).await?;
+        if by_status {
+            pod.patch_status(status.clone()).await?;
+        } else {
+            pod.patch(network_status.clone()).await?;
+        }
+        let rebooted = Rebooted {
+            had: old.ips()?,
+            stage,
+            pool,
+            pod,
+            old,
+        };
+        rebooted.has_the_same_address().await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_old_sandbox_gives_nothing_back_that_the_new_one_has() -> Result<()> {
+    let pod = Rebooted::new().await?;
+    let new = pod.has_the_same_address().await?;
+    pod.old.del().await?.success()?;
+    assert_eq!(pod.stage.held().await?.len(), 1);
+    new.check().await?.success()?;
+    new.del().await?.success()?;
+    assert_eq!(pod.stage.held().await?.len(), 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_sandbox_that_takes_the_place_of_one_given_back_has_its_address_though_that_cools()
+-> Result<()> {
+    let pod = Rebooted::new().await?;
+    pod.old.del().await?.success()?;
+    pod.has_the_same_address().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_pool_disabled_meanwhile_lets_a_pod_keep_its_address_and_gives_no_other_one() -> Result<()>
+{
+    let pod = Rebooted::new().await?;
+    let disabled = with(pod.stage.v4(1..=200), &json!({"disable": true}));
+    pod.stage.pool("pool", disabled).await?;
+    let (other, eth0) = pod.stage.attached("other", &pod.pool).await?;
+    insta::assert_snapshot!(pod.stage.tells(&eth0.add().await?), @r#"101: no IPv4 or IPv6 pool for this pod: set "disable: false" in IPPool stage-pool, or name another pool; IPv4 from the CNI configuration's ipv4Pools: stage-pool: disabled; IPv6 from the default pools: there are none"#);
+    other.report_addresses(&[pod.stage.at(7).into()]).await?;
+    insta::assert_snapshot!(pod.stage.tells(&eth0.add().await?), @"101: no new IPv4 address: pool stage-pool is disabled, and this pod has no earlier address there: name another pool; IPv4 from the CNI configuration's ipv4Pools: stage-pool: disabled; IPv6 from the default pools: there are none");
+
+    pod.pod.report_addresses(&pod.had).await?;
+    pod.has_the_same_address().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_pod_made_again_under_its_name_is_another_one() -> Result<()> {
+    let Rebooted {
+        stage,
+        pool,
+        pod,
+        had,
+        ..
+    } = Rebooted::new().await?;
+    pod.force_delete().await?;
+    let (_, new) = stage.attached("web", &pool).await?;
+    new.add().await?.success()?;
+    ensure!(new.ips()? != had, "the old pod may run still");
+    assert_eq!(stage.held().await?.len(), 2);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_call_for_a_sandbox_that_is_gone_takes_nothing() -> Result<()> {
+    let stage = Stage::new().await?;
+    let pool = stage.pool("pool", stage.v4(1..=10)).await?;
+    let pod = stage.pod("web").await?;
+    let sandbox = Arc::new(Sandbox::new()?);
+    let late = stage.attach_in(&pod, &pool, &sandbox)?;
+    sandbox.remove();
+    insta::assert_snapshot!(stage.tells(&late.add().await?), @"104: the network namespace of this container is gone: the call came too late");
+    assert_eq!(stage.leases().await?.len(), 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_late_call_takes_nothing_back_from_the_sandbox_after_it() -> Result<()> {
+    let pod = Rebooted::new().await?;
+    let new = pod.has_the_same_address().await?;
+    let late = pod.old.add().await?;
+    assert_eq!(late.error_code(), Some(104), "{late}");
+    new.check().await?.success()?;
+    Ok(())
+}

@@ -1,0 +1,162 @@
+//! Pods that get no address, since a call for them is late or they are not what the call says; and static pods, which do.
+
+use anyhow::{Context, Result};
+use cluster::{Attachment, Pod};
+use kube::api::{Api, DeleteParams};
+use leasehold::api::IPPool;
+use serde_json::json;
+
+use crate::stage::{Stage, with};
+
+/// A pod on a stage with a pool, and its first interface.
+struct Called {
+    stage: Stage,
+    pool: String,
+    pod: Pod,
+    eth0: Attachment,
+}
+
+impl Called {
+    async fn new() -> Result<Self> {
+        let stage = Stage::new().await?;
+        let pool = stage.pool("pool", stage.v4(1..=10)).await?;
+        let (pod, eth0) = stage.attached("web", &pool).await?;
+        Ok(Self {
+            stage,
+            pool,
+            pod,
+            eth0,
+        })
+    }
+
+    /// What ADD says, which leaves no lease behind.
+    async fn refusal(&self) -> Result<String> {
+        let outcome = self.eth0.add().await?;
+        assert!(!outcome.succeeded(), "{outcome}");
+        assert_eq!(self.stage.leases().await?.len(), 0);
+        Ok(self.stage.tells(&outcome).replace(self.pod.uid(), "<uid>"))
+    }
+}
+
+#[tokio::test]
+async fn a_pod_that_is_gone() -> Result<()> {
+    let call = Called::new().await?;
+    call.pod.force_delete().await?;
+    insta::assert_snapshot!(call.refusal().await?, @"103: pod stage/web gets no address: there is no such pod on this node any more");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_pod_that_is_being_deleted() -> Result<()> {
+    let call = Called::new().await?;
+    call.pod.delete().await?;
+    insta::assert_snapshot!(call.refusal().await?, @"103: pod stage/web gets no address: it is being deleted");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_pod_that_has_run_to_its_end() -> Result<()> {
+    for phase in ["Succeeded", "Failed"] {
+        let call = Called::new().await?;
+        call.pod.patch_status(json!({"phase": phase})).await?;
+        let told = call.refusal().await?.replace(phase, "<phase>");
+        insta::allow_duplicates! { insta::assert_snapshot!(told, @"103: pod stage/web gets no address: it is finished (phase <phase>)"); }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_pod_that_was_made_again_under_its_name() -> Result<()> {
+    let call = Called::new().await?;
+    call.pod.force_delete().await?;
+    let new = call.stage.pod("web").await?;
+    let told = call.refusal().await?.replace(new.uid(), "<new uid>");
+    insta::assert_snapshot!(told, @"103: pod stage/web gets no address: the call is for uid <uid>, and the pod of that name has uid <new uid> now");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_pod_of_another_node() -> Result<()> {
+    let call = Called::new().await?;
+    let node = call.stage.cluster.fresh_node().create().await?;
+    let elsewhere = call.stage.clone().on(node);
+    let pod = elsewhere.pod("elsewhere").await?;
+    let eth0 = call.stage.attach(&pod, &call.pool)?;
+    insta::assert_snapshot!(call.stage.tells(&eth0.add().await?), @"103: pod stage/elsewhere gets no address: there is no such pod on this node any more");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_runtime_that_does_not_say_the_uid_is_believed() -> Result<()> {
+    let call = Called::new().await?;
+    let Called {
+        stage, pod, eth0, ..
+    } = call;
+    let eth0 = eth0.cni_arg("K8S_POD_UID", "");
+    eth0.add().await?.success()?;
+    let lease = stage.leases().await?.remove(0);
+    let holder = lease.spec.holder.context("a holder")?;
+    assert_eq!(holder.uid, pod.uid());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_static_pod_is_known_by_its_mirror() -> Result<()> {
+    let stage = Stage::new().await?;
+    let pool = stage.pool("pool", stage.v4(1..=10)).await?;
+    let mirror = stage.cluster.pod(&stage.name(), "proxy-node");
+    let hash = "0123456789abcdef0123456789abcdef";
+    let mirror = mirror
+        .on(&stage.node)
+        .annotation("kubernetes.io/config.mirror", hash)
+        .create()
+        .await?;
+    // kubelet tells the runtime the static pod's own uid, which is this hash.
+    let eth0 = stage.attach(&mirror, &pool)?.cni_arg("K8S_POD_UID", hash);
+    eth0.add().await?.success()?;
+    let lease = stage.leases().await?.remove(0);
+    assert_eq!(lease.spec.holder.context("a holder")?.uid, hash);
+    eth0.check().await?.success()?;
+    eth0.del().await?.success()?;
+
+    let stranger = stage.attach(&mirror, &pool)?.cni_arg("K8S_POD_UID", "fedc");
+    insta::assert_snapshot!(stage.tells(&stranger.add().await?), @"103: pod stage/proxy-node gets no address: the call is for uid fedc, and the pod of that name has uid 0123456789abcdef0123456789abcdef now");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_pool_whose_ipv6_range_is_reversed_is_named_and_does_no_harm_to_others() -> Result<()> {
+    let stage = Stage::new().await?;
+    let good = stage.pool("good", stage.v6(1..=10)).await?;
+    let range = format!("{}-{}", stage.at6(20), stage.at6(11));
+    let reversed = json!({"subnet": stage.subnet6(), "ips": [range]});
+    let reversed = stage.pool("reversed", reversed).await?;
+    let pod = stage.pod("web").await?;
+    let on = |pools| {
+        let eth0 = stage.attach(&pod, "none")?.ipam("ipv4Pools", json!(null));
+        anyhow::Ok(eth0.ipam("ipv6Pools", pools))
+    };
+    insta::assert_snapshot!(stage.tells(&on(json!([reversed]))?.add().await?), @r#"101: no IPv4 or IPv6 pool for this pod: correct IPPool stage-reversed: spec.ips[0] "fd00::14-fd00::b" ends before it begins: write the lower address first; IPv4 from the default pools: there are none; IPv6 from the CNI configuration's ipv6Pools: stage-reversed: spec.ips[0] "fd00::14-fd00::b" ends before it begins: write the lower address first"#);
+    on(json!([reversed, good]))?.add().await?.success()?;
+    let pools: Api<IPPool> = stage.all().await?;
+    pools.delete(&reversed, &DeleteParams::default()).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_is_reserved_must_be_readable() -> Result<()> {
+    // In an address space of its own: nobody else's ADD shall fail for it.
+    let stage = Stage::new().await?;
+    let spec = with(stage.v6(1..=10), &json!({"vrf": "unreadable"}));
+    let pool = stage.pool("pool", spec).await?;
+    let range = format!("{}-{}", stage.at6(9), stage.at6(1));
+    let reserved = json!({"ips": [range], "vrf": "unreadable"});
+    stage.reserved("reversed", reserved).await?;
+    let (_, eth0) = stage.attached("web", "none").await?;
+    let eth0 = eth0
+        .ipam("ipv4Pools", json!(null))
+        .ipam("ipv6Pools", json!([pool]))
+        .ipam("vrf", json!("unreadable"));
+    insta::assert_snapshot!(stage.tells(&eth0.add().await?), @r#"7: correct ReservedIP stage-reversed: spec.ips[0] "fd00::9-fd00::1" ends before it begins: write the lower address first; until then nobody knows what is reserved"#);
+    Ok(())
+}
