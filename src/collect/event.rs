@@ -182,6 +182,7 @@ pub struct Summary {
     /// How many of the things to do could not be done.
     pub failed: usize,
     /// How old the oldest lease is that looked dead and was kept.
+    #[serde(serialize_with = "in_seconds")]
     pub oldest_suspect: Option<Duration>,
     /// Whether it was asked to end before its time.
     pub stopped: bool,
@@ -190,6 +191,14 @@ pub struct Summary {
     /// The pools, as they were counted in the end.
     #[serde(skip)]
     pub pools: Vec<Counted>,
+}
+
+#[expect(clippy::ref_option, reason = "serde calls it so")]
+fn in_seconds<S: serde::Serializer>(
+    age: &Option<Duration>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    age.map(|age| age.as_secs_f64()).serialize(serializer)
 }
 
 fn by_label<S: serde::Serializer>(

@@ -3,6 +3,7 @@
 mod again;
 mod check;
 mod choose;
+mod collector;
 mod detach;
 mod examples;
 mod families;
