@@ -1,0 +1,304 @@
+//! What an ADD costs: a whole process, beside a plain `curl` GET on a new TLS connection in the same run.
+//!
+//! `LEASEHOLD_BENCH=quick` makes fewer of everything.
+
+#![expect(clippy::print_stdout, reason = "a benchmark is there to print")]
+
+use std::collections::BTreeMap;
+use std::env;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use cluster::{Attachment, Call, Cluster, Mark, Node, Outcome, Sandbox};
+use kube::api::{Api, PostParams};
+use leasehold::api::{Holder, IPLease, IPLeaseSpec, State};
+use serde_json::json;
+use tokio::task::JoinSet;
+
+const PLUGIN: &str = env!("CARGO_BIN_EXE_leasehold");
+const POOL: &str = "bench";
+const LEASES: &str = "/apis/leasehold.io/v1alpha1/ipleases";
+
+/// How many of what.
+struct Sizes {
+    /// Calls one after the other.
+    calls: usize,
+    /// ADDs, twenty at a time.
+    burst: usize,
+    /// Leases that are in place for the second half.
+    leases: usize,
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let sizes = match env::var("LEASEHOLD_BENCH").as_deref() {
+        Ok("quick") => Sizes {
+            calls: 10,
+            burst: 40,
+            leases: 500,
+        },
+        _ => Sizes {
+            calls: 50,
+            burst: 300,
+            leases: 20_000,
+        },
+    };
+    let bytes = std::fs::metadata(PLUGIN)?.len();
+    println!("the plugin: {:.1} MB", mega(bytes));
+    let cluster = Cluster::start().await?;
+    let pool = json!({"apiVersion": "leasehold.io/v1alpha1", "kind": "IPPool", "metadata": {"name": POOL},
+        "spec": {"subnet": "10.80.0.0/14", "gateway": "10.80.0.1"}});
+    cluster.apply_yaml(&pool.to_string()).await?;
+    let bench = Bench {
+        node: cluster.node("n1").create().await?,
+        cluster,
+    };
+    // The API server fills its caches at the first list of each kind.
+    bench.one_by_one(3).await?;
+    bench.report(&sizes).await?;
+    bench.fill(sizes.leases).await?;
+    bench.report(&sizes).await?;
+    bench.compare_lists().await
+}
+
+struct Bench {
+    cluster: Cluster,
+    node: Node,
+}
+
+impl Bench {
+    async fn report(&self, sizes: &Sizes) -> Result<()> {
+        let leases: Api<IPLease> = Api::all(self.cluster.admin().await?);
+        let count = leases
+            .list_metadata(&kube::api::ListParams::default())
+            .await?
+            .items
+            .len();
+        println!(
+            "\n{:32} {:>8} {:>8} {:>9}",
+            format!("with {count} leases in place"),
+            "p50",
+            "p95",
+            "requests"
+        );
+        let times = self.one_by_one(sizes.calls).await?;
+        for (what, Times { mut each, requests }) in times {
+            each.sort_unstable();
+            println!(
+                "{what:32} {:>8} {:>8} {requests:>9.1}",
+                milli(each[each.len() / 2]),
+                milli(each[each.len() * 95 / 100])
+            );
+        }
+        let (elapsed, served) = self.burst(sizes.burst).await?;
+        println!(
+            "{served} ADDs, twenty at a time: {:.0} a second",
+            per_second(served, elapsed)
+        );
+        Ok(())
+    }
+
+    /// ADD, DEL and `curl` in turn, so that a change of the machine's speed meets all three.
+    async fn one_by_one(&self, calls: usize) -> Result<BTreeMap<&'static str, Times>> {
+        let mut times: BTreeMap<&'static str, Times> = BTreeMap::new();
+        for _ in 0..calls {
+            let eth0 = self.attachment().await?;
+            let mut run = async |what, call: Call| -> Result<Outcome> {
+                let mark = self.cluster.mark().await?;
+                let outcome = call.run().await?.success()?;
+                let time = times.entry(what).or_default();
+                let seen = time.each.len();
+                time.requests = (time.requests * real(seen) + real(self.requests(&mark).await?))
+                    / real(seen + 1);
+                time.each.push(outcome.elapsed);
+                Ok(outcome)
+            };
+            run("curl GET, new connection", self.curl()?).await?;
+            let added = run("ADD", eth0.call("ADD")?).await?;
+            eth0.remember(Some(added.json()?));
+            run("DEL", eth0.call("DEL")?).await?;
+        }
+        Ok(times)
+    }
+
+    async fn burst(&self, calls: usize) -> Result<(Duration, usize)> {
+        let mut waiting = Vec::new();
+        for _ in 0..calls {
+            waiting.push(self.attachment().await?);
+        }
+        let begun = Instant::now();
+        let mut running = JoinSet::new();
+        let mut served = 0;
+        while served < calls {
+            while running.len() < 20
+                && let Some(eth0) = waiting.pop()
+            {
+                running.spawn(async move { eth0.add().await?.success() });
+            }
+            running.join_next().await.context("one of them")???;
+            served += 1;
+        }
+        Ok((begun.elapsed(), served))
+    }
+
+    async fn attachment(&self) -> Result<Attachment> {
+        static NEXT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+        let number = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let pod = self
+            .cluster
+            .pod("bench", &format!("pod-{number}"))
+            .on(&self.node)
+            .create()
+            .await?;
+        let eth0 = Attachment::new(
+            Path::new(PLUGIN),
+            &self.node,
+            &pod,
+            &Arc::new(Sandbox::new()?),
+        )?;
+        Ok(eth0.ipam("ipv4Pools", json!([POOL])))
+    }
+
+    fn curl(&self) -> Result<Call> {
+        let ca = self.cluster.dir().join("curl-ca.pem");
+        std::fs::write(&ca, self.cluster.ca_pem())?;
+        let call = Call::new(Path::new("/usr/bin/curl"))
+            .arg("--silent")
+            .arg("--show-error")
+            .arg("--fail");
+        let token = format!("Authorization: Bearer {}", self.node.token());
+        let url = format!(
+            "{}/apis/leasehold.io/v1alpha1/ippools/{POOL}",
+            self.cluster.url(0)
+        );
+        Ok(call
+            .arg("--cacert")
+            .arg(ca)
+            .arg("--header")
+            .arg(token)
+            .arg(url))
+    }
+
+    /// As the API server counted them.
+    async fn requests(&self, since: &Mark) -> Result<usize> {
+        let all = self.cluster.requests_since(since).await?;
+        Ok(all
+            .iter()
+            .filter(|request| request.user() == self.node.user())
+            .count())
+    }
+
+    async fn fill(&self, leases: usize) -> Result<()> {
+        let admin = self.cluster.admin().await?;
+        let mut running = JoinSet::new();
+        for number in 0..leases {
+            if running.len() >= 50 {
+                running.join_next().await.context("one of them")???;
+            }
+            let api: Api<IPLease> = Api::all(admin.clone());
+            running.spawn(async move {
+                match api.create(&PostParams::default(), &lease(number)).await {
+                    // An ADD of before has that address.
+                    Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(()),
+                    outcome => outcome.map(drop),
+                }
+            });
+        }
+        while let Some(done) = running.join_next().await {
+            done??;
+        }
+        Ok(())
+    }
+
+    /// The list of a pool's leases in the forms that the API server has: why the plugin asks for a table.
+    async fn compare_lists(&self) -> Result<()> {
+        let admin = self.cluster.admin().await?;
+        println!(
+            "\n{:32} {:>8} {:>9}",
+            "a list of the pool's leases", "p50", "MB"
+        );
+        for (form, accept, more) in [
+            (
+                "table without objects",
+                "application/json;as=Table;g=meta.k8s.io;v=v1",
+                "&includeObject=None",
+            ),
+            (
+                "metadata",
+                "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1",
+                "",
+            ),
+            ("objects", "application/json", ""),
+        ] {
+            let mut each = Vec::new();
+            let mut bytes = 0;
+            for _ in 0..7 {
+                let uri =
+                    format!("{LEASES}?resourceVersion=0&fieldSelector=spec.pool%3D{POOL}{more}");
+                let request = http::Request::get(uri)
+                    .header("Accept", accept)
+                    .body(Vec::new())?;
+                let begun = Instant::now();
+                bytes = admin.request_text(request).await?.len();
+                each.push(begun.elapsed());
+            }
+            each.sort_unstable();
+            println!(
+                "{form:32} {:>8} {:>9.2}",
+                milli(each[each.len() / 2]),
+                mega(bytes as u64)
+            );
+        }
+        Ok(())
+    }
+}
+
+#[derive(Default)]
+struct Times {
+    each: Vec<Duration>,
+    /// Of one call, on average.
+    requests: f64,
+}
+
+/// A lease of a pod of another node, in the upper part of the pool.
+fn lease(number: usize) -> IPLease {
+    let address = format!("10.82.{}.{}", number / 256, number % 256);
+    let holder = Holder {
+        namespace: "elsewhere".to_owned(),
+        pod: format!("pod-{number}"),
+        uid: format!("00000000-0000-0000-0000-{number:012}"),
+        node: format!("n{}", 2 + number % 200),
+        container: format!("{number:064x}"),
+        interface: "eth0".to_owned(),
+        network: "test".to_owned(),
+        ..Holder::default()
+    };
+    let spec = IPLeaseSpec {
+        address: address.clone(),
+        pool: POOL.to_owned(),
+        state: State::Held,
+        holder: Some(holder),
+        ..IPLeaseSpec::default()
+    };
+    IPLease::new(&address, spec)
+}
+
+fn milli(time: Duration) -> String {
+    format!("{:.1} ms", time.as_secs_f64() * 1e3)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "figures of three digits")]
+fn mega(bytes: u64) -> f64 {
+    bytes as f64 / 1e6
+}
+
+#[expect(clippy::cast_precision_loss, reason = "figures of three digits")]
+fn real(count: usize) -> f64 {
+    count as f64
+}
+
+fn per_second(count: usize, time: Duration) -> f64 {
+    real(count) / time.as_secs_f64()
+}
