@@ -112,7 +112,7 @@ async fn an_address_that_is_held_is_refused_with_its_holder_and_nothing_else_is_
         .ipam("ipv6Pools", json!([asking.v6]))
         .interface("net1");
     // Not the IPv4 address that is wanted below, which it might be given otherwise.
-    let ips = json!([asking.stage.at(16), wanted[1]]);
+    let ips = json!([asking.stage.at(18), wanted[1]]);
     let first = first.set("runtimeConfig", json!({"ips": ips}));
     first.add().await?.success()?;
     insta::assert_snapshot!(asking.gets_asking(wanted).await?, @"102: fd00::11 was asked for and is held by stage/first (net1 on node): ask for another");
