@@ -2,8 +2,10 @@
 //!
 //! The collector looks at a whole cluster, so that these tests have one of their own and take turns in it.
 
+mod faults;
 mod ground;
 mod heartbeats;
 mod mended;
 mod pools;
+mod race;
 mod situations;

@@ -1,0 +1,184 @@
+//! Nothing is taken back on incomplete knowledge, and the exit code and the message say what happened.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use cluster::Outcome;
+use cluster::proxy::{By, Do, On, Proxy};
+use serde_json::json;
+
+use super::ground::{Ground, Told};
+use super::heartbeats::{Heartbeat, alive};
+
+/// A dead pod's address, and the collector behind a proxy.
+struct Faulty {
+    ground: Ground,
+    proxy: Proxy,
+    dead: std::net::IpAddr,
+    _heartbeat: Heartbeat,
+}
+
+impl Faulty {
+    async fn new(name: &'static str, subnet: &str) -> Result<Self> {
+        let ground = Ground::new(name, subnet).await?;
+        let node = ground.cluster.fresh_node().create().await?;
+        let heartbeat = alive(&ground.cluster, &node).await?;
+        let dead = ground.attach(&node, "dead").await?;
+        dead.pod.force_delete().await?;
+        let proxy = Proxy::start(&ground.cluster.url(0), &ground.cluster.ca_pem())?;
+        Ok(Self {
+            dead: dead.address,
+            ground,
+            proxy,
+            _heartbeat: heartbeat,
+        })
+    }
+
+    async fn collect(&self, args: &[&str]) -> Result<Outcome> {
+        let server = (self.proxy.url_for("collector"), self.proxy.ca_pem());
+        let call = self.ground.collector(args, Some((&server.0, server.1)))?;
+        call.run().await
+    }
+
+    /// It fails with these words in one line, and the address is still held.
+    async fn fails(&self, case: &str, args: &[&str], words: &[&str]) -> Result<()> {
+        let outcome = self.collect(args).await?;
+        ensure!(outcome.code == Some(1), "{case}: {outcome}");
+        let told = outcome.stderr.trim_end();
+        ensure!(told.lines().count() == 1, "{case}: {outcome}");
+        for word in words {
+            ensure!(told.contains(word), "{case}: no {word:?} in {told}");
+        }
+        let held = self.ground.is_held(self.dead).await?;
+        ensure!(held, "{case}: it was taken back: {outcome}");
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_taken_back_on_incomplete_knowledge() -> Result<()> {
+    let faulty = Faulty::new("faults", "10.64.0.0/24").await?;
+    let proxy = &faulty.proxy;
+    let quick = ["--grace", "1", "--timeout", "3"];
+
+    let rule = proxy.rule(On::list("pods"), Do::answer(403));
+    let words = [
+        "the pods could not be listed to the end, so nothing was taken back",
+        "403",
+        "GET https://",
+    ];
+    faulty
+        .fails("no right to list pods", &["--grace", "1"], &words)
+        .await?;
+    rule.remove();
+
+    let rule = proxy.rule(On::list("pods"), Do::answer(429).retry_after(1));
+    let words = ["the pods could not be listed to the end", "429"];
+    faulty.fails("429 all the time", &quick, &words).await?;
+    rule.remove();
+
+    let rule = proxy.rule(On::list("nodes"), Do::LoseHalf(By::Reset));
+    let words = ["the nodes could not be listed to the end"];
+    faulty
+        .fails("a list that breaks off", &quick, &words)
+        .await?;
+    rule.remove();
+
+    proxy.refuse().await;
+    let words = [
+        "the leases could not be listed to the end",
+        "was not answered",
+    ];
+    faulty
+        .fails("the API server is gone", &quick, &words)
+        .await?;
+    proxy.resume().await;
+
+    let rule = proxy.rule(On::get("pods"), Do::answer(403));
+    let words = ["could not be done", "lease", "was not taken back", "403"];
+    faulty
+        .fails("no right to read a pod", &["--grace", "1"], &words)
+        .await?;
+    rule.remove();
+
+    let rule = proxy.rule(On::get("pods"), Do::LoseReply(By::Reset));
+    let words = [
+        "could not be done",
+        "was not taken back",
+        "was not answered",
+    ];
+    faulty
+        .fails("no answer at the second look", &quick, &words)
+        .await?;
+    rule.remove();
+
+    // 429 for a while is no fault: it waits as told, and does its work.
+    proxy
+        .rule(On::any(), Do::answer(429).retry_after(1))
+        .for_duration(Duration::from_secs(3));
+    let told = Told::of(&faulty.collect(&["--grace", "1"]).await?.success()?)?;
+    ensure!(told.about(&faulty.dead.to_string()).is_some(), "{told:#?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_list_that_expires_on_the_way_is_begun_again() -> Result<()> {
+    let faulty = Faulty::new("expired", "10.65.0.0/16").await?;
+    // More than a page.
+    for index in 0..510_u16 {
+        let address = format!("10.65.{}.{}", 100 + index / 250, 1 + index % 250);
+        faulty
+            .ground
+            .write_lease(&address, json!({"state": "Retained"}))
+            .await?;
+    }
+    let next_page = || On::list("ipleases").with_query("continue");
+    let rule = faulty.proxy.rule(next_page(), Do::answer(410));
+    let words = [
+        "the list of leases expired 3 times before its end, so nothing was taken back",
+        "410",
+    ];
+    faulty
+        .fails("an expired token", &["--grace", "1"], &words)
+        .await?;
+    rule.remove();
+
+    faulty.proxy.rule(next_page().nth(1), Do::answer(410));
+    let told = Told::of(&faulty.collect(&["--grace", "1"]).await?.success()?)?;
+    ensure!(told.about(&faulty.dead.to_string()).is_some(), "{told:#?}");
+    ensure!(told.summary["leases"].as_u64() >= Some(511), "{told:#?}");
+    let large = |call: &cluster::proxy::Call| call.query().any(|pair| pair == "limit=500");
+    let log = faulty.proxy.log();
+    let of_lists = On::verbs([cluster::proxy::Verb::List]);
+    let lists = log.of(&of_lists).collect::<Vec<_>>();
+    ensure!(
+        !lists.is_empty() && lists.iter().all(|list| large(&list.call)),
+        "{log}"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn it_ends_between_two_releases_when_it_is_told_to() -> Result<()> {
+    let faulty = Faulty::new("told", "10.66.0.0/24").await?;
+    let server = (faulty.proxy.url_for("collector"), faulty.proxy.ca_pem());
+    let call = faulty
+        .ground
+        .collector(&["--grace", "60"], Some((&server.0, server.1)))?;
+    let running = call.spawn()?;
+    faulty
+        .proxy
+        .wait_for("the first look", |log| log.count(&On::list("subnets")) > 0)
+        .await?;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    nix::sys::signal::kill(
+        nix::unistd::Pid::from_raw(running.pid().try_into()?),
+        nix::sys::signal::Signal::SIGTERM,
+    )?;
+    let outcome = running.wait().await?.success()?;
+    ensure!(outcome.elapsed < Duration::from_secs(10), "{outcome}");
+    let told = Told::of(&outcome)?;
+    ensure!(told.summary["stopped"] == true, "{told:#?}");
+    ensure!(faulty.ground.is_held(faulty.dead).await?, "{told:#?}");
+    Ok(())
+}

@@ -1,0 +1,97 @@
+//! Collectors against ADD.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use anyhow::{Context, Result, ensure};
+use cluster::Node;
+use tokio::sync::Mutex;
+
+use super::ground::Ground;
+use super::heartbeats::alive;
+
+/// Rounds of a worker: a pod is created, attached and force-deleted in each.
+const ROUNDS: usize = 25;
+const WORKERS: usize = 8;
+
+/// Who is on which address now, as far as the test knows for certain.
+type OnAir = Arc<Mutex<HashMap<IpAddr, String>>>;
+
+async fn work(ground: Arc<Ground>, node: Node, worker: usize, on_air: OnAir) -> Result<()> {
+    for round in 0..ROUNDS {
+        let attached = ground
+            .attach(&node, &format!("pod-{worker}-{round}"))
+            .await?;
+        let (address, name) = (attached.address, attached.pod.name().to_owned());
+        let before = on_air.lock().await.insert(address, name.clone());
+        ensure!(before.is_none(), "{address} is {before:?}'s and {name}'s");
+        attached
+            .eth0
+            .check()
+            .await?
+            .success()
+            .with_context(|| format!("{name} lost {address}"))?;
+        on_air.lock().await.remove(&address);
+        attached.pod.force_delete().await?;
+        // Half of them are torn down as a runtime does, half are left to the collectors.
+        if round % 2 == 0 {
+            attached.eth0.del().await?.success()?;
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn collectors_without_pause_take_nothing_from_pods_that_come_and_go() -> Result<()> {
+    // Fewer addresses than pods: without the collectors they would not do.
+    let ground = Arc::new(Ground::new("race", "10.67.0.0/25").await?);
+    let node = ground.cluster.fresh_node().create().await?;
+    let _heartbeat = alive(&ground.cluster, &node).await?;
+    let (over, runs) = (
+        Arc::new(AtomicBool::new(false)),
+        Arc::new(AtomicUsize::new(0)),
+    );
+    let collectors = (0..2).map(|_| {
+        let (ground, over, runs) = (Arc::clone(&ground), Arc::clone(&over), Arc::clone(&runs));
+        tokio::spawn(async move {
+            while !over.load(Ordering::Relaxed) {
+                ground
+                    .collect(&["--grace", "0", "--add-timeout", "0"])
+                    .await?;
+                runs.fetch_add(1, Ordering::Relaxed);
+            }
+            anyhow::Ok(())
+        })
+    });
+    let collectors: Vec<_> = collectors.collect();
+    let on_air = OnAir::default();
+    let workers: Vec<_> = (0..WORKERS)
+        .map(|worker| {
+            tokio::spawn(work(
+                Arc::clone(&ground),
+                node.clone(),
+                worker,
+                Arc::clone(&on_air),
+            ))
+        })
+        .collect();
+    let mut outcomes = Vec::new();
+    for worker in workers {
+        outcomes.push(worker.await?);
+    }
+    over.store(true, Ordering::Relaxed);
+    for collector in collectors {
+        collector.await??;
+    }
+    outcomes.into_iter().collect::<Result<Vec<()>>>()?;
+    ensure!(
+        runs.load(Ordering::Relaxed) > 10,
+        "the collectors hardly ran"
+    );
+    ground.collect(&["--grace", "1"]).await?;
+    let left = ground.of_pool().await?;
+    ensure!(left.is_empty(), "{left:#?}");
+    Ok(())
+}
