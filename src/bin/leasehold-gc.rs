@@ -29,12 +29,12 @@ struct Args {
     dry_run: bool,
 
     /// Seconds between the two looks that a lease has to look dead at. Nodes renew their heartbeats every 10.
-    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
-    grace: u64,
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
+    grace: Duration,
 
     /// The longest `timeoutSeconds` in the cluster's CNI configurations: before that an ADD may still be at work.
-    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
-    add_timeout: u64,
+    #[arg(long, value_name = "SECONDS", default_value = "600", value_parser = seconds)]
+    add_timeout: Duration,
 
     /// Takes addresses back although their node shows no sign of life. Only for whoever knows that nothing runs there.
     #[arg(long)]
@@ -45,8 +45,8 @@ struct Args {
     output: Output,
 
     /// Seconds after which to give up.
-    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
-    timeout: u64,
+    #[arg(long, value_name = "SECONDS", default_value = "300", value_parser = seconds)]
+    timeout: Duration,
 
     /// The kubeconfig to use. Default: the pod's service account, else $KUBECONFIG.
     #[arg(long, value_name = "FILE")]
@@ -82,15 +82,15 @@ async fn run(args: &Args) -> Result<()> {
     ensure!(
         args.grace < args.timeout,
         "--grace {} leaves no time for work before --timeout {}",
-        args.grace,
-        args.timeout
+        args.grace.as_secs_f64(),
+        args.timeout.as_secs_f64()
     );
     let policy = Policy {
-        grace: Duration::from_secs(args.grace),
-        add_timeout: Duration::from_secs(args.add_timeout),
+        grace: args.grace,
+        add_timeout: args.add_timeout,
         release_unreachable: args.release_unreachable,
         dry_run: args.dry_run,
-        deadline: Duration::from_secs(args.timeout),
+        deadline: args.timeout,
     };
     let stop = until_told().context("listen for signals")?;
     let clock = SystemClock::start();
@@ -115,6 +115,12 @@ async fn run(args: &Args) -> Result<()> {
         metrics::write(path, &run).with_context(|| format!("write {}", path.display()))?;
     }
     Ok(outcome?)
+}
+
+/// A time in seconds, parts of them too.
+fn seconds(text: &str) -> Result<Duration> {
+    let seconds: f64 = text.parse().context("not a number of seconds")?;
+    Duration::try_from_secs_f64(seconds).context("not a time")
 }
 
 fn access(args: &Args) -> Result<Access> {

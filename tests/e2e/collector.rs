@@ -2,9 +2,11 @@
 //!
 //! The collector looks at a whole cluster, so that these tests have one of their own and take turns in it.
 
+mod crash;
 mod faults;
 mod ground;
 mod heartbeats;
+mod history;
 mod mended;
 mod pools;
 mod race;

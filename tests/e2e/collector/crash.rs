@@ -1,0 +1,179 @@
+//! The plugin stopped at every API call that it makes, on both sides of it.
+
+use std::net::IpAddr;
+
+use anyhow::{Context, Result, ensure};
+use cluster::proxy::{Came, Moment, On, Proxy};
+use cluster::{Attachment, Node, Pod};
+use leasehold::api::State;
+use serde_json::json;
+
+use super::ground::Ground;
+use super::heartbeats::alive;
+
+/// More calls than any command makes: a loop that does not end is a failure, not a hang.
+const MANY: usize = 60;
+
+struct Crash<'a> {
+    ground: &'a Ground,
+    node: Node,
+    proxy: Proxy,
+    /// Pods that live on what they were given.
+    living: Vec<(Pod, Attachment)>,
+    /// Pods whose setup or teardown was cut short.
+    others: Vec<Pod>,
+}
+
+impl Crash<'_> {
+    async fn pod(&self, name: &str) -> Result<Pod> {
+        let pod = self.ground.cluster.pod(self.ground.name, name);
+        pod.on(&self.node).create().await
+    }
+
+    /// With both families, so that there are more calls to stop at.
+    fn attachment(&self, pod: &Pod) -> Result<Attachment> {
+        let eth0 = self.ground.attachment(&self.node, pod)?;
+        Ok(eth0.ipam("ipv6Pools", json!(["crash6"])))
+    }
+
+    /// Stops this command at its `k`-th call, with SIGKILL; `false`: it makes fewer, and has succeeded.
+    async fn stop(
+        &self,
+        eth0: &Attachment,
+        caller: &str,
+        command: &str,
+        at: (Moment, usize),
+    ) -> Result<bool> {
+        let (moment, k) = at;
+        let gate = self.proxy.hold_at(moment, On::any().caller(caller).nth(k));
+        let running = eth0.call(command)?.spawn()?;
+        match gate.arrived_before(running.wait()).await {
+            Came::Over(outcome) => {
+                outcome?.success()?;
+                Ok(false)
+            }
+            // The one who waited is gone, and with it the process.
+            Came::Arrived(held) => {
+                held.discard();
+                Ok(true)
+            }
+        }
+    }
+
+    fn through_proxy(&self, eth0: Attachment, caller: &str) -> Result<Attachment> {
+        let url = self.proxy.url_for(caller);
+        let between = self.node.identity().server(&url).ca(self.proxy.ca_pem());
+        let kubeconfig = self.node.write_kubeconfig(caller, &between)?;
+        Ok(eth0.ipam("kubeconfig", json!(kubeconfig)))
+    }
+
+    /// Every second pod gets a new sandbox after the crash and lives on; the others stay as they were left.
+    async fn at_each_call_of_add(&mut self, moment: Moment) -> Result<usize> {
+        for k in 1..MANY {
+            let name = format!("add-{moment:?}-{k}").to_lowercase();
+            let pod = self.pod(&name).await?;
+            let eth0 = self.through_proxy(self.attachment(&pod)?, &name)?;
+            if !self.stop(&eth0, &name, "ADD", (moment, k)).await? {
+                self.others.push(pod);
+                return Ok(k - 1);
+            }
+            if k % 2 == 0 {
+                let again = self.attachment(&pod)?;
+                again.add().await?.success()?;
+                self.living.push((pod, again));
+            } else {
+                self.others.push(pod);
+            }
+        }
+        anyhow::bail!("ADD makes more than {MANY} calls");
+    }
+
+    /// The runtime's cache is lost, so that DEL has to search.
+    async fn at_each_call_of_del(&mut self, moment: Moment) -> Result<usize> {
+        for k in 1..MANY {
+            let name = format!("del-{moment:?}-{k}").to_lowercase();
+            let pod = self.pod(&name).await?;
+            let eth0 = self.through_proxy(self.attachment(&pod)?, &name)?;
+            eth0.add().await?.success()?;
+            if k % 2 == 0 {
+                eth0.remember(None);
+            }
+            let stopped = self.stop(&eth0, &name, "DEL", (moment, k)).await?;
+            self.others.push(pod);
+            if !stopped {
+                return Ok(k - 1);
+            }
+        }
+        anyhow::bail!("DEL makes more than {MANY} calls");
+    }
+
+    async fn the_living_have_what_they_were_given(&self) -> Result<()> {
+        for (pod, eth0) in &self.living {
+            let checked = eth0.check().await?.success();
+            checked.with_context(|| format!("{} lost its addresses", pod.name()))?;
+        }
+        Ok(())
+    }
+
+    /// The addresses that somebody holds.
+    async fn held(&self) -> Result<Vec<IpAddr>> {
+        let leases = self
+            .ground
+            .leases()
+            .await?
+            .list(&kube::api::ListParams::default())
+            .await?;
+        let ours = leases.items.into_iter().filter(|lease| {
+            [self.ground.name, "crash6"].contains(&lease.spec.pool.as_str())
+                && lease.spec.state == State::Held
+        });
+        ours.map(|lease| Ok(lease.spec.address.parse()?)).collect()
+    }
+}
+
+#[tokio::test]
+async fn wherever_the_plugin_is_stopped_the_living_keep_and_the_dead_give_back() -> Result<()> {
+    let ground = Ground::new("crash", "10.68.0.0/24").await?;
+    ground.pool("crash6", "fd00:68::/64", json!({})).await?;
+    let node = ground.cluster.fresh_node().create().await?;
+    let _heartbeat = alive(&ground.cluster, &node).await?;
+    let proxy = Proxy::start(&ground.cluster.url(0), &ground.cluster.ca_pem())?;
+    let mut crash = Crash {
+        ground: &ground,
+        node,
+        proxy,
+        living: Vec::new(),
+        others: Vec::new(),
+    };
+    for moment in Moment::BOTH {
+        let add = crash.at_each_call_of_add(moment).await?;
+        let del = crash.at_each_call_of_del(moment).await?;
+        ensure!(
+            add >= 6 && del >= 2,
+            "stopped at {add} calls of ADD and {del} of DEL only"
+        );
+    }
+    ensure!(
+        crash.held().await?.len() > 2 * crash.living.len(),
+        "nothing was left behind"
+    );
+
+    crash.the_living_have_what_they_were_given().await?;
+    for pod in crash.others.drain(..) {
+        pod.force_delete().await?;
+    }
+    ground.collect(&["--grace", "0.5"]).await?;
+    crash.the_living_have_what_they_were_given().await?;
+    ensure!(
+        crash.held().await?.len() == 2 * crash.living.len(),
+        "the dead still hold something"
+    );
+
+    for (pod, _) in &crash.living {
+        pod.force_delete().await?;
+    }
+    ground.collect(&["--grace", "0.5"]).await?;
+    let held = crash.held().await?;
+    ensure!(held.is_empty(), "{held:?}");
+    Ok(())
+}

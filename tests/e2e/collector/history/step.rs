@@ -1,0 +1,69 @@
+//! What may happen next.
+
+use rand::RngExt;
+use rand::rngs::StdRng;
+
+/// One thing that happens in a cluster.
+#[derive(Clone, Copy, Debug)]
+pub enum Step {
+    /// A pod is created, and its runtime calls ADD.
+    Create,
+    /// The runtime calls ADD for a pod that has no sandbox.
+    Attach,
+    /// The same, and the plugin is killed at some moment.
+    Kill,
+    /// A pod's sandbox dies, and a new one takes its place, with or without a DEL of the old one.
+    Restart,
+    /// A pod ends as it should: DEL, and then its object goes.
+    Finish,
+    /// Its object goes at once; the runtime calls DEL afterwards, or never.
+    ForceDelete,
+    /// It is deleted with grace, and runs on.
+    Delete,
+    /// Its object goes, and another of its name is attached before the DEL of the old one.
+    Recreate,
+    /// A node is cut off, or comes back.
+    Partition,
+    /// A node's machine is gone, and registered anew.
+    NodeGone,
+    /// The pool excludes other addresses, or none; or gives nothing for a while.
+    EditPool,
+    /// A collector runs while the history goes on.
+    Collect,
+    /// Two of them.
+    CollectTwice,
+    /// The API server is killed and comes back.
+    RestartServer,
+}
+
+/// Out of a thousand.
+const WEIGHTS: [(Step, u32); 14] = [
+    (Step::Create, 260),
+    (Step::Attach, 90),
+    (Step::Kill, 90),
+    (Step::Restart, 80),
+    (Step::Finish, 70),
+    (Step::ForceDelete, 120),
+    (Step::Delete, 50),
+    (Step::Recreate, 60),
+    (Step::Partition, 40),
+    (Step::NodeGone, 10),
+    (Step::EditPool, 40),
+    (Step::Collect, 59),
+    (Step::CollectTwice, 30),
+    (Step::RestartServer, 1),
+];
+
+impl Step {
+    pub fn any(random: &mut StdRng) -> Self {
+        let total = WEIGHTS.iter().map(|(_, weight)| weight).sum();
+        let mut left: u32 = random.random_range(0..total);
+        for (step, weight) in WEIGHTS {
+            if left < weight {
+                return step;
+            }
+            left -= weight;
+        }
+        Self::Create
+    }
+}
