@@ -297,7 +297,7 @@ impl<'a> Model<'a> {
 
     async fn edit_pool(&mut self, index: usize) -> Result<()> {
         let pools: Api<IPPool> = Api::all(self.ground.cluster.admin().await?);
-        let last = 2 * index + 1;
+        let last = index + 1;
         let spec = match index {
             0..3 => {
                 json!({"excludeIPs": [format!("10.69.0.{last}-10.69.0.{}", last + 2)], "disable": null})
