@@ -8,7 +8,8 @@ use std::process::ExitCode;
 use leasehold::cluster::{self, Cluster};
 use leasehold::cni::{self, Attach, Call, Check, Code, Config, Detach, Failure, Local, Sweep};
 use leasehold::commands::{self, DEL_PATIENCE, Notes, SystemClock};
-use leasehold::lease::Patience;
+use leasehold::lease::{Clock, Patience};
+use leasehold::metrics;
 
 /// What somebody reads who runs it by hand with words that it does not know.
 const USAGE: &str =
@@ -49,11 +50,15 @@ fn install(folder: &Path) -> ExitCode {
 async fn call() -> ExitCode {
     let clock = SystemClock::start();
     let outcome = match Call::read(|name| std::env::var_os(name), io::stdin().lock()) {
-        Ok(call) => serve(&call, &clock).await,
+        Ok(call) => {
+            let outcome = serve(&call, &clock).await;
+            count(&call, &outcome, &clock);
+            outcome
+        }
         Err(failure) => Err(failure),
     };
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::SUCCESS,
         Err(failure) => {
             // With stdout closed there is nobody left to tell.
             let _ = failure.print(io::stdout());
@@ -62,8 +67,18 @@ async fn call() -> ExitCode {
     }
 }
 
-async fn serve(call: &Call, clock: &SystemClock) -> Result<(), Failure> {
+/// How a call ended that has not failed.
+#[derive(Clone, Copy, PartialEq)]
+enum Done {
+    /// All of it was done.
+    Whole,
+    /// Something was left to the collector.
+    InPart,
+}
+
+async fn serve(call: &Call, clock: &SystemClock) -> Result<Done, Failure> {
     match call {
+        Call::Del(call) => return Ok(del(call, clock).await),
         Call::About => {
             eprint!("{}", cni::about());
             Ok(())
@@ -79,10 +94,36 @@ async fn serve(call: &Call, clock: &SystemClock) -> Result<(), Failure> {
         Call::Gc(call) => gc(call, clock)
             .await
             .map_err(|failure| failure.in_version(call.version)),
-        Call::Del(call) => {
-            del(call, clock).await;
-            Ok(())
-        }
+    }
+    .map(|()| Done::Whole)
+}
+
+/// Leaves the numbers of this call where the configuration wants them. A number that is missing fails no pod.
+fn count(call: &Call, outcome: &Result<Done, Failure>, clock: &SystemClock) {
+    let (command, config) = match call {
+        Call::Add(call) => ("ADD", &call.config),
+        Call::Del(call) => ("DEL", &call.config),
+        Call::Check(call) => ("CHECK", &call.config),
+        Call::Gc(call) => ("GC", &call.config),
+        Call::Status(call) => ("STATUS", &call.config),
+        Call::About | Call::Version(_) => return,
+    };
+    let Some(folder) = &config.metrics_dir else {
+        return;
+    };
+    let outcome = match outcome {
+        Ok(Done::Whole) => "success".to_owned(),
+        Ok(Done::InPart) => "incomplete".to_owned(),
+        Err(failure) => failure.code().number().to_string(),
+    };
+    let call = metrics::Call {
+        command,
+        outcome: &outcome,
+        took: clock.elapsed(),
+    };
+    if let Err(error) = metrics::record(folder, &call) {
+        let folder = folder.display();
+        eprintln!("leasehold: {command}: no metrics were written to {folder}: {error}");
     }
 }
 
@@ -108,7 +149,7 @@ fn status(call: &Local) -> Result<(), Failure> {
 }
 
 /// A DEL that failed would keep its pod Terminating: what was in its way is said, and no error.
-async fn del(call: &Detach, clock: &SystemClock) {
+async fn del(call: &Detach, clock: &SystemClock) -> Done {
     let said = match Cluster::of(&call.config, Patience::until(DEL_PATIENCE)) {
         Ok(world) => commands::del(call, &world, clock, &Notes::default()).await,
         Err(error) => vec![format!(
@@ -117,6 +158,11 @@ async fn del(call: &Detach, clock: &SystemClock) {
     };
     for remark in call.remarks.iter().chain(&said) {
         eprintln!("leasehold: DEL: {}", cni::one_line(remark));
+    }
+    if said.is_empty() {
+        Done::Whole
+    } else {
+        Done::InPart
     }
 }
 

@@ -8,6 +8,7 @@ mod ground;
 mod heartbeats;
 mod history;
 mod mended;
+mod metrics;
 mod pools;
 mod race;
 mod situations;

@@ -1,0 +1,154 @@
+//! The numbers for Prometheus, and what is built on them.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use cluster::repository;
+use serde_json::{Value, json};
+
+use super::ground::Ground;
+use super::heartbeats::alive;
+
+/// Debian's package `prometheus` has it; where it is missing, what it would check is left out.
+fn promtool(args: &[&str], stdin: Option<&Path>) -> Result<()> {
+    let mut command = Command::new("promtool");
+    command.args(args);
+    if let Some(path) = stdin {
+        command.stdin(std::fs::File::open(path)?);
+    }
+    match command.output() {
+        Ok(out) => {
+            let said = [out.stdout, out.stderr].concat();
+            let said = String::from_utf8_lossy(&said).into_owned();
+            ensure!(out.status.success(), "promtool {}: {said}", args.join(" "));
+            Ok(())
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            eprintln!("promtool is not installed: {} is left out", args.join(" "));
+            Ok(())
+        }
+        Err(error) => Err(error).context("run promtool"),
+    }
+}
+
+/// Every word of a text that is the name of a metric of ours, without what a histogram adds to it.
+fn names(text: &str) -> BTreeSet<String> {
+    let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+    let ours = words.filter(|word| word.starts_with("leasehold_"));
+    let base = |word: &str| {
+        let suffix = ["_bucket", "_sum", "_count"]
+            .iter()
+            .find(|suffix| word.ends_with(*suffix));
+        word.strip_suffix(suffix.unwrap_or(&""))
+            .unwrap_or(word)
+            .to_owned()
+    };
+    ours.map(base).collect()
+}
+
+fn file(name: &str) -> Result<String> {
+    let path = repository().join("deploy/monitoring").join(name);
+    std::fs::read_to_string(&path).with_context(|| path.display().to_string())
+}
+
+#[test]
+fn the_alert_rules_do_what_their_tests_say() -> Result<()> {
+    let rules = repository().join("deploy/monitoring");
+    let path = |name: &str| rules.join(name).display().to_string();
+    promtool(&["check", "rules", &path("rules.yaml")], None)?;
+    promtool(&["test", "rules", &path("rules.test.yaml")], None)
+}
+
+#[tokio::test]
+async fn what_rules_and_dashboard_ask_for_is_what_is_written() -> Result<()> {
+    let ground = Ground::new("metrics", "10.70.0.0/24").await?;
+    let node = ground.cluster.fresh_node().create().await?;
+    let _heartbeat = alive(&ground.cluster, &node).await?;
+    let folder = ground.cluster.dir().join("metrics");
+    std::fs::create_dir_all(&folder)?;
+    let pod = ground
+        .cluster
+        .pod(ground.name, "web")
+        .on(&node)
+        .create()
+        .await?;
+    let eth0 = ground
+        .attachment(&node, &pod)?
+        .ipam("metricsDir", json!(folder));
+    eth0.add().await?.success()?;
+    pod.force_delete().await?;
+    let of_gc = folder.join("leasehold-gc.prom");
+    let args = [
+        "--grace",
+        "0.5",
+        "--metrics-file",
+        of_gc.to_str().context("a path")?,
+    ];
+    ground.collect(&args).await?;
+    ground.collect(&args).await?;
+
+    let of_plugin = folder.join("leasehold.prom");
+    let (gc, plugin) = (
+        std::fs::read_to_string(&of_gc)?,
+        std::fs::read_to_string(&of_plugin)?,
+    );
+    for (text, line) in [
+        (
+            &gc,
+            "leasehold_pool_addresses{pool=\"metrics\",vrf=\"\",family=\"IPv4\",state=\"free\"} 254",
+        ),
+        (
+            &gc,
+            "leasehold_pool_capacity_addresses{pool=\"metrics\",vrf=\"\",family=\"IPv4\"} 254",
+        ),
+        (
+            &gc,
+            "leasehold_gc_reclaimed_leases_total{reason=\"pod_gone\"} 1",
+        ),
+        (&gc, "leasehold_gc_failed_runs_total 0"),
+        (
+            &plugin,
+            "leasehold_cni_calls_total{command=\"ADD\",outcome=\"success\"} 1",
+        ),
+        (
+            &plugin,
+            "leasehold_cni_call_duration_seconds_bucket{command=\"ADD\",le=\"+Inf\"} 1",
+        ),
+    ] {
+        ensure!(
+            text.lines().any(|there| there == line),
+            "no {line} in\n{text}"
+        );
+    }
+    for path in [&of_gc, &of_plugin] {
+        promtool(&["check", "metrics"], Some(path))?;
+    }
+
+    let written: BTreeSet<String> = names(&gc).union(&names(&plugin)).cloned().collect();
+    let dashboard: Value = serde_json::from_str(&file("dashboard.json")?)?;
+    for (what, text) in [
+        ("rules.yaml", file("rules.yaml")?),
+        ("dashboard.json", dashboard.to_string()),
+    ] {
+        let asked = names(&text);
+        ensure!(
+            !asked.is_empty() && asked.is_subset(&written),
+            "{what}: {:?}",
+            asked.difference(&written)
+        );
+    }
+    let states: Value = serde_norway::from_str(&file("kube-state-metrics.yaml")?)?;
+    let status = serde_json::to_value(ground.read_pool("metrics").await?.status)?;
+    let metrics = states["spec"]["resources"][0]["metrics"]
+        .as_array()
+        .context("metrics")?;
+    for metric in metrics {
+        let field = metric["each"]["gauge"]["path"][1]
+            .as_str()
+            .context("a field")?;
+        ensure!(!status[field].is_null(), "a pool's status has no {field}");
+    }
+    Ok(())
+}
