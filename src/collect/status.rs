@@ -138,6 +138,20 @@ impl Counted {
         }
     }
 
+    /// What is odd about it, or not.
+    pub fn conditions(&self) -> impl Iterator<Item = (&'static str, bool)> {
+        let findings = self.findings().into_iter();
+        findings.map(|(kind, finding)| (kind, finding.holds))
+    }
+
+    fn findings(&self) -> [(&'static str, Finding); 3] {
+        [
+            ("Exhausted", self.exhausted()),
+            ("Overlapping", self.overlapping()),
+            ("OutOfRange", self.out_of_range()),
+        ]
+    }
+
     fn exhausted(&self) -> Finding {
         match (&self.fault, self.free) {
             (Some(fault), _) => Finding::yes("Unusable", format!("it gives no address: {fault}")),
@@ -238,12 +252,8 @@ pub fn pool_status(
 ) -> Option<IPPoolStatus> {
     let unwritten = IPPoolStatus::default();
     let old = before.unwrap_or(&unwritten);
-    let findings = [
-        ("Exhausted", counted.exhausted()),
-        ("Overlapping", counted.overlapping()),
-        ("OutOfRange", counted.out_of_range()),
-    ];
-    let mut conditions: Vec<Condition> = findings
+    let mut conditions: Vec<Condition> = counted
+        .findings()
         .into_iter()
         .map(|(kind, finding)| condition(kind, finding, &old.conditions, now))
         .collect();

@@ -1,118 +1,148 @@
 //! What the calls of the plugin leave on their node.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
+use nix::fcntl::OFlag;
+
 use super::text::{Family, Kind, Text, replace};
+
+mod latency;
+
+use latency::Latency;
 
 /// The file in `metricsDir`.
 const FILE: &str = "leasehold.prom";
 /// The file that calls at once wait at. It stays: were it removed, two could hold a lock each.
 const LOCK: &str = ".leasehold.lock";
-/// How often somebody who waits tries, and how long in between: a fifth of a second in all, since a pod waits too.
-const TRIES: usize = 20;
-const PAUSE: Duration = Duration::from_millis(10);
-
-/// From a call on a fast network to the default deadline of ADD.
-const BUCKETS: [f64; 10] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0];
+/// How often somebody who waits tries, and how long in between. A turn takes a fraction of a millisecond; half a
+/// second in all is for the burst after a node's start, and a pod waits no longer for a number.
+const TRIES: u32 = 100;
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// A call that is over.
 #[derive(Debug, Clone, Copy)]
 pub struct Call<'a> {
     /// `ADD`, `DEL`, …
     pub command: &'a str,
-    /// `success`, or the code of the error.
+    /// `ok`, or the [name](crate::cni::Code::name) of the error's code.
     pub outcome: &'a str,
     /// How long it took.
     pub took: Duration,
 }
 
-/// Counts a call. Where that fails a number is missing, and nothing else.
+/// Counts a call in the file of this folder, which has to be there. Where that fails a number is missing, and nothing
+/// else.
 pub fn record(folder: &Path, call: &Call<'_>) -> io::Result<()> {
-    let lock = File::create(folder.join(LOCK))?;
-    let mut tries = (0..TRIES).peekable();
-    while lock.try_lock().is_err() {
-        tries
-            .next()
-            .ok_or_else(|| io::Error::new(io::ErrorKind::WouldBlock, "others write metrics"))?;
+    let _lock = lock(&folder.join(LOCK))?;
+    let path = folder.join(FILE);
+    replace(&path, &families(call, &Text::read(&path)))
+}
+
+fn lock(path: &Path) -> io::Result<File> {
+    // Neither a link to a file of somebody else's nor a pipe that nobody reads.
+    let strange = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+    let lock = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .custom_flags(strange.bits())
+        .open(path)?;
+    for _ in 0..TRIES {
+        if lock.try_lock().is_ok() {
+            return Ok(lock);
+        }
         sleep(PAUSE);
     }
-    let path = folder.join(FILE);
-    let before = Text::read(&path);
-    replace(&path, &families(call, &before))
+    Err(io::Error::new(
+        io::ErrorKind::WouldBlock,
+        "other calls write theirs, and this one has waited long enough",
+    ))
 }
 
 fn families(call: &Call<'_>, before: &Text) -> [Family; 2] {
     let calls = Family::new(
         Kind::Counter,
-        "leasehold_cni_calls_total",
-        "Calls of the plugin by command and outcome: success, or the code of the error.",
+        "leasehold_calls_total",
+        "Calls of the plugin by command and outcome: ok, or the name of the error's code.",
     );
     let labels = [("command", call.command), ("outcome", call.outcome)];
-    let calls = calls.counting(before, &labels, 1.0).carrying_on(before);
-    let mut took = Family::new(
-        Kind::Histogram,
-        "leasehold_cni_call_duration_seconds",
-        "How long calls of the plugin took, from the start of the process.",
-    );
-    let seconds = call.took.as_secs_f64();
-    let command = ("command", call.command);
-    for bound in BUCKETS {
-        let counts = f64::from(u8::from(seconds <= bound));
-        let le = bound.to_string();
-        took = took.counting_as("_bucket", before, &[command, ("le", &le)], counts);
-    }
-    took = took
-        .counting_as("_bucket", before, &[command, ("le", "+Inf")], 1.0)
-        .counting_as("_sum", before, &[command], seconds)
-        .counting_as("_count", before, &[command], 1.0)
-        .carrying_on(before);
-    [calls, took]
+    let calls = calls
+        .counting(before, &labels, 1.0)
+        .carrying_on(before, &["command", "outcome"]);
+    [calls, Latency::family(call, before)]
 }
 
 #[cfg(test)]
-#[expect(clippy::float_cmp, reason = "small whole numbers")]
 mod tests {
-    use std::fs;
-
     use super::*;
 
-    #[test]
-    fn calls_at_once_are_all_counted() {
-        let folder = std::env::temp_dir().join(format!("leasehold-metrics-{}", std::process::id()));
-        fs::create_dir_all(&folder).expect("a folder");
-        let call = |command| Call {
+    fn after(text: &str, command: &str, millis: u64) -> String {
+        let call = Call {
             command,
-            outcome: "success",
-            took: Duration::from_millis(30),
+            outcome: "ok",
+            took: Duration::from_millis(millis),
         };
-        std::thread::scope(|scope| {
-            for _ in 0..4 {
-                scope.spawn(|| {
-                    for _ in 0..5 {
-                        record(&folder, &call("ADD")).expect("counted");
-                    }
-                });
-            }
-        });
-        record(&folder, &call("DEL")).expect("counted");
-        let text = Text::read(&folder.join(FILE));
-        let of = |command| [("command", command), ("outcome", "success")];
-        assert_eq!(text.value("leasehold_cni_calls_total", &of("ADD")), 20.0);
-        assert_eq!(text.value("leasehold_cni_calls_total", &of("DEL")), 1.0);
-        let bucket = |le| {
-            text.value(
-                "leasehold_cni_call_duration_seconds_bucket",
-                &[("command", "ADD"), ("le", le)],
-            )
-        };
-        assert_eq!(
-            (bucket("0.025"), bucket("0.05"), bucket("+Inf")),
-            (0.0, 20.0, 20.0)
+        families(&call, &Text::parse(text))
+            .map(|family| family.to_string())
+            .concat()
+    }
+
+    #[test]
+    fn each_call_is_one_more_of_its_command_and_outcome_and_in_each_bucket_from_its_time_on() {
+        let once = after("", "DEL", 3);
+        let text = after(&after(&once, "ADD", 30), "ADD", 700);
+        let adds: Vec<&str> = text
+            .lines()
+            .filter(|line| line.contains("\"ADD\""))
+            .collect();
+        insta::assert_snapshot!(adds.join("\n"), @r#"
+        leasehold_calls_total{command="ADD",outcome="ok"} 2
+        leasehold_call_duration_seconds_bucket{command="ADD",le="0.005"} 0
+        leasehold_call_duration_seconds_bucket{command="ADD",le="0.01"} 0
+        leasehold_call_duration_seconds_bucket{command="ADD",le="0.025"} 0
+        leasehold_call_duration_seconds_bucket{command="ADD",le="0.05"} 1
+        leasehold_call_duration_seconds_bucket{command="ADD",le="0.1"} 1
+        leasehold_call_duration_seconds_bucket{command="ADD",le="0.25"} 1
+        leasehold_call_duration_seconds_bucket{command="ADD",le="0.5"} 1
+        leasehold_call_duration_seconds_bucket{command="ADD",le="1"} 2
+        leasehold_call_duration_seconds_bucket{command="ADD",le="2.5"} 2
+        leasehold_call_duration_seconds_bucket{command="ADD",le="5"} 2
+        leasehold_call_duration_seconds_bucket{command="ADD",le="10"} 2
+        leasehold_call_duration_seconds_bucket{command="ADD",le="30"} 2
+        leasehold_call_duration_seconds_bucket{command="ADD",le="+Inf"} 2
+        leasehold_call_duration_seconds_sum{command="ADD"} 0.73
+        leasehold_call_duration_seconds_count{command="ADD"} 2
+        "#);
+        assert!(
+            text.contains("{command=\"DEL\",outcome=\"ok\"} 1"),
+            "{text}"
         );
-        fs::remove_dir_all(&folder).expect("the folder");
+        assert!(text.contains("_count{command=\"DEL\"} 1"), "{text}");
+    }
+
+    #[test]
+    fn a_histogram_that_contradicts_itself_begins_anew() {
+        let name = "leasehold_call_duration_seconds";
+        let broken = format!(
+            "{name}_bucket{{command=\"ADD\",le=\"30\"}} 9\n{name}_count{{command=\"ADD\"}} 2\n"
+        );
+        let text = after(&broken, "ADD", 30);
+        assert!(text.contains("_count{command=\"ADD\"} 1"), "{text}");
+        assert!(text.contains("le=\"30\"} 1"), "{text}");
+    }
+
+    #[test]
+    fn what_no_call_has_written_is_not_carried_on() {
+        let text = after(
+            "other_total 3\nleasehold_calls_total{command=\"ADD\"} 4\n",
+            "ADD",
+            1,
+        );
+        assert!(!text.contains("other") && !text.contains(" 4"), "{text}");
     }
 }

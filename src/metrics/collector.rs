@@ -12,7 +12,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::text::{Family, Kind, Text, replace};
-use crate::collect::{Counted, Kept, Reason, Summary};
+use crate::collect::{Kept, Reason, Summary};
 use crate::ip::Vrf;
 
 /// A run that is over.
@@ -28,44 +28,52 @@ pub struct Run<'a> {
     pub ended: Timestamp,
 }
 
-/// Writes the file: gauges of this run, counters that go on.
+impl Run<'_> {
+    /// Whether it did all of its work, and really did it.
+    fn complete(&self) -> bool {
+        self.succeeded && !self.summary.stopped && !self.summary.dry_run
+    }
+}
+
+/// Writes the file: gauges of this run, counters that go on from run to run as long as the file stays where it is. Where
+/// each run begins with an empty folder, a counter is what that run did.
 pub fn write(path: &Path, run: &Run<'_>) -> io::Result<()> {
     replace(path, &families(run, &Text::read(path)))
 }
 
 fn families(run: &Run<'_>, before: &Text) -> Vec<Family> {
-    let mut families = of_pools(&run.summary.pools, before);
+    let mut families = of_pools(run, before);
     families.extend([reclaimed(run, before), suspects(run)]);
     families.extend(of_run(run, before));
     families
 }
 
-fn of_pools(pools: &[Counted], before: &Text) -> Vec<Family> {
-    let addresses = Family::new(
+fn of_pools(run: &Run<'_>, before: &Text) -> Vec<Family> {
+    let mut addresses = Family::new(
         Kind::Gauge,
         "leasehold_pool_addresses",
         "Addresses of a pool by what they are doing.",
     );
-    let capacity = Family::new(
+    let mut capacity = Family::new(
         Kind::Gauge,
         "leasehold_pool_capacity_addresses",
         "Addresses that a pool may give at all.",
     );
-    let all = [addresses, capacity];
-    if pools.is_empty() {
-        // A run that did not get as far as counting knows nothing better.
-        return all.map(|family| family.carrying_on(before)).into();
-    }
-    let [mut addresses, mut capacity] = all;
-    for pool in pools {
+    let mut conditions = Family::new(
+        Kind::Gauge,
+        "leasehold_pool_condition",
+        "Whether a condition of a pool holds.",
+    );
+    for pool in &run.summary.pools {
         let family = pool.family.map_or_else(String::new, |f| f.to_string());
         let vrf = pool.vrf.as_ref().map_or("", Vrf::as_str);
-        let labels = [
+        let of = [
             ("pool", pool.name.as_str()),
             ("vrf", vrf),
             ("family", &*family),
         ];
-        capacity = capacity.with(&labels, number(pool.capacity));
+        let and = |label, value| [of[0], of[1], of[2], (label, value)];
+        capacity = capacity.with(&of, number(pool.capacity));
         for (state, count) in [
             ("held", pool.held),
             ("cooling", pool.cooling),
@@ -73,17 +81,26 @@ fn of_pools(pools: &[Counted], before: &Text) -> Vec<Family> {
             ("quarantined", pool.quarantined),
             ("free", pool.free),
         ] {
-            let [pool, vrf, family] = labels;
-            addresses = addresses.with(&[pool, vrf, family, ("state", state)], number(count));
+            addresses = addresses.with(&and("state", state), number(count));
+        }
+        for (condition, holds) in pool.conditions() {
+            conditions = conditions.with(&and("condition", condition), flag(holds));
         }
     }
-    vec![addresses, capacity]
+    if run.summary.pools.is_empty() && !run.complete() {
+        // A run that did not get as far as counting knows nothing better.
+        let by = ["pool", "vrf", "family"];
+        capacity = capacity.carrying_on(before, &by);
+        addresses = addresses.carrying_on(before, &[&by[..], &["state"]].concat());
+        conditions = conditions.carrying_on(before, &[&by[..], &["condition"]].concat());
+    }
+    vec![addresses, capacity, conditions]
 }
 
 fn reclaimed(run: &Run<'_>, before: &Text) -> Family {
     let mut family = Family::new(
         Kind::Counter,
-        "leasehold_gc_reclaimed_leases_total",
+        "leasehold_leases_reclaimed_total",
         "Leases that the collector took back, by reason.",
     );
     for reason in Reason::LABELS {
@@ -98,7 +115,7 @@ fn reclaimed(run: &Run<'_>, before: &Text) -> Family {
 fn suspects(run: &Run<'_>) -> Family {
     let mut family = Family::new(
         Kind::Gauge,
-        "leasehold_gc_suspect_leases",
+        "leasehold_collector_suspect_leases",
         "Leases that look dead and are kept, by what keeps them.",
     );
     for kept in [Kept::Silent, Kept::Returning, Kept::Reported, Kept::Young] {
@@ -114,29 +131,35 @@ fn of_run(run: &Run<'_>, before: &Text) -> Vec<Family> {
     let gauge = |name, help, value| Family::new(Kind::Gauge, name, help).with(&[], value);
     let mut families = vec![
         gauge(
-            "leasehold_gc_oldest_suspect_age_seconds",
+            "leasehold_collector_oldest_suspect_age_seconds",
             "Time since the oldest lease that looks dead and is kept was written; 0 without one.",
             oldest.as_secs_f64(),
         ),
         gauge(
-            "leasehold_gc_run_duration_seconds",
+            "leasehold_collector_run_duration_seconds",
             "How long the last run took.",
             run.took.as_secs_f64(),
         ),
         gauge(
-            "leasehold_gc_last_run_timestamp_seconds",
+            "leasehold_collector_last_run_timestamp_seconds",
             "When the last run ended.",
             ended,
         ),
         Family::new(
             Kind::Counter,
-            "leasehold_gc_failed_runs_total",
+            "leasehold_collector_failed_runs_total",
             "Runs that could not do all of their work.",
         )
-        .counting(before, &[], f64::from(u8::from(!run.succeeded))),
+        .counting(before, &[], flag(!run.succeeded)),
+        gauge(
+            "leasehold_collector_errors",
+            "Things that the last run could not do; at least 1 when it failed.",
+            // What ends a run early is no single thing.
+            (run.summary.failed as f64).max(flag(!run.succeeded)),
+        ),
     ];
-    let success = "leasehold_gc_last_success_timestamp_seconds";
-    let at = if run.succeeded {
+    let success = "leasehold_collector_last_success_timestamp_seconds";
+    let at = if run.complete() {
         ended
     } else {
         before.value(success, &[])
@@ -149,6 +172,13 @@ fn of_run(run: &Run<'_>, before: &Text) -> Vec<Family> {
     families
 }
 
+fn flag(holds: bool) -> f64 {
+    f64::from(u8::from(holds))
+}
+
 fn number(count: i64) -> f64 {
     count as f64
 }
+
+#[cfg(test)]
+mod tests;

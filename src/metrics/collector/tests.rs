@@ -1,0 +1,158 @@
+//! What the numbers of a run are, and which of them go on.
+
+use crate::api::{IPPool, IPPoolSpec, PoolName, Pools};
+use crate::collect::Counted;
+use crate::ip::Vrf;
+use crate::lease::{LeaseName, State};
+
+use super::*;
+
+/// A pool of four addresses of which one is held and one cooling, and another that has one of them too.
+fn pools() -> Vec<Counted> {
+    let pool = |name: &str, range: &str| {
+        let spec = IPPoolSpec {
+            subnet: "10.0.0.0/24".to_owned(),
+            ips: vec![range.to_owned()],
+            ..IPPoolSpec::default()
+        };
+        IPPool::new(name, spec)
+    };
+    let pools = vec![
+        pool("racks", "10.0.0.1-10.0.0.4"),
+        pool("spare", "10.0.0.4"),
+    ];
+    let pools = Pools::read(pools, &[], &[], &Vrf::default()).expect("pools");
+    let name = PoolName::from("racks");
+    let lease = |address: &str| LeaseName {
+        vrf: Vrf::default(),
+        address: address.parse().expect("an address"),
+    };
+    let leases = [lease("10.0.0.1"), lease("10.0.0.2")];
+    let leases = leases.iter().zip([State::Held, State::Cooling]);
+    Counted::all(&pools, leases.map(|(lease, state)| (lease, state, &name)))
+}
+
+fn summary() -> Summary {
+    Summary {
+        pools: pools(),
+        taken_back: [("pod_gone", 2)].into(),
+        kept: [(Kept::Silent, 1)].into(),
+        oldest_suspect: Some(Duration::from_secs(90)),
+        ..Summary::default()
+    }
+}
+
+/// What the file says after this run and those that `before` tells of.
+fn after(before: &str, summary: &Summary, succeeded: bool) -> String {
+    let run = Run {
+        summary,
+        succeeded,
+        took: Duration::from_millis(1250),
+        ended: "2026-03-01T12:00:00Z".parse().expect("a time"),
+    };
+    let families = families(&run, &Text::parse(before));
+    families.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_run_leaves_how_full_each_pool_is_and_what_it_did() {
+    insta::assert_snapshot!(after("", &summary(), true), @r#"
+    # HELP leasehold_pool_addresses Addresses of a pool by what they are doing.
+    # TYPE leasehold_pool_addresses gauge
+    leasehold_pool_addresses{pool="racks",vrf="",family="IPv4",state="held"} 1
+    leasehold_pool_addresses{pool="racks",vrf="",family="IPv4",state="cooling"} 1
+    leasehold_pool_addresses{pool="racks",vrf="",family="IPv4",state="retained"} 0
+    leasehold_pool_addresses{pool="racks",vrf="",family="IPv4",state="quarantined"} 0
+    leasehold_pool_addresses{pool="racks",vrf="",family="IPv4",state="free"} 2
+    leasehold_pool_addresses{pool="spare",vrf="",family="IPv4",state="held"} 0
+    leasehold_pool_addresses{pool="spare",vrf="",family="IPv4",state="cooling"} 0
+    leasehold_pool_addresses{pool="spare",vrf="",family="IPv4",state="retained"} 0
+    leasehold_pool_addresses{pool="spare",vrf="",family="IPv4",state="quarantined"} 0
+    leasehold_pool_addresses{pool="spare",vrf="",family="IPv4",state="free"} 1
+    # HELP leasehold_pool_capacity_addresses Addresses that a pool may give at all.
+    # TYPE leasehold_pool_capacity_addresses gauge
+    leasehold_pool_capacity_addresses{pool="racks",vrf="",family="IPv4"} 4
+    leasehold_pool_capacity_addresses{pool="spare",vrf="",family="IPv4"} 1
+    # HELP leasehold_pool_condition Whether a condition of a pool holds.
+    # TYPE leasehold_pool_condition gauge
+    leasehold_pool_condition{pool="racks",vrf="",family="IPv4",condition="Exhausted"} 0
+    leasehold_pool_condition{pool="racks",vrf="",family="IPv4",condition="Overlapping"} 1
+    leasehold_pool_condition{pool="racks",vrf="",family="IPv4",condition="OutOfRange"} 0
+    leasehold_pool_condition{pool="spare",vrf="",family="IPv4",condition="Exhausted"} 0
+    leasehold_pool_condition{pool="spare",vrf="",family="IPv4",condition="Overlapping"} 1
+    leasehold_pool_condition{pool="spare",vrf="",family="IPv4",condition="OutOfRange"} 0
+    # HELP leasehold_leases_reclaimed_total Leases that the collector took back, by reason.
+    # TYPE leasehold_leases_reclaimed_total counter
+    leasehold_leases_reclaimed_total{reason="pod_gone"} 2
+    leasehold_leases_reclaimed_total{reason="pod_finished"} 0
+    leasehold_leases_reclaimed_total{reason="surplus"} 0
+    leasehold_leases_reclaimed_total{reason="cooled"} 0
+    leasehold_leases_reclaimed_total{reason="quarantine_over"} 0
+    leasehold_leases_reclaimed_total{reason="claim_gone"} 0
+    leasehold_leases_reclaimed_total{reason="claim_omits"} 0
+    # HELP leasehold_collector_suspect_leases Leases that look dead and are kept, by what keeps them.
+    # TYPE leasehold_collector_suspect_leases gauge
+    leasehold_collector_suspect_leases{reason="silent"} 1
+    leasehold_collector_suspect_leases{reason="returning"} 0
+    leasehold_collector_suspect_leases{reason="reported"} 0
+    leasehold_collector_suspect_leases{reason="young"} 0
+    # HELP leasehold_collector_oldest_suspect_age_seconds Time since the oldest lease that looks dead and is kept was written; 0 without one.
+    # TYPE leasehold_collector_oldest_suspect_age_seconds gauge
+    leasehold_collector_oldest_suspect_age_seconds 90
+    # HELP leasehold_collector_run_duration_seconds How long the last run took.
+    # TYPE leasehold_collector_run_duration_seconds gauge
+    leasehold_collector_run_duration_seconds 1.25
+    # HELP leasehold_collector_last_run_timestamp_seconds When the last run ended.
+    # TYPE leasehold_collector_last_run_timestamp_seconds gauge
+    leasehold_collector_last_run_timestamp_seconds 1772366400
+    # HELP leasehold_collector_failed_runs_total Runs that could not do all of their work.
+    # TYPE leasehold_collector_failed_runs_total counter
+    leasehold_collector_failed_runs_total 0
+    # HELP leasehold_collector_errors Things that the last run could not do; at least 1 when it failed.
+    # TYPE leasehold_collector_errors gauge
+    leasehold_collector_errors 0
+    # HELP leasehold_collector_last_success_timestamp_seconds When the last run ended that did all of its work.
+    # TYPE leasehold_collector_last_success_timestamp_seconds gauge
+    leasehold_collector_last_success_timestamp_seconds 1772366400
+    "#);
+}
+
+#[test]
+fn a_run_that_failed_early_keeps_what_was_known_and_is_no_success() {
+    let before = after("", &summary(), true);
+    let text = after(&before, &Summary::default(), false);
+    for line in [
+        r#"leasehold_pool_addresses{pool="racks",vrf="",family="IPv4",state="free"} 2"#,
+        r#"leasehold_pool_condition{pool="racks",vrf="",family="IPv4",condition="Overlapping"} 1"#,
+        r#"leasehold_leases_reclaimed_total{reason="pod_gone"} 2"#,
+        "leasehold_collector_last_success_timestamp_seconds 1772366400",
+        "leasehold_collector_failed_runs_total 1",
+        "leasehold_collector_errors 1",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+    }
+}
+
+#[test]
+fn a_run_that_found_no_pools_says_so() {
+    let before = after("", &summary(), true);
+    assert!(!after(&before, &Summary::default(), true).contains("racks"));
+}
+
+#[test]
+fn neither_a_dry_run_nor_one_that_was_stopped_is_a_success_or_a_failure() {
+    for (dry_run, stopped) in [(true, false), (false, true)] {
+        let summary = Summary {
+            dry_run,
+            stopped,
+            ..summary()
+        };
+        let text = after("", &summary, true);
+        for line in [
+            "leasehold_collector_last_success_timestamp_seconds 0",
+            "leasehold_collector_failed_runs_total 0",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+        }
+    }
+}
