@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::io;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use leasehold::cluster::{self, Cluster};
 use leasehold::cni::{self, Attach, Call, Check, Code, Config, Detach, Failure, Local, Sweep};
@@ -49,21 +50,46 @@ fn install(folder: &Path) -> ExitCode {
 #[tokio::main(flavor = "current_thread")]
 async fn call() -> ExitCode {
     let clock = SystemClock::start();
-    let outcome = match Call::read(|name| std::env::var_os(name), io::stdin().lock()) {
-        Ok(call) => {
-            let outcome = serve(&call, &clock).await;
-            count(&call, &outcome, &clock);
-            outcome
-        }
-        Err(failure) => Err(failure),
+    let call = Call::read(|name| std::env::var_os(name), io::stdin().lock());
+    let outcome = match &call {
+        Ok(call) => serve(call, &clock).await,
+        Err(failure) => Err(failure.clone()),
     };
-    match outcome {
-        Ok(_) => ExitCode::SUCCESS,
-        Err(failure) => {
-            // With stdout closed there is nobody left to tell.
-            let _ = failure.print(io::stdout());
-            ExitCode::FAILURE
-        }
+    if let Err(failure) = &outcome {
+        // With stdout closed there is nobody left to tell.
+        let _ = failure.print(io::stdout());
+    }
+    // The answer is out by now: a number that hangs takes it away from nobody.
+    if let Ok(call) = &call {
+        count(call, &outcome, clock.elapsed());
+    }
+    outcome.map_or(ExitCode::FAILURE, |_| ExitCode::SUCCESS)
+}
+
+/// Leaves a number on the node, if somebody wants it: a call does not fail for it.
+fn count(call: &Call, outcome: &Result<Done, Failure>, took: Duration) {
+    let Some((command, config)) = call.with_config() else {
+        return;
+    };
+    let Some(folder) = &config.metrics_dir else {
+        return;
+    };
+    let outcome = match outcome {
+        Ok(Done::Whole) => "ok",
+        Ok(Done::InPart) => "incomplete",
+        Err(failure) => failure.code().name(),
+    };
+    let call = metrics::Call {
+        command,
+        outcome,
+        took,
+    };
+    if let Err(error) = metrics::record(folder, &call) {
+        eprintln!(
+            "leasehold: {command}: not counted in {}: {}",
+            cni::shown(&folder.display().to_string()),
+            cni::chain(&error)
+        );
     }
 }
 
@@ -96,35 +122,6 @@ async fn serve(call: &Call, clock: &SystemClock) -> Result<Done, Failure> {
             .map_err(|failure| failure.in_version(call.version)),
     }
     .map(|()| Done::Whole)
-}
-
-/// Leaves the numbers of this call where the configuration wants them. A number that is missing fails no pod.
-fn count(call: &Call, outcome: &Result<Done, Failure>, clock: &SystemClock) {
-    let (command, config) = match call {
-        Call::Add(call) => ("ADD", &call.config),
-        Call::Del(call) => ("DEL", &call.config),
-        Call::Check(call) => ("CHECK", &call.config),
-        Call::Gc(call) => ("GC", &call.config),
-        Call::Status(call) => ("STATUS", &call.config),
-        Call::About | Call::Version(_) => return,
-    };
-    let Some(folder) = &config.metrics_dir else {
-        return;
-    };
-    let outcome = match outcome {
-        Ok(Done::Whole) => "success".to_owned(),
-        Ok(Done::InPart) => "incomplete".to_owned(),
-        Err(failure) => failure.code().number().to_string(),
-    };
-    let call = metrics::Call {
-        command,
-        outcome: &outcome,
-        took: clock.elapsed(),
-    };
-    if let Err(error) = metrics::record(folder, &call) {
-        let folder = folder.display();
-        eprintln!("leasehold: {command}: no metrics were written to {folder}: {error}");
-    }
 }
 
 async fn add(call: &Attach, clock: &SystemClock) -> Result<(), Failure> {

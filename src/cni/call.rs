@@ -118,6 +118,19 @@ impl Call {
         Self::of(command, &env, document).map_err(|fault| Failure::from(fault).in_version(version))
     }
 
+    /// Its command and configuration, if it is one that does something for a network.
+    #[must_use]
+    pub fn with_config(&self) -> Option<(&'static str, &Config)> {
+        match self {
+            Self::About | Self::Version(_) => None,
+            Self::Status(call) => Some(("STATUS", &call.config)),
+            Self::Add(call) => Some(("ADD", &call.config)),
+            Self::Check(call) => Some(("CHECK", &call.config)),
+            Self::Del(call) => Some(("DEL", &call.config)),
+            Self::Gc(call) => Some(("GC", &call.config)),
+        }
+    }
+
     fn of(command: Cmd, env: &Environment<'_>, document: Document<'_>) -> Result<Self, Fault> {
         match command {
             Cmd::Add => Attach::read(env, document).map(Self::Add),

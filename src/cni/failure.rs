@@ -62,6 +62,33 @@ impl Code {
     pub fn number(self) -> u32 {
         self as u32
     }
+
+    /// In a word, as metrics have it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::IncompatibleVersion => "incompatible_version",
+            Self::UnsupportedField => "unsupported_field",
+            Self::UnknownContainer => "unknown_container",
+            Self::InvalidEnvironment => "invalid_environment",
+            Self::Io => "io",
+            Self::Decode => "decode",
+            Self::InvalidConfig => "invalid_config",
+            Self::InvalidNetns => "invalid_netns",
+            Self::TryAgainLater => "try_again_later",
+            Self::Unavailable => "unavailable",
+            Self::UnavailableLimited => "unavailable_limited",
+            Self::Exhausted => "exhausted",
+            Self::NoPool => "no_pool",
+            Self::AddressUnavailable => "address_unavailable",
+            Self::PodUnfit => "pod_unfit",
+            Self::SandboxGone => "sandbox_gone",
+            Self::NotHeld => "not_held",
+            Self::Denied => "denied",
+            Self::NotInstalled => "not_installed",
+            Self::GcIncomplete => "gc_incomplete",
+        }
+    }
 }
 
 /// A failed call as the runtime is told of it.
