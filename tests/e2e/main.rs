@@ -9,6 +9,7 @@ mod examples;
 mod families;
 mod gc;
 mod kinds;
+mod metrics;
 mod policy;
 mod races;
 mod readme;
