@@ -29,7 +29,8 @@ const WAIT: Duration = Duration::from_secs(1);
 pub struct Call<'a> {
     /// `ADD`, `DEL`, …
     pub command: &'a str,
-    /// `ok`, or the [name](crate::cni::Code::name) of the error's code.
+    /// `ok`; `incomplete` for a DEL that left something to the collector; or the [name](crate::cni::Code::name) of the
+    /// error's code.
     pub outcome: &'a str,
     /// How long it took.
     pub took: Duration,
@@ -71,7 +72,7 @@ fn families(call: &Call<'_>, before: &Text) -> [Family; 2] {
     let calls = Family::new(
         Kind::Counter,
         "leasehold_calls_total",
-        "Calls of the plugin by command and outcome: ok, or the name of the error's code.",
+        "Calls of the plugin by command and outcome: ok, incomplete, or what the error is.",
     );
     let labels = [("command", call.command), ("outcome", call.outcome)];
     let calls = calls
