@@ -141,10 +141,10 @@ fn a_run_that_found_no_pools_says_so() {
 
 #[test]
 fn neither_a_dry_run_nor_one_that_was_stopped_is_a_success_or_a_failure() {
-    for (dry_run, stopped) in [(true, false), (false, true)] {
+    for (stopped, dry_run) in [(true, false), (false, true)] {
         let summary = Summary {
-            dry_run,
             stopped,
+            dry_run,
             ..summary()
         };
         let text = after("", &summary, true);
