@@ -5,6 +5,7 @@
 //! which address to choose and what a missing pod signifies is decided elsewhere, behind the traits
 //! that are implemented here.
 
+mod access;
 mod denied;
 mod door;
 mod facts;
@@ -12,5 +13,6 @@ mod kubeconfig;
 mod leases;
 mod scene;
 
-pub use door::{Access, Cluster};
+pub use access::Access;
+pub use door::Cluster;
 pub use kubeconfig::{KubeconfigError, check, find};

@@ -2,7 +2,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::error::Error as StdError;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use http::header::{DATE, RETRY_AFTER};
@@ -16,12 +15,13 @@ use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 use kube::Client;
 use kube::client::{Body, ConfigExt};
-use kube::config::{Config, KubeConfigOptions};
+use kube::config::Config;
 use kube::core::Status;
 use kube::core::params::{ListParams, VersionMatch};
 use serde::de::DeserializeOwned;
 use tower::{BoxError, ServiceBuilder};
 
+use super::access::Access;
 use super::denied::Denied;
 use super::kubeconfig::{self, KubeconfigError};
 use crate::cni;
@@ -35,25 +35,6 @@ pub struct Cluster {
     line: RefCell<Option<Line>>,
     /// What the server's clock showed with its last answer.
     time: Cell<Option<Timestamp>>,
-}
-
-/// What leads to a cluster.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Access {
-    /// A kubeconfig.
-    Kubeconfig(PathBuf),
-    /// The service account of the pod that this runs in.
-    ServiceAccount,
-}
-
-impl Access {
-    /// Where the credentials are from.
-    fn place(&self) -> &Path {
-        match self {
-            Self::Kubeconfig(path) => path,
-            Self::ServiceAccount => Path::new("/var/run/secrets/kubernetes.io/serviceaccount"),
-        }
-    }
 }
 
 /// A connection and whom it leads to.
@@ -181,24 +162,10 @@ impl Cluster {
         if let Some(line) = &*self.line.borrow() {
             return Ok(line.clone());
         }
-        let unusable = |error: BoxError| match &self.access {
-            Access::Kubeconfig(path) => KubeconfigError::unusable(path, error),
-            Access::ServiceAccount => KubeconfigError::NoServiceAccount(error),
-        };
-        let config = match &self.access {
-            Access::Kubeconfig(path) => {
-                let options = KubeConfigOptions::default();
-                Config::from_custom_kubeconfig(kubeconfig::read(path)?, &options)
-                    .await
-                    .map_err(|error| unusable(error.into()))?
-            }
-            Access::ServiceAccount => {
-                Config::incluster().map_err(|error| unusable(error.into()))?
-            }
-        };
+        let config = self.access.config().await?;
         let line = Line {
             server: config.cluster_url.to_string(),
-            client: dial(&config).map_err(unusable)?,
+            client: dial(&config).map_err(|error| self.access.unusable(error))?,
         };
         Ok(self.line.borrow_mut().insert(line).clone())
     }

@@ -1,8 +1,11 @@
 //! What becomes of a lease.
 
 use super::scene::{Case, at, held, pod};
-use crate::collect::{ClaimSeen, End, Kept, LeaseSeen, NodeSeen, Proof, Reason};
+use crate::collect::{End, Kept, LeaseSeen, NodeSeen, Proof, Reason};
 use crate::lease::State;
+
+mod surplus;
+mod vacant;
 
 type Verdict = Option<Result<Reason, Kept>>;
 
@@ -13,21 +16,6 @@ fn says(table: Vec<(&str, Case, Verdict)>) {
 }
 
 const UNSUSPECTED: Verdict = None;
-
-fn in_state(state: State, over: Option<i64>) -> LeaseSeen {
-    LeaseSeen {
-        state,
-        over: over.map(at),
-        ..held(1, "u")
-    }
-}
-
-fn retained() -> LeaseSeen {
-    LeaseSeen {
-        claim: Some(("ns".into(), "claim".into())),
-        ..in_state(State::Retained, None)
-    }
-}
 
 #[test]
 fn a_pod_that_is_gone_and_proven_so_gives_its_address_back() {
@@ -166,83 +154,6 @@ fn a_pod_that_has_finished_gives_its_address_back() {
 }
 
 #[test]
-fn of_several_leases_for_one_interface_one_is_legitimate() {
-    let surplus = || {
-        let mut case = Case::new(held(1, "u")).pod(pod("u"));
-        case.first.leases.push(LeaseSeen {
-            held_since: Some(at(-9_000)),
-            ..held(2, "u")
-        });
-        case
-    };
-    let reported = |case: Case, last| {
-        case.with(|c| {
-            let pod = pod("u").reporting(last);
-            c.first.pods = vec![pod.clone()];
-            c.second.pod = Some(pod);
-        })
-    };
-    let keeps = |last| super::scene::address(last);
-    let other = |change: &dyn Fn(&mut crate::collect::HolderSeen)| {
-        surplus().with(|c| change(c.first.leases[1].holder.as_mut().expect("a holder")))
-    };
-    says(vec![
-        (
-            "the latest, where the pod reports none",
-            surplus(),
-            Some(Ok(Reason::Surplus { keeps: keeps(2) })),
-        ),
-        (
-            "the one that the pod reports",
-            reported(surplus(), 2),
-            Some(Ok(Reason::Surplus { keeps: keeps(2) })),
-        ),
-        (
-            "even where another is later",
-            reported(surplus(), 1),
-            UNSUSPECTED,
-        ),
-        (
-            "a pod that comes to report it keeps it",
-            surplus().with(|c| c.second.pod = Some(pod("u").reporting(1))),
-            Some(Err(Kept::Alive)),
-        ),
-        (
-            "an ADD may still work on one that was written just now",
-            surplus().with(|c| c.first.leases[0].written = Some(at(-599))),
-            Some(Err(Kept::Young)),
-        ),
-        (
-            "and on one that does not say when it was written",
-            surplus().with(|c| c.first.leases[0].written = None),
-            Some(Err(Kept::Young)),
-        ),
-        (
-            "another interface is none of it",
-            other(&|h| h.interface = "net1".into()),
-            UNSUSPECTED,
-        ),
-        (
-            "another network neither",
-            other(&|h| h.network = "other".into()),
-            UNSUSPECTED,
-        ),
-        (
-            "nor the other family",
-            surplus().with(|c| {
-                c.first.leases[1].name.address = "fd00::2".parse().expect("an address");
-            }),
-            UNSUSPECTED,
-        ),
-        (
-            "nor one that cools",
-            surplus().with(|c| c.first.leases[1].state = State::Cooling),
-            UNSUSPECTED,
-        ),
-    ]);
-}
-
-#[test]
 fn an_address_that_another_living_pod_reports_is_never_taken_back() {
     let gone = || Case::new(held(1, "u"));
     let rival = || pod("other").called("other").reporting(1);
@@ -282,6 +193,14 @@ fn an_address_that_another_living_pod_reports_is_never_taken_back() {
     ]);
 }
 
+fn cooled() -> LeaseSeen {
+    LeaseSeen {
+        state: State::Cooling,
+        over: Some(at(-1)),
+        ..held(1, "u")
+    }
+}
+
 #[test]
 fn a_lease_that_changed_between_the_looks_is_left_alone() {
     let gone = || Case::new(held(1, "u"));
@@ -298,79 +217,10 @@ fn a_lease_that_changed_between_the_looks_is_left_alone() {
         ),
         (
             "it cooled, and was taken again",
-            Case::new(in_state(State::Cooling, Some(-1)))
-                .with(|c| c.second.version = Some("2".into())),
+            Case::new(cooled()).with(|c| c.second.version = Some("2".into())),
             Some(Err(Kept::Changed)),
         ),
     ]);
-}
-
-#[test]
-fn what_nobody_holds_ends_when_its_time_is_over() {
-    says(vec![
-        (
-            "a cooldown",
-            Case::new(in_state(State::Cooling, Some(0))),
-            Some(Ok(Reason::Cooled)),
-        ),
-        (
-            "but not before",
-            Case::new(in_state(State::Cooling, Some(1))),
-            UNSUSPECTED,
-        ),
-        (
-            "a quarantine",
-            Case::new(in_state(State::Quarantined, Some(-1))),
-            Some(Ok(Reason::QuarantineOver)),
-        ),
-        (
-            "but not before",
-            Case::new(in_state(State::Quarantined, Some(1))),
-            UNSUSPECTED,
-        ),
-        (
-            "a state that only a newer version knows is not ours to end",
-            Case::new(in_state(State::Unknown, Some(-1))),
-            UNSUSPECTED,
-        ),
-    ]);
-}
-
-#[test]
-fn what_a_claim_keeps_stays_as_long_as_the_claim_may_list_it() {
-    use ClaimSeen::{Gone, Lists, Omits, Unknown};
-    let case = |first, second| Case::new(retained()).claim(first, second);
-    says(vec![
-        ("it lists it", case(Lists, Lists), UNSUSPECTED),
-        ("it cannot be read", case(Unknown, Gone), UNSUSPECTED),
-        ("it was not asked", Case::new(retained()), UNSUSPECTED),
-        ("it is gone", case(Gone, Gone), Some(Ok(Reason::ClaimGone))),
-        (
-            "it lists something else",
-            case(Omits, Omits),
-            Some(Ok(Reason::ClaimOmits)),
-        ),
-        ("it came back", case(Gone, Lists), Some(Err(Kept::Claimed))),
-        (
-            "it cannot be read at the second look",
-            case(Gone, Unknown),
-            Some(Err(Kept::Claimed)),
-        ),
-        (
-            "it is gone, and its last holder says that it runs on it",
-            case(Gone, Gone).pod(pod("u").reporting(1)),
-            Some(Err(Kept::Reported)),
-        ),
-    ]);
-}
-
-#[test]
-fn a_lease_of_two_holders_is_left_to_them() {
-    let shared = LeaseSeen {
-        shared: true,
-        ..held(1, "u")
-    };
-    assert_eq!(Case::new(shared).verdict(), Some(Err(Kept::Shared)));
 }
 
 /// The reasons are read by people at three in the morning.

@@ -1,0 +1,317 @@
+//! The situations, each made as it comes about.
+
+use anyhow::Result;
+use cluster::Node;
+use k8s_openapi::api::core::v1::{Namespace, Node as NodeObject};
+use kube::api::{Api, DeleteParams, Patch, PatchParams};
+use serde_json::json;
+
+use super::End::{Contested, Kept, TakenBack};
+use super::{Case, End, HEARTBEAT};
+use crate::collector::ground::{Attached, Ground};
+
+/// The cluster in which they are made.
+pub struct Cases<'a> {
+    pub ground: &'a Ground,
+    pub living: Node,
+    pub silent: Node,
+    pub all: Vec<Case>,
+}
+
+impl Cases<'_> {
+    pub async fn attach(
+        &mut self,
+        node: &Node,
+        name: &str,
+        says: &'static str,
+        end: End,
+    ) -> Result<Attached> {
+        let attached = self.ground.attach(node, name).await?;
+        let address = attached.address;
+        attached.pod.report_addresses(&[address]).await?;
+        self.all.push(Case { says, address, end });
+        Ok(attached)
+    }
+
+    /// On the node that lives.
+    pub async fn on_living(
+        &mut self,
+        name: &str,
+        says: &'static str,
+        end: End,
+    ) -> Result<Attached> {
+        let node = self.living.clone();
+        self.attach(&node, name, says, end).await
+    }
+
+    pub async fn pods_that_are_gone(&mut self) -> Result<()> {
+        let silent = self.silent.clone();
+        let gone = self
+            .on_living(
+                "gone",
+                "a pod that is gone, its node alive",
+                TakenBack(HEARTBEAT),
+            )
+            .await?;
+        gone.pod.force_delete().await?;
+        let partitioned = self
+            .attach(
+                &silent,
+                "partitioned",
+                "a pod force-deleted while its node is partitioned",
+                Kept,
+            )
+            .await?;
+        partitioned.pod.force_delete().await?;
+        let again = self
+            .on_living(
+                "again",
+                "another uid under the same name",
+                TakenBack(HEARTBEAT),
+            )
+            .await?;
+        again.pod.force_delete().await?;
+        let ground = self.ground;
+        ground
+            .cluster
+            .pod(ground.name, "again")
+            .on(&self.living)
+            .create()
+            .await?;
+        let contested = self
+            .on_living(
+                "contested",
+                "an address that another pod reports",
+                Contested,
+            )
+            .await?;
+        contested.pod.force_delete().await?;
+        let reporter = ground
+            .cluster
+            .pod(ground.name, "reporter")
+            .on(&self.living)
+            .create()
+            .await?;
+        reporter.report_addresses(&[contested.address]).await
+    }
+
+    pub async fn pods_that_end(&mut self) -> Result<()> {
+        let silent = self.silent.clone();
+        let grace = self
+            .on_living("grace", "deletion with grace that hangs", Kept)
+            .await?;
+        grace.pod.delete().await?;
+        let finalizer = self
+            .on_living(
+                "finalizer",
+                "a finalizer that hangs, nothing terminated",
+                Kept,
+            )
+            .await?;
+        let finalizers = json!({"metadata": {"finalizers": ["test.local/hangs"]}});
+        finalizer.pod.patch(finalizers.clone()).await?;
+        finalizer.pod.force_delete().await?;
+        let ended = self
+            .on_living(
+                "ended",
+                "a finalizer that hangs, all containers terminated",
+                TakenBack(
+                    "the pod is being deleted and its containers have terminated, and its node has shown since that it lives",
+                ),
+            )
+            .await?;
+        ended.pod.patch(finalizers).await?;
+        ended.pod.force_delete().await?;
+        let terminated = json!({"name": "main", "image": "x", "imageID": "", "ready": false, "restartCount": 0,
+            "state": {"terminated": {"exitCode": 0}}});
+        ended
+            .pod
+            .patch_status(json!({"containerStatuses": [terminated]}))
+            .await?;
+        for (node, name, says, end) in [
+            (
+                self.living.clone(),
+                "job",
+                "a finished Job",
+                TakenBack("the pod has succeeded, and its node has shown since that it lives"),
+            ),
+            (silent, "lost-job", "a finished Job, its node silent", Kept),
+        ] {
+            let job = self.attach(&node, name, says, end).await?;
+            job.pod.patch_status(json!({"phase": "Succeeded"})).await?;
+        }
+        Ok(())
+    }
+
+    pub async fn static_pods(&mut self) -> Result<()> {
+        let ground = self.ground;
+        for (name, says, end) in [
+            ("static", "a static pod, known by its mirror", Kept),
+            (
+                "static-gone",
+                "a static pod that is gone with its mirror",
+                TakenBack(HEARTBEAT),
+            ),
+        ] {
+            let hash = format!("hash-of-{name}");
+            let builder = ground.cluster.pod(ground.name, name).on(&self.living);
+            let mirror = builder
+                .annotation("kubernetes.io/config.mirror", &hash)
+                .create()
+                .await?;
+            let eth0 = ground
+                .attachment(&self.living, &mirror)?
+                .cni_arg("K8S_POD_UID", &hash);
+            let address = eth0.add().await?.success()?.ips()?[0];
+            if name == "static-gone" {
+                mirror.force_delete().await?;
+            }
+            self.all.push(Case { says, address, end });
+        }
+        Ok(())
+    }
+
+    pub async fn nodes_that_are_gone(&mut self) -> Result<()> {
+        let cluster = &self.ground.cluster.clone();
+        let (deleted, shut_down) = (
+            cluster.fresh_node().create().await?,
+            cluster.fresh_node().create().await?,
+        );
+        self.attach(
+            &deleted,
+            "orphan",
+            "a node deleted while its pod still exists",
+            Kept,
+        )
+        .await?;
+        let orphan = self
+            .attach(
+                &deleted,
+                "orphan-gone",
+                "a node deleted, and its pod too",
+                TakenBack("the pod is gone, and so is its node"),
+            )
+            .await?;
+        orphan.pod.force_delete().await?;
+        deleted.delete().await?;
+        let vouched = self
+            .attach(
+                &shut_down,
+                "vouched",
+                "a node with the out-of-service taint",
+                TakenBack(
+                    "the pod is gone, and its node has the taint node.kubernetes.io/out-of-service",
+                ),
+            )
+            .await?;
+        vouched.pod.force_delete().await?;
+        let nodes: Api<NodeObject> = Api::all(cluster.admin().await?);
+        let taint = json!({"key": "node.kubernetes.io/out-of-service", "value": "nodeshutdown", "effect": "NoExecute"});
+        let patch = Patch::Merge(json!({"spec": {"taints": [taint]}}));
+        nodes
+            .patch(shut_down.name(), &PatchParams::default(), &patch)
+            .await?;
+        Ok(())
+    }
+
+    pub async fn a_namespace_with_everything_in_it(&mut self) -> Result<()> {
+        let cluster = &self.ground.cluster;
+        let pod = cluster
+            .pod("short-lived", "web")
+            .on(&self.living)
+            .create()
+            .await?;
+        let attached = self.ground.attach_pod(&self.living, pod).await?;
+        // What the namespace controller does.
+        attached.pod.force_delete().await?;
+        let namespaces: Api<Namespace> = Api::all(cluster.admin().await?);
+        namespaces
+            .delete("short-lived", &DeleteParams::default())
+            .await?;
+        self.all.push(Case {
+            says: "a namespace deleted with everything in it",
+            address: attached.address,
+            end: TakenBack(HEARTBEAT),
+        });
+        Ok(())
+    }
+
+    /// Leases that a retry left behind, as a newer and an older one of the same interface.
+    pub async fn surplus(&mut self) -> Result<()> {
+        let ground = self.ground;
+        let kept = self
+            .on_living("surplus", "the lease that the pod reports", Kept)
+            .await?;
+        let lease = ground
+            .lease(kept.address)
+            .await?
+            .map(|lease| lease.spec.holder);
+        let mut holder = serde_json::to_value(lease)?;
+        holder["container"] = json!("an-earlier-sandbox");
+        for (address, since) in [
+            ("10.60.1.1", "2026-01-01T00:00:00.000000Z"),
+            ("10.60.1.2", "2099-01-01T00:00:00.000000Z"),
+        ] {
+            ground
+                .write_lease(
+                    address,
+                    json!({"state": "Held", "holder": holder, "heldSince": since}),
+                )
+                .await?;
+            self.all.push(Case {
+                says: "a lease that a retry left behind",
+                address: address.parse()?,
+                end: TakenBack("the pod has KEPT on the same interface"),
+            });
+        }
+        Ok(())
+    }
+
+    pub async fn states_that_end(&mut self) -> Result<()> {
+        let (past, future) = ("2026-01-01T00:00:00.000000Z", "2099-01-01T00:00:00.000000Z");
+        let cases = [
+            (
+                "10.60.2.1",
+                json!({"state": "Cooling", "releasedAt": past}),
+                "a cooldown that is over",
+                TakenBack("its cooldown is over"),
+            ),
+            (
+                "10.60.2.2",
+                json!({"state": "Cooling", "releasedAt": future}),
+                "one that is not",
+                Kept,
+            ),
+            (
+                "10.60.2.3",
+                json!({"state": "Quarantined", "quarantinedUntil": past}),
+                "a quarantine that is over",
+                TakenBack("its quarantine is over"),
+            ),
+            (
+                "10.60.2.4",
+                json!({"state": "Quarantined", "quarantinedUntil": future}),
+                "one that is not",
+                Kept,
+            ),
+            (
+                "10.60.2.5",
+                json!({"state": "Retained"}),
+                "what a person keeps",
+                Kept,
+            ),
+            (
+                "10.60.2.6",
+                json!({"state": "Retained", "claim": {"namespace": "a", "name": "b"}}),
+                "what a claim keeps that can't be read",
+                Kept,
+            ),
+        ];
+        for (address, spec, says, end) in cases {
+            self.ground.write_lease(address, spec).await?;
+            let address = address.parse()?;
+            self.all.push(Case { says, address, end });
+        }
+        Ok(())
+    }
+}
