@@ -90,10 +90,9 @@ async fn a_lease_is_taken_back_when_its_pod_is_proven_dead_and_never_before() ->
         }
     }
     ensure!(wrong.is_empty(), "{}\n{did:#?}", wrong.join("\n"));
-    ensure!(
-        did.summary["kept"]["silent"] == 2 && did.summary["kept"]["reported"] == 1,
-        "{did:#?}"
-    );
+    // Other tests leave suspects behind, too.
+    let kept = |why: &str| did.summary["kept"][why].as_u64().unwrap_or_default();
+    ensure!(kept("silent") >= 2 && kept("reported") >= 1, "{did:#?}");
     let pool = ground.read_pool("situations").await?;
     let held = ground
         .of_pool()
