@@ -162,7 +162,7 @@ async fn wherever_the_plugin_is_stopped_the_living_keep_and_the_dead_give_back()
     for pod in crash.others.drain(..) {
         pod.force_delete().await?;
     }
-    ground.collect(&["--grace", "0.5"]).await?;
+    ground.collect(&["--grace", "2"]).await?;
     crash.the_living_have_what_they_were_given().await?;
     ensure!(
         crash.held().await?.len() == 2 * crash.living.len(),
@@ -172,7 +172,7 @@ async fn wherever_the_plugin_is_stopped_the_living_keep_and_the_dead_give_back()
     for (pod, _) in &crash.living {
         pod.force_delete().await?;
     }
-    ground.collect(&["--grace", "0.5"]).await?;
+    ground.collect(&["--grace", "2"]).await?;
     let held = crash.held().await?;
     ensure!(held.is_empty(), "{held:?}");
     Ok(())

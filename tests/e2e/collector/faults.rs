@@ -116,7 +116,7 @@ async fn nothing_is_taken_back_on_incomplete_knowledge() -> Result<()> {
     proxy
         .rule(On::any(), Do::answer(429).retry_after(1))
         .for_duration(Duration::from_secs(3));
-    let told = Told::of(&faulty.collect(&["--grace", "1"]).await?.success()?)?;
+    let told = Told::of(&faulty.collect(&["--grace", "2"]).await?.success()?)?;
     ensure!(told.about(&faulty.dead.to_string()).is_some(), "{told:#?}");
     Ok(())
 }
@@ -144,7 +144,7 @@ async fn a_list_that_expires_on_the_way_is_begun_again() -> Result<()> {
     rule.remove();
 
     faulty.proxy.rule(next_page().nth(1), Do::answer(410));
-    let told = Told::of(&faulty.collect(&["--grace", "1"]).await?.success()?)?;
+    let told = Told::of(&faulty.collect(&["--grace", "2"]).await?.success()?)?;
     ensure!(told.about(&faulty.dead.to_string()).is_some(), "{told:#?}");
     ensure!(told.summary["leases"].as_u64() >= Some(511), "{told:#?}");
     let large = |call: &cluster::proxy::Call| call.query().any(|pair| pair == "limit=500");

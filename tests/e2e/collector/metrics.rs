@@ -88,7 +88,7 @@ async fn what_rules_and_dashboard_ask_for_is_what_is_written() -> Result<()> {
     let of_gc = folder.join("leasehold-gc.prom");
     let args = [
         "--grace",
-        "0.5",
+        "2",
         "--metrics-file",
         of_gc.to_str().context("a path")?,
     ];

@@ -90,7 +90,7 @@ async fn collectors_without_pause_take_nothing_from_pods_that_come_and_go() -> R
         runs.load(Ordering::Relaxed) > 10,
         "the collectors hardly ran"
     );
-    ground.collect(&["--grace", "1"]).await?;
+    ground.collect(&["--grace", "2"]).await?;
     let left = ground.of_pool().await?;
     ensure!(left.is_empty(), "{left:#?}");
     Ok(())

@@ -165,8 +165,8 @@ impl<'a> Model<'a> {
         for index in 0..NAMES {
             self.force_delete(index, index % 2 == 0).await?;
         }
-        self.collect(1).await?;
-        self.await_collectors().await?;
+        // Long enough for the heartbeats of a busy machine.
+        self.ground.collect(&["--grace", "2"]).await?;
         let leases = self.leases().await?;
         let held: Vec<_> = leases
             .values()
