@@ -6,11 +6,13 @@
 //! that are implemented here.
 
 mod access;
+mod credentials;
 mod denied;
 mod door;
 mod facts;
 mod kubeconfig;
 mod leases;
+mod line;
 mod scene;
 
 pub use access::Access;

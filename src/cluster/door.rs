@@ -7,23 +7,19 @@ use std::time::Duration;
 use http::header::{DATE, RETRY_AFTER};
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
-use hyper_rustls::{FixedServerNameResolver, HttpsConnectorBuilder};
-use hyper_util::client::legacy::Client as Hyper;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 use kube::Client;
-use kube::client::{Body, ConfigExt};
-use kube::config::Config;
+use kube::client::Body;
 use kube::core::Status;
 use kube::core::params::{ListParams, VersionMatch};
 use serde::de::DeserializeOwned;
-use tower::{BoxError, ServiceBuilder};
+use tower::BoxError;
 
 use super::access::Access;
 use super::denied::Denied;
 use super::kubeconfig::{self, KubeconfigError};
+use super::line::Line;
 use crate::cni;
 use crate::lease::{Freshness, Kind, Patience, Trouble};
 
@@ -35,13 +31,6 @@ pub struct Cluster {
     line: RefCell<Option<Line>>,
     /// What the server's clock showed with its last answer.
     time: Cell<Option<Timestamp>>,
-}
-
-/// A connection and whom it leads to.
-#[derive(Clone)]
-struct Line {
-    client: Client,
-    server: String,
 }
 
 /// What an answer means, as far as every caller has to know.
@@ -162,38 +151,9 @@ impl Cluster {
         if let Some(line) = &*self.line.borrow() {
             return Ok(line.clone());
         }
-        let config = self.access.config().await?;
-        let line = Line {
-            server: config.cluster_url.to_string(),
-            client: dial(&config).map_err(|error| self.access.unusable(error))?,
-        };
+        let line = Line::to(&self.access, self.attempt).await?;
         Ok(self.line.borrow_mut().insert(line).clone())
     }
-}
-
-/// kube's own connector does not set `TCP_NODELAY`, which costs a cold process 44 ms of Nagle against delayed
-/// acknowledgements, and speaks no HTTP/2, where reads in parallel share one connection.
-fn dial(config: &Config) -> Result<Client, BoxError> {
-    let mut tcp = HttpConnector::new();
-    tcp.enforce_http(false);
-    tcp.set_nodelay(true);
-    let mut https = HttpsConnectorBuilder::new()
-        .with_tls_config(config.rustls_client_config()?)
-        .https_or_http();
-    if let Some(name) = &config.tls_server_name {
-        https =
-            https.with_server_name_resolver(FixedServerNameResolver::new(name.clone().try_into()?));
-    }
-    let https = https.enable_all_versions().wrap_connector(tcp);
-    let hyper: Hyper<_, Body> =
-        // A repeat is decided where the outcome of a write is settled, never below it.
-        Hyper::builder(TokioExecutor::new()).retry_canceled_requests(false).build(https);
-    let service = ServiceBuilder::new()
-        .layer(config.base_uri_layer())
-        .option_layer(config.auth_layer()?)
-        .map_err(BoxError::from)
-        .service(hyper);
-    Ok(Client::new(service, config.default_namespace.clone()))
 }
 
 async fn exchange(
