@@ -117,12 +117,18 @@ impl From<Error> for Failure {
 fn told(error: &lease::Error) -> (String, String) {
     match error {
         lease::Error::Store(trouble) => match trouble.kind {
-            Kind::Denied => (trouble.source.to_string(), chain(trouble)),
+            Kind::Denied => {
+                let said = trouble.source.source().map(chain);
+                let details = [Some(trouble.to_string()), said].into_iter().flatten();
+                let details: Vec<String> = details.collect();
+                (trouble.source.to_string(), details.join(": "))
+            }
             Kind::NotInstalled => (
                 "apply crds/: the API server does not know leasehold's kinds".to_owned(),
                 chain(trouble),
             ),
-            Kind::Transient(_) | Kind::Expired | Kind::NoWay | Kind::Refused => causes(error),
+            Kind::NoWay => (chain(&*trouble.source), String::new()),
+            Kind::Transient(_) | Kind::Expired | Kind::Refused => causes(error),
         },
         lease::Error::Late | lease::Error::OutOfTime { .. } | lease::Error::Refused(_) => {
             causes(error)
