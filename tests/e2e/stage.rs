@@ -210,7 +210,7 @@ impl Stage {
         let prefix6 = |address: Ipv6Addr| address.to_string();
         told.replace(&prefix6(self.at6(0)), "fd00::")
             .replace(self.node.name(), "node")
-            .replace(&self.cluster.url(0), "https://server")
+            .replace(self.cluster.url(0).trim_start_matches("https://"), "server")
             .replace(&self.cluster.dir().display().to_string(), "/cluster")
     }
 }

@@ -1,0 +1,166 @@
+//! Behind the real macvlan and bridge plugins: what a pod sees in its namespace, and what is left of it.
+
+mod versions;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use cluster::{Attachment, Outcome, Sandbox, Segment};
+use serde_json::json;
+
+use crate::stage::{Stage, with};
+
+/// A stage on a segment with a gateway, and a pool of each family whose pods have routes.
+struct Wired {
+    stage: Stage,
+    segment: Segment,
+    pools: [String; 2],
+}
+
+impl Wired {
+    async fn new() -> Result<Self> {
+        let segment = Segment::new()?;
+        let stage = Stage::new().await?;
+        let node = stage.cluster.fresh_node().on(&segment).create().await?;
+        let stage = stage.on(node);
+        let routed = |dst: &str, gateway: IpAddr, gw: IpAddr| json!({"gateway": gateway, "routes": [{"dst": dst, "gw": gw}]});
+        let v4 = routed("192.168.0.0/16", stage.at(1).into(), stage.at(2).into());
+        let v6 = routed("fd99::/64", stage.at6(1).into(), stage.at6(2).into());
+        let v4 = stage.pool("v4", with(stage.v4(10..=20), &v4)).await?;
+        let v6 = stage.pool("v6", with(stage.v6(10..=20), &v6)).await?;
+        segment.add_neighbour(&format!("{}/22", stage.at(1)))?;
+        segment.add_neighbour(&format!("{}/64", stage.at6(1)))?;
+        Ok(Self {
+            stage,
+            segment,
+            pools: [v4, v6],
+        })
+    }
+
+    /// A pod's first interface, for a main plugin to be named.
+    async fn attach(&self, pod: &str) -> Result<(Arc<Sandbox>, Attachment)> {
+        let pod = self.stage.pod(pod).await?;
+        let sandbox = Arc::new(Sandbox::new()?);
+        let eth0 = self.stage.attach_in(&pod, &self.pools[0], &sandbox)?;
+        Ok((sandbox, eth0.ipam("ipv6Pools", json!([self.pools[1]]))))
+    }
+
+    /// Addresses and routes of the interface, as `ip` shows them, equal to those of the result.
+    fn sees(&self, sandbox: &Sandbox, added: &Outcome) -> Result<String> {
+        let netns = sandbox.netns();
+        assert_eq!(netns.addresses("eth0")?, added.addresses()?);
+        let v4 = netns.ip("-4 route show dev eth0")?;
+        // What the kernel adds by itself is about the link.
+        let v6 = netns.ip("-6 route show dev eth0 proto boot")?;
+        let v6 = v6.replace(" pref medium", "");
+        let told = added
+            .addresses()?
+            .iter()
+            .fold(format!("{v4}\n{v6}"), |text, address| {
+                text.replace(&address.addr().to_string(), "<address>")
+            });
+        let lines: Vec<&str> = told.lines().map(str::trim_end).collect();
+        Ok(self.stage.told(&lines.join("\n")))
+    }
+
+    async fn is_given_back(&self, sandbox: &Sandbox) -> Result<()> {
+        let links = sandbox.netns().ip("-o link")?;
+        ensure!(!links.contains("eth0"), "{links}");
+        assert_eq!(self.stage.held().await?.len(), 0);
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn behind_macvlan_a_pod_has_its_addresses_and_routes_until_del() -> Result<()> {
+    let wired = Wired::new().await?;
+    let (sandbox, eth0) = wired.attach("web").await?;
+    let eth0 = eth0.by_macvlan();
+    let added = eth0.add().await?.success()?;
+    insta::assert_snapshot!(wired.sees(&sandbox, &added)?, @"
+    default via 10.0.0.1
+    10.0.0.0/22 proto kernel scope link src <address>
+    192.168.0.0/16 via 10.0.0.2
+    fd99::/64 via fd00::2 metric 1024
+    default via fd00::1 metric 1024
+    ");
+    for gateway in [wired.stage.at(1).into(), wired.stage.at6(1).into()] {
+        sandbox.netns().ping(gateway, Duration::from_secs(10))?;
+    }
+    eth0.check().await?.success()?;
+    eth0.del().await?.success()?;
+    wired.is_given_back(&sandbox).await
+}
+
+#[tokio::test]
+async fn behind_a_bridge_a_pod_has_its_addresses_and_routes_until_del() -> Result<()> {
+    let wired = Wired::new().await?;
+    let (sandbox, eth0) = wired.attach("web").await?;
+    let eth0 = eth0.by_bridge("cni0");
+    let added = eth0.add().await?.success()?;
+    insta::assert_snapshot!(wired.sees(&sandbox, &added)?, @"
+    default via 10.0.0.1
+    10.0.0.0/22 proto kernel scope link src <address>
+    192.168.0.0/16 via 10.0.0.2
+    fd99::/64 via fd00::2 metric 1024
+    default via fd00::1 metric 1024
+    ");
+    eth0.check().await?.success()?;
+    eth0.del().await?.success()?;
+    let node = wired.stage.node.netns().context("a node's namespace")?;
+    let links = node.ip("-o link show type veth")?;
+    assert_eq!(links.lines().count(), 1, "the node's own: {links}");
+    wired.is_given_back(&sandbox).await
+}
+
+#[tokio::test]
+async fn a_check_behind_a_main_plugin_finds_a_lease_that_is_gone() -> Result<()> {
+    let wired = Wired::new().await?;
+    let (_sandbox, eth0) = wired.attach("web").await?;
+    let eth0 = eth0.by_macvlan();
+    eth0.add().await?.success()?;
+    let result = eth0.result();
+    eth0.call("DEL")?
+        .env("CNI_NETNS", "")
+        .run()
+        .await?
+        .success()?;
+    eth0.remember(result);
+    assert_eq!(eth0.check().await?.error_code(), Some(105));
+    Ok(())
+}
+
+#[tokio::test]
+async fn pods_of_two_nodes_reach_each_other() -> Result<()> {
+    let wired = Wired::new().await?;
+    let node = wired.stage.cluster.fresh_node();
+    let node = node.on(&wired.segment).create().await?;
+    let elsewhere = Wired {
+        stage: wired.stage.clone().on(node),
+        segment: wired.segment.clone(),
+        pools: wired.pools.clone(),
+    };
+    let (here, eth0) = wired.attach("here").await?;
+    let (_there, other) = elsewhere.attach("there").await?;
+    eth0.by_macvlan().add().await?.success()?;
+    let other = other.by_macvlan();
+    for address in other.add().await?.success()?.ips()? {
+        here.netns().ping(address, Duration::from_secs(10))?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_refusal_passes_through_the_main_plugin_and_del_clears_up_after_it() -> Result<()> {
+    let wired = Wired::new().await?;
+    let (sandbox, eth0) = wired.attach("web").await?;
+    let eth0 = eth0
+        .by_macvlan()
+        .ipam("ipv4Pools", json!(["no-such-pool"]))
+        .ipam("ipFamilyPolicy", json!("SingleStack"));
+    insta::assert_snapshot!(wired.stage.tells(&eth0.add().await?), @"101: no IPv4 pool for this pod: create IPPool no-such-pool or correct the CNI configuration's ipv4Pools; IPv4 from the CNI configuration's ipv4Pools: no-such-pool: does not exist");
+    eth0.del().await?.success()?;
+    wired.is_given_back(&sandbox).await
+}
