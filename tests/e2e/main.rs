@@ -16,6 +16,7 @@ mod policy;
 mod races;
 mod readme;
 mod requested;
+mod requests;
 mod sandboxes;
 mod stage;
 mod status;
