@@ -159,10 +159,24 @@ impl<'a, S: Store, C: Clock> Desk<'a, S, C> {
         write: impl AsyncFn() -> Result<Commit, Trouble>,
     ) -> Result<Commit, Error> {
         let mut doubtful = false;
+        let outcome = self.settled(lease, after_none, write, &mut doubtful).await;
+        if outcome.is_err() && doubtful {
+            self.unsettled.borrow_mut().push(lease.name.clone());
+        }
+        outcome
+    }
+
+    async fn settled(
+        &self,
+        lease: &Lease,
+        after_none: AfterNone,
+        write: impl AsyncFn() -> Result<Commit, Trouble>,
+        doubtful: &mut bool,
+    ) -> Result<Commit, Error> {
         let mut pauses = backoff();
         loop {
             match write().await {
-                Ok(Commit::Lost) if doubtful => match self.read(&lease.name).await? {
+                Ok(Commit::Lost) if *doubtful => match self.read(&lease.name).await? {
                     Some(seen)
                         if seen.lease.state == lease.state && seen.lease.holder == lease.holder =>
                     {
@@ -173,13 +187,8 @@ impl<'a, S: Store, C: Clock> Desk<'a, S, C> {
                 },
                 Ok(commit) => return Ok(commit),
                 Err(trouble) => {
-                    doubtful = true;
-                    if let Err(error) = self.wait(trouble, &mut pauses).await {
-                        if matches!(error, Error::OutOfTime { .. }) {
-                            self.unsettled.borrow_mut().push(lease.name.clone());
-                        }
-                        return Err(error);
-                    }
+                    *doubtful |= matches!(trouble.kind, Kind::Transient(_));
+                    self.wait(trouble, &mut pauses).await?;
                 }
             }
         }
@@ -217,7 +226,9 @@ impl<'a, S: Store, C: Clock> Desk<'a, S, C> {
             }
             Kind::Expired => self.pause(Duration::ZERO, Some(trouble), pauses).await,
             Kind::Denied | Kind::NotInstalled | Kind::NoWay if self.is_brief() => {
-                self.pause(Duration::ZERO, Some(trouble), pauses).await
+                let doubted = self.pause(Duration::ZERO, None, pauses).await;
+                // Without time for a doubt it stands as it is.
+                doubted.map_err(|_| Error::Store(trouble))
             }
             Kind::Denied | Kind::NotInstalled | Kind::NoWay | Kind::Refused => {
                 Err(Error::Store(trouble))
