@@ -34,7 +34,12 @@ impl World for Cluster {
             // The Node authorizer denies a pod of another node and one that does not exist alike: only a list can
             // tell, which a node may make of its own pods.
             Err(denied) if denied.kind == Kind::Denied => {
-                let node = self.own_node().await?;
+                let node = match self.own_node().await {
+                    Ok(node) => node,
+                    // Credentials that are not known to be anybody's were denied already.
+                    Err(trouble) if trouble.kind == Kind::Denied => return Err(denied),
+                    Err(trouble) => return Err(trouble),
+                };
                 let mine = format!("spec.nodeName={node},metadata.name={}", pod.name);
                 let (what, answer) = self
                     .send(built(path.list(&ListParams::default().fields(&mine)))?)
