@@ -53,14 +53,14 @@ impl World for Cluster {
         }
     }
 
-    async fn namespace(&self, name: &str) -> Result<Option<Marks>, Trouble> {
-        self.marks(&Path::new(Namespace::url_path(&(), None)), name)
-            .await
+    async fn namespace(&self, name: &str, freshness: Freshness) -> Result<Option<Marks>, Trouble> {
+        let path = Path::new(Namespace::url_path(&(), None));
+        self.marks(&path, name, freshness).await
     }
 
     async fn node(&self, name: &str) -> Result<Option<Marks>, Trouble> {
-        self.marks(&Path::new(Node::url_path(&(), None)), name)
-            .await
+        let path = Path::new(Node::url_path(&(), None));
+        self.marks(&path, name, Freshness::Cached).await
     }
 
     async fn pools(&self, freshness: Freshness) -> Result<Vec<IPPool>, Trouble> {
@@ -96,9 +96,18 @@ impl World for Cluster {
 }
 
 impl Cluster {
-    /// Labels and annotations, from the watch cache: a stale pair chooses as it would have chosen a moment ago.
-    async fn marks(&self, path: &Path, name: &str) -> Result<Option<Marks>, Trouble> {
-        let request = built(path.get_metadata(name, &GetParams::at("0")))?;
+    /// Labels and annotations. A stale pair chooses as it would have chosen a moment ago.
+    async fn marks(
+        &self,
+        path: &Path,
+        name: &str,
+        freshness: Freshness,
+    ) -> Result<Option<Marks>, Trouble> {
+        let params = match freshness {
+            Freshness::Cached => GetParams::at("0"),
+            Freshness::Consistent => GetParams::default(),
+        };
+        let request = built(path.get_metadata(name, &params))?;
         let (what, answer) = self.send(request).await?;
         Ok(answer
             .object::<MarksObject>(&what)?

@@ -65,11 +65,19 @@ async fn select_on<W: World, C: Clock>(
     freshness: Freshness,
 ) -> Result<Selection, Error> {
     let (namespace, written, reserved, subnets) = tokio::try_join!(
-        desk.ask(async || world.namespace(&call.pod.namespace).await),
+        desk.ask(async || world.namespace(&call.pod.namespace, freshness).await),
         desk.ask(async || world.pools(freshness).await),
         desk.ask(async || world.reserved(freshness).await),
         desk.ask(async || world.subnets(freshness).await),
     )?;
+    // The pod is there, and so is its namespace: a cache that knows none of that name lags.
+    let namespace = if namespace.is_some() {
+        namespace
+    } else {
+        let now = Freshness::Consistent;
+        desk.ask(async || world.namespace(&call.pod.namespace, now).await)
+            .await?
+    };
     let pools =
         Pools::read(written, &subnets, &reserved, &call.config.vrf).map_err(Error::Reserved)?;
     let node = if select::needs_node(&pools, &call.config.vrf) {

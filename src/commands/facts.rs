@@ -19,7 +19,7 @@ pub trait World: Store {
     /// The pod of that name as of now; `None` if there is none, or none that this node may know of.
     async fn pod(&self, pod: &PodRef) -> Result<Option<PodSeen>, Trouble>;
     /// Labels and annotations of a namespace.
-    async fn namespace(&self, name: &str) -> Result<Option<Marks>, Trouble>;
+    async fn namespace(&self, name: &str, freshness: Freshness) -> Result<Option<Marks>, Trouble>;
     /// Labels and annotations of a node, which must be the caller's own.
     async fn node(&self, name: &str) -> Result<Option<Marks>, Trouble>;
     /// All pools.
