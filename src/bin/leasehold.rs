@@ -11,6 +11,7 @@ use leasehold::cni::{self, Attach, Call, Check, Code, Config, Detach, Failure, L
 use leasehold::commands::{self, DEL_PATIENCE, Notes, SystemClock};
 use leasehold::lease::{Clock, Patience};
 use leasehold::metrics;
+use tokio::runtime::Builder;
 
 /// What somebody reads who runs it by hand with words that it does not know.
 const USAGE: &str =
@@ -47,12 +48,11 @@ fn install(folder: &Path) -> ExitCode {
     }
 }
 
-#[tokio::main(flavor = "current_thread")]
-async fn call() -> ExitCode {
+fn call() -> ExitCode {
     let clock = SystemClock::start();
     let call = Call::read(|name| std::env::var_os(name), io::stdin().lock());
     let outcome = match &call {
-        Ok(call) => serve(call, &clock).await,
+        Ok(call) => run(serve(call, &clock)),
         Err(failure) => Err(failure.clone()),
     };
     if let Err(failure) = &outcome {
@@ -64,6 +64,18 @@ async fn call() -> ExitCode {
         count(call, &outcome, clock.elapsed());
     }
     outcome.map_or(ExitCode::FAILURE, |_| ExitCode::SUCCESS)
+}
+
+/// Runs a call to its end, and not to that of what it may leave behind: a name server or an exec plugin that hangs.
+fn run<T>(call: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| {
+        Failure::new(Code::TryAgainLater, "the process has no room to run")
+            .with_details(error.to_string())
+    })?;
+    let outcome = runtime.block_on(call);
+    runtime.shutdown_background();
+    outcome
 }
 
 /// Leaves a number on the node, if somebody wants it: a call does not fail for it.
@@ -125,7 +137,9 @@ async fn serve(call: &Call, clock: &SystemClock) -> Result<Done, Failure> {
 }
 
 async fn add(call: &Attach, clock: &SystemClock) -> Result<(), Failure> {
-    let answer = commands::add(call, &world(&call.config)?, clock, &Notes::default()).await?;
+    let (world, notes) = (world(&call.config)?, Notes::default());
+    // Of all that it awaits it has much at hand: some 20 KB.
+    let answer = Box::pin(commands::add(call, &world, clock, &notes)).await?;
     told(answer.print(call.version, io::stdout()))
 }
 

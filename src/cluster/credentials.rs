@@ -3,32 +3,40 @@
 //! Sure of two things: a program that hangs holds nobody up for longer than allowed, and nothing that it wrote on stdout,
 //! which may be a token, is in an error.
 
-use std::thread;
 use std::time::Duration;
 
-use kube::client::middleware::AuthLayer;
-use kube::client::{AuthError, ConfigExt};
-use kube::config::Config;
-use tokio::sync::oneshot;
+use kube::client::AuthError;
+use kube::config::{Config, ExecInteractiveMode};
 use tower::BoxError;
 
-/// What puts the credentials of `config` on each request.
-pub(super) async fn layer(
-    config: &Config,
-    patience: Duration,
-) -> Result<Option<AuthLayer>, BoxError> {
-    let Some(exec) = &config.auth_info.exec else {
-        return Ok(config.auth_layer()?);
+/// How many attempts at a request the program may take. Those of clouds start an interpreter and ask a server of their
+/// own, and one that is cut short has to begin anew.
+const PATIENCE: u32 = 4;
+
+/// Has `dial` use `config` in a time that depends on how long one request may take.
+///
+/// kube waits for the program wherever it is asked: for the headers, and again for a certificate.
+pub(super) async fn within<T: Send + 'static>(
+    attempt: Duration,
+    mut config: Config,
+    dial: impl FnOnce(&Config) -> Result<T, BoxError> + Send + 'static,
+) -> Result<T, BoxError> {
+    let Some(exec) = &mut config.auth_info.exec else {
+        return dial(&config);
     };
     let program = exec.command.clone().unwrap_or_default();
     let failed = |why: String| format!("its exec plugin {program} {why}").into();
-    // kube waits for the program where it is asked. A thread that is not waited for ends with the process.
-    let (tell, told) = oneshot::channel();
-    let config = config.clone();
-    thread::spawn(move || tell.send(config.auth_layer()));
-    match tokio::time::timeout(patience, told).await {
-        Ok(Ok(Ok(layer))) => Ok(layer),
-        Ok(Ok(Err(error))) => Err(failed(without_stdout(&error))),
+    // There is nobody to interact with; and as long as a child has our stderr, a runtime waits for it.
+    exec.interactive_mode = Some(ExecInteractiveMode::Never);
+    let patience = attempt * PATIENCE;
+    // If the program hangs, a thread is left behind with it.
+    let dialled = tokio::task::spawn_blocking(move || dial(&config));
+    match tokio::time::timeout(patience, dialled).await {
+        Ok(Ok(Ok(way))) => Ok(way),
+        Ok(Ok(Err(error))) => Err(match error.downcast_ref() {
+            Some(kube::Error::Auth(error)) => failed(without_stdout(error)),
+            _ => error,
+        }),
         Ok(Err(_)) => Err(failed("was not run to its end".to_owned())),
         Err(_) => Err(failed(format!(
             "did not end within {} s",
@@ -38,10 +46,7 @@ pub(super) async fn layer(
 }
 
 /// What went wrong with the program, by what it wrote on stderr.
-fn without_stdout(error: &kube::Error) -> String {
-    let kube::Error::Auth(error) = error else {
-        return format!("gave no credentials: {error}");
-    };
+fn without_stdout(error: &AuthError) -> String {
     if let AuthError::AuthExecRun { out, .. } = error {
         let said = String::from_utf8_lossy(&out.stderr);
         format!("failed with {}: {}", out.status, said.trim())

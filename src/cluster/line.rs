@@ -9,7 +9,6 @@ use hyper_util::client::legacy::Client as Hyper;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use kube::Client;
-use kube::client::middleware::AuthLayer;
 use kube::client::{Body, ConfigExt};
 use kube::config::Config;
 use tower::{BoxError, ServiceBuilder};
@@ -26,26 +25,26 @@ pub(super) struct Line {
 }
 
 impl Line {
-    /// Reads what leads there. A program that has to be run for credentials may take `patience`.
-    pub async fn to(access: &Access, patience: Duration) -> Result<Self, KubeconfigError> {
-        let unusable = |error| access.unusable(error);
+    /// Reads what leads there, and makes ready for requests that may take `attempt` each.
+    pub async fn to(access: &Access, attempt: Duration) -> Result<Self, KubeconfigError> {
         let config = access.config().await?;
-        let auth = credentials::layer(&config, patience)
-            .await
-            .map_err(unusable)?;
+        let server = config.cluster_url.to_string();
+        let client = credentials::within(attempt, config, move |config| dial(config, attempt));
         Ok(Self {
-            server: config.cluster_url.to_string(),
-            client: dial(&config, auth).map_err(unusable)?,
+            server,
+            client: client.await.map_err(|error| access.unusable(error))?,
         })
     }
 }
 
 /// kube's own connector does not set `TCP_NODELAY`, which costs a cold process 44 ms of Nagle against delayed
 /// acknowledgements, and speaks no HTTP/2, where reads in parallel share one connection.
-fn dial(config: &Config, auth: Option<AuthLayer>) -> Result<Client, BoxError> {
+fn dial(config: &Config, attempt: Duration) -> Result<Client, BoxError> {
     let mut tcp = HttpConnector::new();
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
+    // What the network has not taken by then is not sent any more: a write whose call has given up must not come later.
+    tcp.set_tcp_user_timeout(Some(attempt));
     let mut https = HttpsConnectorBuilder::new()
         .with_tls_config(config.rustls_client_config()?)
         .https_or_http();
@@ -59,7 +58,7 @@ fn dial(config: &Config, auth: Option<AuthLayer>) -> Result<Client, BoxError> {
         Hyper::builder(TokioExecutor::new()).retry_canceled_requests(false).build(https);
     let service = ServiceBuilder::new()
         .layer(config.base_uri_layer())
-        .option_layer(auth)
+        .option_layer(config.auth_layer()?)
         .map_err(BoxError::from)
         .service(hyper);
     Ok(Client::new(service, config.default_namespace.clone()))
