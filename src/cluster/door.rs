@@ -5,7 +5,7 @@ use std::error::Error as StdError;
 use std::time::Duration;
 
 use http::header::{DATE, RETRY_AFTER};
-use http::{HeaderMap, Request, StatusCode};
+use http::{HeaderMap, Request, StatusCode, Uri};
 use http_body_util::BodyExt;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
@@ -90,7 +90,7 @@ impl Cluster {
         let line = match self.line().await {
             Ok(line) => line,
             Err(error) => {
-                let what = format!("{} {}", request.method(), request.uri());
+                let what = format!("{} {}", request.method(), readable(request.uri()));
                 return Err(trouble(&what, Kind::NoWay, error));
             }
         };
@@ -98,7 +98,7 @@ impl Cluster {
             "{} {}{}",
             request.method(),
             line.server.trim_end_matches('/'),
-            request.uri()
+            readable(request.uri())
         );
         let reply = tokio::time::timeout(self.attempt, exchange(&line.client, request)).await;
         let (status, headers, body) = match reply {
@@ -154,6 +154,14 @@ impl Cluster {
         let line = Line::to(&self.access, self.attempt).await?;
         Ok(self.line.borrow_mut().insert(line).clone())
     }
+}
+
+/// An address without what kube leaves in it where a query could be.
+fn readable(uri: &Uri) -> String {
+    uri.to_string()
+        .replace("?&", "?")
+        .trim_end_matches('?')
+        .to_owned()
 }
 
 async fn exchange(

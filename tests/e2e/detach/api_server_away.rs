@@ -95,8 +95,8 @@ async fn where_leasehold_is_not_installed_any_more_del_succeeds() -> Result<()> 
         let said = said.replace(sandbox.container(), "<container>");
         anyhow::Ok(said.replace(&bare.url(0), "https://server"))
     };
-    insta::assert_snapshot!(says().await?, @r#"leasehold: DEL: the addresses of container <container> (eth0) were not released, the collector will take them back: GET https://server/apis/leasehold.io/v1alpha1/ipleases?&fieldSelector=spec.holder.container%3D<container> was denied: apply deploy/rbac.yaml: its rule that nodes may list ipleases is not in force: 403 Forbidden: ipleases.leasehold.io is forbidden: User "system:node:n1" cannot list resource "ipleases" in API group "leasehold.io" at the cluster scope"#);
+    insta::assert_snapshot!(says().await?, @r#"leasehold: DEL: the addresses of container <container> (eth0) were not released, the collector will take them back: GET https://server/apis/leasehold.io/v1alpha1/ipleases?fieldSelector=spec.holder.container%3D<container> was denied: apply deploy/rbac.yaml: its rule that nodes may list ipleases is not in force: 403 Forbidden: ipleases.leasehold.io is forbidden: User "system:node:n1" cannot list resource "ipleases" in API group "leasehold.io" at the cluster scope"#);
     bare.apply(&repository().join("deploy/rbac.yaml")).await?;
-    insta::assert_snapshot!(says().await?, @"leasehold: DEL: the addresses of container <container> (eth0) were not released, the collector will take them back: GET https://server/apis/leasehold.io/v1alpha1/ipleases?&fieldSelector=spec.holder.container%3D<container> names a kind that the API server does not know: leasehold's crds/ are not applied: 404 Not Found: 404 page not found");
+    insta::assert_snapshot!(says().await?, @"leasehold: DEL: the addresses of container <container> (eth0) were not released, the collector will take them back: GET https://server/apis/leasehold.io/v1alpha1/ipleases?fieldSelector=spec.holder.container%3D<container> names a kind that the API server does not know: leasehold's crds/ are not applied: 404 Not Found: 404 page not found");
     Ok(())
 }
