@@ -6,7 +6,7 @@
 mod edits;
 mod labels;
 mod lists;
-mod place;
+pub mod place;
 mod reserved;
 mod routes;
 mod several;

@@ -30,7 +30,11 @@ pub struct Place {
 impl Place {
     /// A place whose plugins are called by themselves.
     pub async fn named(name: &'static str) -> Result<Self> {
-        let cluster = cluster::shared().await?;
+        Self::on(cluster::shared().await?, name).await
+    }
+
+    /// A place on a control plane of its own.
+    pub async fn on(cluster: Cluster, name: &'static str) -> Result<Self> {
         let node = cluster.fresh_node().create().await?;
         Ok(Self {
             cluster,
@@ -167,6 +171,13 @@ impl Place {
         let leases: Api<IPLease> = Api::all(self.cluster.admin().await?);
         let name = lease_name(&self.name.parse()?, address);
         Ok(leases.get_opt(&name).await?)
+    }
+
+    /// All leases of this place.
+    pub async fn leases(&self) -> Result<Vec<IPLease>> {
+        let leases: Api<IPLease> = Api::all(self.cluster.admin().await?);
+        let ours = ListParams::default().fields(&format!("spec.vrf={}", self.name));
+        Ok(leases.list(&ours).await?.items)
     }
 
     /// All leases of this place that a pod holds.

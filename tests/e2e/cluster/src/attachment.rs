@@ -133,6 +133,12 @@ impl Attachment {
         self
     }
 
+    /// The container id.
+    #[must_use]
+    pub fn container_id(&self) -> &str {
+        &self.container
+    }
+
     /// The configuration.
     #[must_use]
     pub fn config(&self) -> &Value {

@@ -80,6 +80,17 @@ impl PodBuilder {
         self
     }
 
+    /// The pod of this uid, which somebody else has created and which its node may not have heard of yet.
+    #[must_use]
+    pub fn made(self, uid: String) -> Pod {
+        Pod {
+            cluster: self.cluster,
+            namespace: self.namespace,
+            name: self.name,
+            uid,
+        }
+    }
+
     /// Creates it, and its namespace where that is missing; returns once its node may read it, at every API server.
     pub async fn create(self) -> Result<Pod> {
         let Self {
