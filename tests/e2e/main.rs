@@ -8,6 +8,7 @@ mod delegated;
 mod detach;
 mod examples;
 mod families;
+mod faults;
 mod gc;
 mod hostile;
 mod kinds;

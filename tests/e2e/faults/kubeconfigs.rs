@@ -1,0 +1,258 @@
+//! Kubeconfigs that change while they are used, and those whose credentials are not in the file.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use anyhow::{Context, Result, ensure};
+use cluster::proxy::{Do, On};
+use cluster::{Attachment, Outcome, Pair, Sandbox};
+use serde_json::json;
+
+use super::scene::{DENIED, INVALID_CONFIG, Scene};
+
+/// A scene, and an interface whose kubeconfig is this file of its node. Of the two calls of it, one has five seconds,
+/// and one that is to fail has two.
+struct Identity {
+    scene: Scene,
+    file: PathBuf,
+    eth0: Attachment,
+    hasty: Attachment,
+}
+
+impl Identity {
+    async fn new(name: &'static str) -> Result<Self> {
+        let scene = Scene::named(name).await?;
+        scene.pool(name, 20).await?;
+        let pod = scene.place.pod("pod").create().await?;
+        let file = scene.place.node.kubeconfig().with_file_name(name);
+        let sandbox = Arc::new(Sandbox::new()?);
+        let eth0 = |seconds: u32| {
+            let eth0 = scene.eth0_in("unused", &sandbox, &pod)?;
+            anyhow::Ok(
+                eth0.ipam("kubeconfig", json!(file))
+                    .ipam("timeoutSeconds", json!(seconds)),
+            )
+        };
+        let (eth0, hasty) = (eth0(5)?, eth0(2)?);
+        Ok(Self {
+            scene,
+            file,
+            eth0,
+            hasty,
+        })
+    }
+
+    /// ADD fails with this code, in time, and what it says names the file and `what`.
+    async fn fails(&self, code: Option<u64>, what: &str) -> Result<Outcome> {
+        let outcome = self.hasty.add().await?;
+        let file = self.file.display().to_string();
+        let told = [what, &file]
+            .into_iter()
+            .all(|word| outcome.stdout.contains(word));
+        ensure!(
+            outcome.error_code() == code && told,
+            "it should fail with {code:?} and tell of {what:?}: {outcome}"
+        );
+        ensure!(outcome.elapsed < Duration::from_millis(2500), "{outcome}");
+        Ok(outcome)
+    }
+
+    /// ADD begins while `wrong` is so, and ends well after `right`.
+    async fn recovers(&self, right: impl FnOnce() -> Result<()>) -> Result<()> {
+        let add = self.eth0.call("ADD")?.spawn()?;
+        // Long enough to have met what is wrong.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        right()?;
+        add.wait().await?.success()?;
+        self.eth0.del().await?.success()?;
+        self.scene.holds_nothing().await
+    }
+}
+
+/// As kubelet and kubeadm replace files: the new one is there in full before it has the name.
+fn replace(file: &Path, text: &str) -> Result<()> {
+    let draft = file.with_added_extension("new");
+    fs::write(&draft, text)?;
+    Ok(fs::rename(draft, file)?)
+}
+
+fn text_of(scene: &Scene, caller: &str) -> Result<String> {
+    Ok(fs::read_to_string(scene.kubeconfig(caller)?)?)
+}
+
+#[tokio::test]
+async fn a_kubeconfig_that_is_replaced_between_two_calls_is_used_from_then_on() -> Result<()> {
+    let Identity {
+        scene, file, eth0, ..
+    } = Identity::new("between").await?;
+    replace(&file, &text_of(&scene, "old")?)?;
+    eth0.add().await?.success()?;
+    replace(&file, &text_of(&scene, "new")?)?;
+    let old = scene.proxy.log().count(&On::any().caller("old"));
+    eth0.check().await?.success()?;
+    eth0.del().await?.success()?;
+    let log = scene.proxy.log();
+    ensure!(
+        old > 0 && log.count(&On::any().caller("old")) == old,
+        "{log}"
+    );
+    ensure!(log.count(&On::any().caller("new")) > 0, "{log}");
+    Ok(())
+}
+
+/// The old credentials end in the middle of a call: at each of its requests.
+#[tokio::test]
+async fn a_kubeconfig_that_is_replaced_during_a_call_is_used_for_the_rest_of_it() -> Result<()> {
+    let Identity {
+        scene, file, eth0, ..
+    } = Identity::new("during").await?;
+    for k in 1..=6 {
+        let [old, new] = ["old", "new"].map(|age| format!("{age}-{k}"));
+        replace(&file, &text_of(&scene, &old)?)?;
+        let gate = scene.proxy.hold(On::any().caller(&old).nth(k));
+        scene
+            .proxy
+            .rule(On::any().caller(&old).from_nth(k), Do::answer(401));
+        let add = eth0.call("ADD")?.spawn()?;
+        let held = gate.arrived().await?;
+        replace(&file, &text_of(&scene, &new)?)?;
+        held.release();
+        add.wait().await?.success()?;
+        let log = scene.proxy.log();
+        ensure!(log.count(&On::any().caller(&new)) > 0, "{log}");
+        eth0.del().await?.success()?;
+        scene.holds_nothing().await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_kubeconfig_that_is_missing_or_half_written_is_named_unless_it_is_whole_soon()
+-> Result<()> {
+    let identity = Identity::new("half-written").await?;
+    let Identity {
+        scene, file, eth0, ..
+    } = &identity;
+    identity.fails(INVALID_CONFIG, "No such file").await?;
+    let whole = text_of(scene, "caller")?;
+    for half in ["", &whole[..whole.len() / 2], "{", "hello", "[1, 2]"] {
+        fs::write(file, half)?;
+        identity
+            .fails(INVALID_CONFIG, "")
+            .await
+            .context(half.to_owned())?;
+    }
+    let del = eth0.del().await?.success()?;
+    ensure!(del.stderr.contains(&file.display().to_string()), "{del}");
+    identity.recovers(|| Ok(fs::write(file, &whole)?)).await
+}
+
+/// Makes a script that prints credentials as exec plugins do.
+fn script(path: &Path, body: &str) -> Result<PathBuf> {
+    fs::write(path, format!("#!/bin/sh\n{body}\n"))?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755))?;
+    Ok(path.to_owned())
+}
+
+fn credentials(token: &str) -> String {
+    let credential = json!({
+        "apiVersion": "client.authentication.k8s.io/v1",
+        "kind": "ExecCredential",
+        "status": {"token": token},
+    });
+    format!("echo '{credential}'")
+}
+
+#[tokio::test]
+async fn a_token_file_is_read_and_read_again() -> Result<()> {
+    let identity = Identity::new("token-file").await?;
+    let Identity { scene, file, .. } = &identity;
+    let node = &scene.place.node;
+    let token = file.with_added_extension("token");
+    replace(file, &node.identity().token_file(&token).to_yaml()?)?;
+    identity
+        .fails(INVALID_CONFIG, &token.display().to_string())
+        .await?;
+    fs::write(&token, "stale")?;
+    identity.fails(DENIED, "401").await?;
+    identity.recovers(|| replace(&token, &node.token())).await
+}
+
+#[tokio::test]
+async fn an_exec_plugin_says_who_it_is() -> Result<()> {
+    let identity = Identity::new("exec").await?;
+    let Identity {
+        scene, file, eth0, ..
+    } = &identity;
+    let node = &scene.place.node;
+    let program = file.with_added_extension("sh");
+    replace(
+        file,
+        &node.identity().exec(&program, &["get-token"]).to_yaml()?,
+    )?;
+    identity.fails(INVALID_CONFIG, "No such file").await?;
+    script(&program, &credentials(&node.token()))?;
+    eth0.add().await?.success()?;
+    eth0.del().await?.success()?;
+    script(&program, "exit 1")?;
+    identity
+        .recovers(|| script(&program, &credentials(&node.token())).map(drop))
+        .await
+}
+
+#[tokio::test]
+async fn an_exec_plugin_that_hangs_holds_up_no_longer_than_the_deadline() -> Result<()> {
+    let identity = Identity::new("exec-hangs").await?;
+    let Identity { scene, file, .. } = &identity;
+    let program = script(&file.with_added_extension("sh"), "exec sleep 20")?;
+    let yaml = scene.place.node.identity().exec(&program, &[]).to_yaml()?;
+    // Of its own accord such a plugin would have our stderr, and a runtime waits until nobody has that any more.
+    replace(file, &yaml.replace("Never", "IfAvailable"))?;
+    let begun = Instant::now();
+    identity
+        .fails(INVALID_CONFIG, "did not end within 1.6 s")
+        .await?;
+    ensure!(
+        begun.elapsed() < Duration::from_secs(10),
+        "the runtime waits"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_client_certificate_that_has_expired_is_told_and_its_successor_used() -> Result<()> {
+    let identity = Identity::new("certificate").await?;
+    let Identity { scene, file, .. } = &identity;
+    let (cluster, node) = (&scene.place.cluster, &scene.place.node);
+    let (now, hour) = (SystemTime::now(), Duration::from_hours(1));
+    let expired = cluster.node_certificate(node.name(), now - 2 * hour, now - hour)?;
+    let valid = cluster.node_certificate(node.name(), now - hour, now + hour)?;
+    replace(
+        file,
+        &node.identity().client_certificate(&expired).to_yaml()?,
+    )?;
+    let request = format!(
+        "GET {}/api/v1/namespaces/certificate/pods/pod",
+        cluster.url(0)
+    );
+    ensure!(
+        identity
+            .fails(DENIED, "401")
+            .await?
+            .stdout
+            .contains(&request)
+    );
+    // As kubelet keeps it: a file beside, in which certificate and key are replaced together.
+    let pem = file.with_added_extension("pem");
+    let both = |pair: &Pair| format!("{}{}", pair.certificate, pair.key);
+    fs::write(&pem, both(&expired))?;
+    replace(
+        file,
+        &node.identity().client_certificate_file(&pem).to_yaml()?,
+    )?;
+    identity.fails(DENIED, "401").await?;
+    identity.recovers(|| replace(&pem, &both(&valid))).await
+}

@@ -1,0 +1,122 @@
+//! Writes of unknown outcome: one lease comes of them, and the answer holds it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use cluster::Sandbox;
+use cluster::proxy::{By, Do, On, Reply};
+
+use super::scene::Scene;
+
+const LEASES: &str = "ipleases";
+
+/// Longer than an ADD waits here (1 s) and a DEL waits ever (2 s): what is so late comes after the next was answered.
+const LATE: Duration = Duration::from_millis(2500);
+
+/// All that may become of one write and its reply without the plugin knowing.
+fn doubts() -> Vec<(&'static str, Do)> {
+    vec![
+        ("reset", Do::LoseReply(By::Reset)),
+        ("closed", Do::LoseReply(By::Close)),
+        ("stream-reset", Do::LoseReply(By::StreamReset)),
+        ("silent", Do::LoseReply(By::Silence)),
+        ("half", Do::LoseHalf(By::Reset)),
+        ("not-sent", Do::LoseRequest(By::Reset)),
+        ("late", Do::Delay(LATE)),
+        ("late-reply", Do::DelayReply(LATE)),
+        ("twice", Do::Duplicate(Reply::Second)),
+        ("done-and-denied", Do::AnswerInstead(Do::answer(503))),
+        (
+            "done-and-limited",
+            Do::AnswerInstead(Do::answer(429).retry_after(1)),
+        ),
+    ]
+}
+
+#[tokio::test]
+async fn an_add_whose_create_is_in_doubt_has_one_lease_and_answers_it() -> Result<()> {
+    let scene = Scene::named("lost-create").await?;
+    scene.pool("lost-create", 200).await?;
+    for (name, doubt) in doubts() {
+        let rule = scene
+            .proxy
+            .rule(On::create(LEASES).caller(name).nth(1), doubt);
+        let pod = scene.place.pod(name).create().await?;
+        let sandbox = Arc::new(Sandbox::new()?);
+        let eth0 = scene.eth0_in(name, &sandbox, &pod)?;
+        eth0.add().await?.success().context(name)?;
+        scene.until_all_has_arrived(name).await?;
+        ensure!(rule.acted() == 1, "{name}: nothing was lost");
+        scene
+            .holds_its_answer_only(&eth0, sandbox.container())
+            .await
+            .context(name)?;
+        eth0.del().await?.success()?;
+        scene.holds_nothing().await.context(name)?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_add_whose_move_is_in_doubt_has_the_earlier_lease_and_answers_it() -> Result<()> {
+    let scene = Scene::named("lost-move").await?;
+    scene.pool("lost-move", 200).await?;
+    for (name, doubt) in doubts() {
+        let pod = scene.place.pod(name).create().await?;
+        let earlier = scene.eth0("earlier", &pod)?;
+        let address = earlier.add().await?.success()?.ips()?;
+        let rule = scene
+            .proxy
+            .rule(On::replace(LEASES).caller(name).nth(1), doubt);
+        let sandbox = Arc::new(Sandbox::new()?);
+        let eth0 = scene.eth0_in(name, &sandbox, &pod)?;
+        ensure!(eth0.add().await?.success().context(name)?.ips()? == address);
+        scene.until_all_has_arrived(name).await?;
+        ensure!(rule.acted() == 1, "{name}: nothing was lost");
+        scene
+            .holds_its_answer_only(&eth0, sandbox.container())
+            .await
+            .context(name)?;
+        earlier.del().await?.success()?;
+        scene
+            .holds_its_answer_only(&eth0, sandbox.container())
+            .await
+            .context(name)?;
+        eth0.del().await?.success()?;
+        scene.holds_nothing().await.context(name)?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_del_whose_write_is_in_doubt_releases_and_takes_nothing_else() -> Result<()> {
+    let scene = Scene::named("lost-release").await?;
+    scene.pool("lost-release", 1).await?;
+    for (name, doubt) in doubts() {
+        let pod = scene.place.pod(name).create().await?;
+        let eth0 = scene.eth0(name, &pod)?;
+        eth0.add().await?.success().context(name)?;
+        let rule = scene
+            .proxy
+            .rule(On::delete(LEASES).caller(name).nth(1), doubt);
+        let outcome = eth0.del().await?.success().context(name)?;
+        ensure!(
+            outcome.stderr.is_empty() && rule.acted() == 1,
+            "{name}: {outcome}"
+        );
+        // The only address goes to another pod at once, and stays there whatever comes late.
+        let next = scene.place.pod(&format!("{name}-next")).create().await?;
+        let sandbox = Arc::new(Sandbox::new()?);
+        let next = scene.eth0_in("next", &sandbox, &next)?;
+        next.add().await?.success().context(name)?;
+        scene.until_all_has_arrived(name).await?;
+        scene
+            .holds_its_answer_only(&next, sandbox.container())
+            .await
+            .context(name)?;
+        next.del().await?.success()?;
+        scene.holds_nothing().await.context(name)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,285 @@
+//! An API server that can't be reached, or that answers what nobody can use: the plugin answers in time, and says what failed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use cluster::proxy::{Answer, By, Certificate, Do, On, Rule};
+use cluster::{Outcome, Pod, Sandbox};
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+use super::scene::{Scene, TRY_AGAIN_LATER};
+
+const LEASES: &str = "/apis/leasehold.io/v1alpha1/ipleases";
+
+/// What every request of a caller meets, and what is said of it.
+fn troubles() -> Vec<(&'static str, Do, &'static str)> {
+    vec![
+        (
+            "429",
+            Do::answer(429).retry_after(1).into(),
+            "429 Too Many Requests: storage is (re)initializing",
+        ),
+        (
+            "429-plain",
+            Answer::overloaded().into(),
+            "429 Too Many Requests: Too many requests, please try again later.",
+        ),
+        (
+            "503",
+            Do::answer(503).into(),
+            "503 Service Unavailable: the server is currently unable to handle the request",
+        ),
+        (
+            "500",
+            Do::answer(500).into(),
+            "500 Internal Server Error: Internal error occurred: etcdserver: leader changed",
+        ),
+        (
+            "504",
+            Do::answer(504).into(),
+            "504 Gateway Timeout: Timeout: request did not complete within the allotted timeout",
+        ),
+        (
+            "502-page",
+            Do::answer(502).plain("<html>Bad\nGateway</html>").into(),
+            "502 Bad Gateway: <html>Bad Gateway</html>",
+        ),
+        ("hang", Do::LoseRequest(By::Silence), "no answer within"),
+        ("reset", Do::LoseReply(By::Reset), "reset"),
+        ("half", Do::LoseHalf(By::Reset), "reset"),
+        ("closed", Do::LoseRequest(By::Close), "clos"),
+        (
+            "not-json",
+            Do::answer(200).plain("hello").into(),
+            "expected value at line 1 column 1",
+        ),
+    ]
+}
+
+/// What an error says when the request at the end of `path` failed in this way.
+fn says(outcome: &Outcome, scene: &Scene, caller: &str, path: &str, what: &str) -> Result<()> {
+    let json = outcome.json()?;
+    let told = format!(
+        "{}; {}",
+        json["msg"].as_str().unwrap_or_default(),
+        json["details"].as_str().unwrap_or_default()
+    );
+    let request = format!("{}{path}", scene.proxy.url_for(caller));
+    ensure!(
+        told.contains(&request) && told.contains(what),
+        "it should tell of {request} and {what:?}: {told}"
+    );
+    Ok(())
+}
+
+/// In the time that it has, of which little is for the start of a process on a busy machine.
+fn in_time(outcome: &Outcome, seconds: u64) -> Result<()> {
+    ensure!(
+        outcome.elapsed < Duration::from_secs(seconds) + Duration::from_millis(500),
+        "too late: {outcome}"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_add_that_meets_trouble_all_the_time_ends_in_time_and_names_what_failed() -> Result<()> {
+    let scene = Scene::named("outage").await?;
+    scene.pool("outage", 20).await?;
+    let mut adds = JoinSet::new();
+    for (caller, trouble, what) in troubles() {
+        let rule = scene.proxy.rule(On::any().caller(caller), trouble);
+        let pod = scene.place.pod(caller).create().await?;
+        let sandbox = Arc::new(Sandbox::new()?);
+        let eth0 = scene
+            .eth0_in(caller, &sandbox, &pod)?
+            .ipam("timeoutSeconds", json!(3));
+        adds.spawn(async move { (caller, what, rule, pod, sandbox, eth0.add().await) });
+    }
+    for (caller, what, rule, pod, sandbox, outcome) in adds.join_all().await {
+        let outcome = outcome?;
+        ensure!(
+            outcome.error_code() == TRY_AGAIN_LATER,
+            "{caller}: {outcome}"
+        );
+        let path = format!("/api/v1/namespaces/outage/pods/{caller}");
+        says(&outcome, &scene, caller, &path, what).context(caller)?;
+        in_time(&outcome, 3)?;
+        over(&scene, &pod, &sandbox, &rule).await.context(caller)?;
+    }
+    Ok(())
+}
+
+/// The trouble is over: what the failed ADD may have left is released, and the next one succeeds.
+async fn over(scene: &Scene, pod: &Pod, sandbox: &Arc<Sandbox>, rule: &Rule) -> Result<()> {
+    rule.remove();
+    let eth0 = scene.eth0_in("afterwards", sandbox, pod)?;
+    eth0.del().await?.success()?;
+    scene.holds_nothing().await?;
+    eth0.add().await?.success()?;
+    eth0.del().await?.success()?;
+    scene.holds_nothing().await
+}
+
+/// The worst of it: the lease is made, and nobody hears of it.
+#[tokio::test]
+async fn an_add_whose_writes_are_never_answered_names_the_lease_whose_fate_is_unknown() -> Result<()>
+{
+    let scene = Scene::named("unanswered").await?;
+    scene.pool("unanswered", 1).await?;
+    for (caller, trouble) in [
+        ("reset", Do::LoseReply(By::Reset)),
+        ("hang", Do::LoseReply(By::Silence)),
+        ("half", Do::LoseHalf(By::Reset)),
+        ("503", Do::AnswerInstead(Do::answer(503))),
+    ] {
+        let rule = scene.proxy.rule(On::writes().caller(caller), trouble);
+        let pod = scene.place.pod(caller).create().await?;
+        let sandbox = Arc::new(Sandbox::new()?);
+        let eth0 = scene
+            .eth0_in(caller, &sandbox, &pod)?
+            .ipam("timeoutSeconds", json!(3));
+        let outcome = eth0.add().await?;
+        ensure!(
+            outcome.error_code() == TRY_AGAIN_LATER,
+            "{caller}: {outcome}"
+        );
+        says(
+            &outcome,
+            &scene,
+            caller,
+            LEASES,
+            "the fate of lease unanswered.10.0.0.1 is unknown",
+        )
+        .context(caller)?;
+        in_time(&outcome, 3)?;
+        ensure!(scene.held().await?.len() == 1, "{caller}: nothing was made");
+        over(&scene, &pod, &sandbox, &rule).await.context(caller)?;
+    }
+    Ok(())
+}
+
+/// A pod must be able to terminate, whatever the API server does.
+#[tokio::test]
+async fn a_del_that_meets_trouble_all_the_time_succeeds_in_ten_seconds_and_says_what_is_left()
+-> Result<()> {
+    let scene = Scene::named("outage-del").await?;
+    scene.pool("outage-del", 20).await?;
+    let mut dels = JoinSet::new();
+    let mut rules = Vec::new();
+    for (caller, trouble, what) in troubles() {
+        let pod = scene.place.pod(caller).create().await?;
+        let eth0 = scene.eth0(caller, &pod)?;
+        eth0.add().await?.success()?;
+        rules.push(scene.proxy.rule(On::any().caller(caller), trouble));
+        dels.spawn(async move {
+            let kept = eth0.result();
+            let outcome = eth0.del().await;
+            eth0.remember(kept);
+            (caller, what, eth0, outcome)
+        });
+    }
+    let outcomes = dels.join_all().await;
+    for rule in rules {
+        rule.remove();
+    }
+    for (caller, what, eth0, outcome) in outcomes {
+        let outcome = outcome?.success()?;
+        let left = format!("{}{LEASES}/outage-del.", scene.proxy.url_for(caller));
+        let told = outcome.stderr.contains("the collector will take them back")
+            && outcome.stderr.contains(&left);
+        // Of parts of an answer it depends on where the answer was cut what is said.
+        ensure!(
+            told && outcome.stderr.contains(what),
+            "{caller} should tell of {left} and {what:?}: {outcome}"
+        );
+        in_time(&outcome, 10)?;
+        eth0.del().await?.success()?;
+    }
+    scene.holds_nothing().await
+}
+
+/// As when many nodes come back at once: the time for an ADD is longer than that.
+#[tokio::test]
+async fn an_add_waits_through_twenty_seconds_of_429_as_it_is_told() -> Result<()> {
+    let scene = Scene::named("busy").await?;
+    scene.pool("busy", 20).await?;
+    let pod = scene.place.pod("patient").create().await?;
+    let rule = scene
+        .proxy
+        .rule(On::any().caller("patient"), Do::answer(429).retry_after(3));
+    rule.for_duration(Duration::from_secs(20));
+    let sandbox = Arc::new(Sandbox::new()?);
+    let eth0 = scene
+        .eth0_in("patient", &sandbox, &pod)?
+        .ipam("timeoutSeconds", Value::Null);
+    let outcome = eth0.add().await?.success()?;
+    ensure!(outcome.elapsed > Duration::from_secs(20), "{outcome}");
+    // One every three seconds, and no more than jitter can lengthen that.
+    ensure!((5..=7).contains(&rule.acted()), "{}", scene.proxy.log());
+    scene
+        .holds_its_answer_only(&eth0, sandbox.container())
+        .await
+}
+
+/// A first request that fails must not fail the call, whatever it is.
+#[tokio::test]
+async fn an_add_gets_over_one_trouble_at_each_request() -> Result<()> {
+    let scene = Scene::named("hiccup").await?;
+    scene.pool("hiccup", 20).await?;
+    for k in 1..=6 {
+        let caller = format!("hiccup-{k}");
+        let rules = [
+            scene
+                .proxy
+                .rule(On::any().caller(&caller).nth(k), Do::answer(503)),
+            scene.proxy.rule(
+                On::any().caller(&caller).nth(k + 1),
+                Do::LoseHalf(By::Reset),
+            ),
+        ];
+        let pod = scene.place.pod(&caller).create().await?;
+        let sandbox = Arc::new(Sandbox::new()?);
+        let eth0 = scene.eth0_in(&caller, &sandbox, &pod)?;
+        eth0.add().await?.success().context(caller)?;
+        ensure!(rules[0].acted() == 1, "there are fewer than {k} requests");
+        scene
+            .holds_its_answer_only(&eth0, sandbox.container())
+            .await?;
+        eth0.del().await?.success()?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_or_not_the_one_is_told_as_such() -> Result<()> {
+    let scene = Scene::named("unknown").await?;
+    scene.pool("unknown", 20).await?;
+    let pod = scene.place.pod("pod").create().await?;
+    let eth0 = scene.eth0("caller", &pod)?.ipam("timeoutSeconds", json!(1));
+    let expect = async |what: &str| {
+        let outcome = eth0.add().await?;
+        ensure!(outcome.error_code() == TRY_AGAIN_LATER, "{outcome}");
+        says(
+            &outcome,
+            &scene,
+            "caller",
+            "/api/v1/namespaces/unknown/pods/pod",
+            what,
+        )
+    };
+    scene.proxy.refuse().await;
+    expect("refused").await?;
+    scene.proxy.resume().await;
+    for (certificate, what) in [
+        (Certificate::Expired, "certificate expired"),
+        (Certificate::OtherName, "certificate not valid for name"),
+        (Certificate::OtherAuthority, "UnknownIssuer"),
+    ] {
+        scene.proxy.present(certificate)?;
+        expect(what).await?;
+    }
+    scene.proxy.present(Certificate::Valid)?;
+    eth0.add().await?.success().map(drop)
+}

@@ -1,0 +1,264 @@
+//! Two API servers on one etcd, of which one lags, stands still, or is killed and comes back.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use cluster::proxy::{Do, On};
+use cluster::{Attachment, Cluster, Outcome, Pod, Sandbox};
+use k8s_openapi::api::core::v1::Pod as PodObject;
+use kube::api::{Api, PostParams};
+use serde_json::json;
+use tokio::task::JoinSet;
+
+use super::scene::{EXHAUSTED, NO_POOL, Scene, TRY_AGAIN_LATER};
+use crate::choose::place::Place;
+
+async fn two_servers() -> Result<Cluster> {
+    Cluster::builder().api_servers(2).start().await
+}
+
+/// What a list of any age shows on a server whose watch cache has stopped.
+fn lags(scene: &Scene, resource: &str) {
+    scene
+        .proxy
+        .freeze(On::list(resource).with_query("resourceVersion=0"));
+}
+
+#[tokio::test]
+async fn a_server_that_lags_makes_no_pool_full_and_no_pool_missing() -> Result<()> {
+    let scene = Scene::of(Place::on(two_servers().await?, "lagging").await?, 1).await?;
+    for resource in ["ipleases", "ippools"] {
+        lags(&scene, resource);
+    }
+    let pod = scene.place.pod("last").create().await?;
+    let last = scene.eth0("last", &pod)?;
+    let outcome = last.add().await?;
+    ensure!(outcome.error_code() == NO_POOL, "{outcome}");
+    scene.pool("lagging", 8).await?;
+    // By the other server, which knows at once.
+    let mut others = Vec::new();
+    for number in 0..8 {
+        let pod = scene.place.pod(&format!("other-{number}")).create().await?;
+        let other = scene.place.eth0(&pod)?;
+        other.add().await?.success()?;
+        others.push(other);
+    }
+    let outcome = last.add().await?;
+    ensure!(outcome.error_code() == EXHAUSTED, "{outcome}");
+    // One is free again, and not one that is tried without a list.
+    let log = scene.proxy.log();
+    let creates = On::create("ipleases");
+    let tried: Vec<_> = log
+        .of(&creates)
+        .filter_map(|create| create.call.name.as_deref())
+        .collect();
+    for other in others {
+        let lease = format!("lagging.{}", other.ips()?[0]);
+        if !tried.contains(&lease.as_str()) {
+            other.del().await?.success()?;
+            break;
+        }
+    }
+    last.add().await?.success().map(drop)
+}
+
+/// A namespace chooses pools, and a server that has not heard of it yet knows of no choice.
+#[tokio::test]
+async fn a_server_that_has_not_heard_of_a_namespace_yet_does_not_choose_for_it() -> Result<()> {
+    let scene = Scene::named("unheard-of").await?;
+    for (pool, subnet) in [
+        ("unheard-of-a", "10.1.0.0/24"),
+        ("unheard-of-z", "10.2.0.0/24"),
+    ] {
+        scene
+            .place
+            .pool(pool, subnet, json!({"default": true}))
+            .await?;
+    }
+    let chosen = json!({"ipam.leasehold.io/default-ipv4-ippool": "[\"unheard-of-z\"]"});
+    scene
+        .place
+        .namespace("unheard-of", json!({}), chosen)
+        .await?;
+    let pod = scene.place.pod("pod").create().await?;
+    let unknown = json!({"kind": "Status", "code": 404, "details": {"name": "unheard-of", "kind": "namespaces"}});
+    let cached = On::get("namespaces").with_query("resourceVersion=0");
+    scene
+        .proxy
+        .rule(cached, Do::answer(404).plain(&unknown.to_string()));
+    let outcome = scene.eth0("caller", &pod)?.add().await?;
+    ensure!(
+        scene.place.told(&outcome).await? == "unheard-of-z",
+        "{outcome}"
+    );
+    Ok(())
+}
+
+/// The authorizer of each server hears of pods by a watch of its own: until then a pod of this node is denied as one
+/// that does not exist would be, to a read and to the policy that admits leases.
+#[tokio::test]
+async fn a_server_that_has_not_heard_of_a_pod_yet_does_not_make_it_gone() -> Result<()> {
+    let scene = Scene::of(Place::on(two_servers().await?, "unheard").await?, 1).await?;
+    scene.pool("unheard", 20).await?;
+    let pod = scene.place.pod("pod").create().await?;
+    scene
+        .proxy
+        .rule(On::get("pods").caller("told").first(1), Do::answer(403));
+    scene.proxy.rule(
+        On::create("ipleases").caller("told").first(2),
+        Do::answer(403),
+    );
+    let eth0 = scene.eth0("told", &pod)?;
+    eth0.add().await?.success()?;
+    eth0.del().await?.success()?;
+    // The same for real: the server stands still while the pod is made, and is asked as soon as it goes on.
+    for number in 0..5 {
+        let cluster = &scene.place.cluster;
+        cluster.freeze_api_server(1, true)?;
+        let pod = made_elsewhere(&scene, &format!("real-{number}")).await?;
+        let eth0 = scene.eth0("real", &pod)?.ipam("timeoutSeconds", json!(10));
+        let add = eth0.call("ADD")?.spawn()?;
+        cluster.freeze_api_server(1, false)?;
+        add.wait().await?.success()?;
+        eth0.del().await?.success()?;
+    }
+    scene.holds_nothing().await
+}
+
+/// A pod of the scene's node, made at the first server without a thought of the second.
+async fn made_elsewhere(scene: &Scene, name: &str) -> Result<Pod> {
+    let (cluster, node) = (&scene.place.cluster, &scene.place.node);
+    let object: PodObject = serde_json::from_value(json!({
+        "metadata": {"name": name},
+        "spec": {"nodeName": node.name(), "containers": [{"name": "main", "image": "local.test/none"}]},
+    }))?;
+    let pods: Api<PodObject> = Api::namespaced(cluster.admin_of(0).await?, "unheard");
+    let made = pods.create(&PostParams::default(), &object).await?;
+    Ok(cluster
+        .pod("unheard", name)
+        .made(made.metadata.uid.context("a uid")?))
+}
+
+#[tokio::test]
+async fn two_servers_give_no_address_twice_whatever_becomes_of_one_of_them() -> Result<()> {
+    let cluster = two_servers().await?;
+    let scene = Scene::of(Place::on(cluster.clone(), "two").await?, 1).await?;
+    scene.pool("two", 30).await?;
+    let crowd = Crowd::gather(&scene, 40, 2).await?;
+    let adds = crowd.add();
+    scene.until_held(5).await?;
+    cluster.freeze_api_server(1, true)?;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    cluster.kill_api_server(1);
+    cluster.restart_api_server(1).await?;
+    let outcomes = adds.join_all().await;
+    crowd.agrees(&scene, outcomes, 30).await?;
+    crowd.clear(&scene).await
+}
+
+#[tokio::test]
+async fn fifty_adds_outlive_a_restart_of_the_api_server() -> Result<()> {
+    let cluster = Cluster::start().await?;
+    let scene = Scene::of(Place::on(cluster.clone(), "restart").await?, 0).await?;
+    scene.pool("restart", 60).await?;
+    let crowd = Crowd::gather(&scene, 50, 1).await?;
+    let adds = crowd.add();
+    scene.until_held(10).await?;
+    cluster.kill_api_server(0);
+    cluster.restart_api_server(0).await?;
+    let outcomes = adds.join_all().await;
+    crowd.agrees(&scene, outcomes, 60).await?;
+    crowd.clear(&scene).await
+}
+
+/// How long each of a crowd has: the start of a server takes some three seconds of an idle machine.
+const SECONDS: u64 = 20;
+
+/// Many pods, one after the other on each of the servers.
+struct Crowd(Vec<Arc<Attachment>>);
+
+impl Crowd {
+    async fn gather(scene: &Scene, pods: usize, servers: usize) -> Result<Self> {
+        let node = &scene.place.node;
+        let kubeconfigs = (0..servers)
+            .map(|server| {
+                node.write_kubeconfig(&format!("server-{server}"), &node.identity_at(server))
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let mut crowd = Vec::new();
+        for (number, kubeconfig) in (0..pods).zip(kubeconfigs.iter().cycle()) {
+            let pod = scene.place.pod(&format!("pod-{number}")).create().await?;
+            let eth0 = scene.place.eth0_in(&Arc::new(Sandbox::new()?), &pod)?;
+            let eth0 = eth0
+                .ipam("kubeconfig", json!(kubeconfig))
+                .ipam("timeoutSeconds", json!(SECONDS));
+            crowd.push(Arc::new(eth0));
+        }
+        Ok(Self(crowd))
+    }
+
+    fn add(&self) -> JoinSet<Result<(Arc<Attachment>, Outcome)>> {
+        let mut adds = JoinSet::new();
+        for eth0 in &self.0 {
+            let eth0 = Arc::clone(eth0);
+            adds.spawn(async move {
+                let outcome = eth0.add().await?;
+                Ok((eth0, outcome))
+            });
+        }
+        adds
+    }
+
+    /// Every answer has a lease of its own, and who has none was told why, in time and as it was.
+    async fn agrees(
+        &self,
+        scene: &Scene,
+        outcomes: Vec<Result<(Arc<Attachment>, Outcome)>>,
+        addresses: usize,
+    ) -> Result<()> {
+        let held = scene.held().await?;
+        let (mut answered, mut late) = (0, 0);
+        for outcome in outcomes {
+            let (eth0, outcome) = outcome?;
+            ensure!(
+                outcome.elapsed < Duration::from_secs(SECONDS + 1),
+                "{outcome}"
+            );
+            if !outcome.succeeded() {
+                let full = outcome.error_code() == EXHAUSTED && held.len() == addresses;
+                ensure!(
+                    full || outcome.error_code() == TRY_AGAIN_LATER,
+                    "{} held, and {outcome}",
+                    held.len()
+                );
+                late += usize::from(!full);
+                continue;
+            }
+            answered += 1;
+            let address = eth0.ips()?[0].to_string();
+            let lease = held.iter().find(|lease| lease.spec.address == address);
+            let holder = lease.and_then(|lease| lease.spec.holder.as_ref());
+            ensure!(
+                holder.is_some_and(|holder| holder.container == eth0.container_id()),
+                "{address}: {holder:?}"
+            );
+        }
+        // Who has run out of time may have a lease without knowing it.
+        ensure!(
+            answered <= held.len() && held.len() <= answered + late,
+            "{answered} answered, {late} late, {} held",
+            held.len()
+        );
+        ensure!(answered * 2 > self.0.len(), "only {answered} answered");
+        Ok(())
+    }
+
+    async fn clear(&self, scene: &Scene) -> Result<()> {
+        for eth0 in &self.0 {
+            let outcome = eth0.del().await?.success()?;
+            ensure!(outcome.stderr.is_empty(), "{outcome}");
+        }
+        scene.holds_nothing().await
+    }
+}
