@@ -158,6 +158,13 @@ impl From<IpNet> for Span {
     }
 }
 
+/// `::ffff:0:0/96`.
+const MAPPED: Span = Span {
+    family: Family::V6,
+    first: 0xffff_0000_0000,
+    last: 0xffff_ffff_ffff,
+};
+
 /// Reads an address, an `a-b` range or a CIDR, the three forms of `ips` and `excludeIPs`.
 impl FromStr for Span {
     type Err = SpanError;
@@ -173,10 +180,7 @@ impl FromStr for Span {
         };
         if let Some((addr, _)) = text.split_once('/') {
             parse(addr)?;
-            return text
-                .parse::<IpNet>()
-                .map(Self::from)
-                .map_err(|_| malformed());
+            return cidr(text).map(Self::from).ok_or_else(malformed);
         }
         let Some((first, last)) = text.split_once('-') else {
             return parse(text).map(Self::from);
@@ -200,10 +204,22 @@ impl fmt::Display for Span {
     }
 }
 
+/// Reads a CIDR, whose host bits may be set, as the API server does (Go's `net/netip`).
+///
+/// [`IpNet`]'s own reader takes `010` for ten, which others take for eight.
+#[must_use]
+pub fn cidr(text: &str) -> Option<IpNet> {
+    let (addr, len) = text.split_once('/')?;
+    let prefix: u8 = len.parse().ok()?;
+    let net = IpNet::new(addr.parse().ok()?, prefix).ok()?;
+    (prefix.to_string() == len).then_some(net)
+}
+
 /// The addresses of `subnet` that no pod may have, whoever asks.
 ///
-/// The network and broadcast addresses of IPv4 (RFC 919 and RFC 922; a `/31` has neither, RFC 3021) and the
-/// subnet-router anycast address of IPv6 (RFC 4291 §2.6.1; a `/127` does without, RFC 6164).
+/// The network and broadcast addresses of IPv4 (RFC 919 and RFC 922; a `/31` has neither, RFC 3021); the
+/// subnet-router anycast address of IPv6 (RFC 4291 §2.6.1; a `/127` does without, RFC 6164), and what stands for an
+/// IPv4 address there (§2.5.5.2).
 #[must_use]
 pub fn special(subnet: IpNet) -> Spans {
     let (network, broadcast) = (subnet.network(), subnet.broadcast());
@@ -214,7 +230,7 @@ pub fn special(subnet: IpNet) -> Spans {
         IpNet::V4(_) => [Span::from(network), Span::from(broadcast)]
             .into_iter()
             .collect(),
-        IpNet::V6(_) => std::iter::once(Span::from(network)).collect(),
+        IpNet::V6(_) => [Span::from(network), MAPPED].into_iter().collect(),
     }
 }
 
@@ -286,6 +302,30 @@ mod tests {
         }
     }
 
+    /// Found by the fuzz target `ranges`.
+    #[test]
+    fn a_cidr_has_no_number_that_others_read_as_octal() {
+        for text in [
+            "10.0.0.010/24",
+            "010.0.0.0/24",
+            "10.0.00.0/24",
+            "10.0.0.0/024",
+            "10.0.0.0/+24",
+            "10.0.0.0/",
+            "10.0.0.0/33",
+            "10.0.0.0",
+            "/24",
+            "10.0.0.0/24/24",
+            "fe80::1%eth0/64",
+            "fd00::/064",
+        ] {
+            assert_eq!(cidr(text), None, "{text}");
+        }
+        for text in ["10.0.0.7/24", "0.0.0.0/0", "fd00::7/64", "::/0"] {
+            assert_eq!(cidr(text).map(|net| net.to_string()), Some(text.to_owned()));
+        }
+    }
+
     #[test]
     fn the_ends_of_a_subnet_are_special_unless_it_is_a_link_of_two() {
         for (subnet, expected) in [
@@ -293,11 +333,14 @@ mod tests {
             ("10.0.0.0/31", ""),
             ("10.0.0.1/32", ""),
             ("fd00::/64", "fd00::"),
+            ("::/64", "::,::ffff:0.0.0.0-::ffff:255.255.255.255"),
             ("fd00::/127", ""),
             ("fd00::1/128", ""),
         ] {
             let subnet: IpNet = subnet.parse().expect("a CIDR");
-            assert_eq!(special(subnet).to_string(), expected, "{subnet}");
+            let all: Spans = std::iter::once(Span::from(subnet)).collect();
+            let inside = special(subnet).intersection(&all);
+            assert_eq!(inside.to_string(), expected, "{subnet}");
         }
     }
 }

@@ -2,14 +2,13 @@
 
 use std::net::IpAddr;
 
-use ipnet::IpNet;
 use serde::Deserialize;
 
 use super::args::Args;
 use super::failure::shown;
 use super::fault::Fault;
 use super::json::{Field, Object};
-use crate::ip::Family;
+use crate::ip::{Family, cidr};
 
 const EXPECTED: &str =
     "a list of at most one address of each family, with or without a prefix length";
@@ -114,7 +113,7 @@ fn one_of_each<'a>(texts: impl Iterator<Item = &'a str>) -> Option<Vec<IpAddr>> 
 /// An address with or without a prefix length, which only the pool knows. One that is IPv4 and IPv6 at once is none.
 fn address(text: &str) -> Option<IpAddr> {
     let address = match text.split_once('/') {
-        Some(_) => text.parse::<IpNet>().ok()?.addr(),
+        Some(_) => cidr(text)?.addr(),
         None => text.parse().ok()?,
     };
     (address.to_canonical() == address).then_some(address)

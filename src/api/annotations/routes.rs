@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, de};
 
 use super::json::{Described, List, Malformed, Object, shortened};
 use super::{Annotations, Found, find, read};
-use crate::ip::Family;
+use crate::ip::{Family, cidr};
 use crate::routes::Route;
 
 const ROUTES: &str = r#"[{"dst":"10.0.0.0/8","gw":"10.6.0.1"}]"#;
@@ -69,9 +69,8 @@ struct Destination(IpNet);
 impl<'de> Deserialize<'de> for Destination {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let net = text
-            .parse::<IpNet>()
-            .map_err(|_| de::Error::custom(format!("{:?} is not a CIDR", shortened(&text))))?;
+        let net = cidr(&text)
+            .ok_or_else(|| de::Error::custom(format!("{:?} is not a CIDR", shortened(&text))))?;
         Ok(Self(net.trunc()))
     }
 }

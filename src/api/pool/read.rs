@@ -9,7 +9,7 @@ use kube::ResourceExt;
 
 use super::{Affinity, AttachmentName, Broken, Pool, Reserved, Scope, Unreadable};
 use crate::api::{self, IPPool, IPPoolSpec, LabelSelector, Subnet};
-use crate::ip::{Family, NotAVrf, Span, SpanError, Spans, Vrf, special};
+use crate::ip::{Family, NotAVrf, Span, SpanError, Spans, Vrf, cidr, special};
 use crate::routes::Route;
 
 /// What is wrong with a pool. Most of it the schema refuses too; what it can't say comes up here.
@@ -180,9 +180,8 @@ fn understand(
 }
 
 fn subnet(text: &str) -> Result<IpNet, Fault> {
-    text.parse::<IpNet>()
-        .ok()
-        .filter(|net| net.trunc() == *net)
+    cidr(text)
+        .filter(|net| net.trunc().to_string() == text)
         .ok_or_else(|| Fault::Subnet(text.to_owned()))
 }
 
@@ -251,7 +250,7 @@ fn readable_routes(
     subnet: IpNet,
 ) -> Result<Vec<Route>, Fault> {
     let read = |route: &api::Route| {
-        let dst = route.dst.parse::<IpNet>().ok()?.trunc();
+        let dst = cidr(&route.dst)?.trunc();
         let gw = route.gw.parse::<IpAddr>().ok()?;
         let fits = dst.prefix_len() > 0
             && Family::of(dst.addr()) == Family::of(gw)
