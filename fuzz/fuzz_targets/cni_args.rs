@@ -1,0 +1,11 @@
+//! Any `CNI_ARGS`.
+
+#![cfg_attr(fuzzing, no_main)]
+
+#[cfg(fuzzing)]
+libfuzzer_sys::fuzz_target!(|input: &[u8]| leasehold_fuzz::cni_args(input));
+
+#[cfg(not(fuzzing))]
+fn main() -> std::io::Result<()> {
+    leasehold_fuzz::again(leasehold_fuzz::cni_args)
+}

@@ -1,0 +1,11 @@
+//! Any ranges.
+
+#![cfg_attr(fuzzing, no_main)]
+
+#[cfg(fuzzing)]
+libfuzzer_sys::fuzz_target!(|input: &[u8]| leasehold_fuzz::ranges(input));
+
+#[cfg(not(fuzzing))]
+fn main() -> std::io::Result<()> {
+    leasehold_fuzz::again(leasehold_fuzz::ranges)
+}
