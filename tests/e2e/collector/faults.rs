@@ -112,12 +112,24 @@ async fn nothing_is_taken_back_on_incomplete_knowledge() -> Result<()> {
         .await?;
     rule.remove();
 
-    // 429 for a while is no fault: it waits as told, and does its work.
-    proxy
-        .rule(On::any(), Do::answer(429).retry_after(1))
-        .for_duration(Duration::from_secs(3));
-    let told = Told::of(&faulty.collect(&["--grace", "2"]).await?.success()?)?;
+    Ok(())
+}
+
+/// As when a whole cluster comes back: it waits as it is told, and then does its work.
+#[tokio::test]
+async fn a_minute_of_429_is_waited_through() -> Result<()> {
+    const MINUTE: Duration = Duration::from_mins(1);
+    let faulty = Faulty::new("busy", "10.71.0.0/24").await?;
+    let rule = faulty.proxy.rule(On::any(), Do::answer(429).retry_after(5));
+    rule.for_duration(MINUTE);
+    let outcome = faulty.collect(&["--grace", "2"]).await?.success()?;
+    // One every five seconds, and no more than jitter can lengthen that.
+    let asked = rule.acted();
+    ensure!((9..=13).contains(&asked), "{asked} requests, {outcome}");
+    ensure!(outcome.elapsed > MINUTE, "{outcome}");
+    let told = Told::of(&outcome)?;
     ensure!(told.about(&faulty.dead.to_string()).is_some(), "{told:#?}");
+    ensure!(!faulty.ground.is_held(faulty.dead).await?, "{told:#?}");
     Ok(())
 }
 
