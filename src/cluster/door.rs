@@ -7,6 +7,7 @@ use std::time::Duration;
 use http::header::{DATE, RETRY_AFTER};
 use http::{HeaderMap, Request, StatusCode, Uri};
 use http_body_util::BodyExt;
+use hyper::body::Bytes;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 use kube::Client;
@@ -31,12 +32,14 @@ pub struct Cluster {
     line: RefCell<Option<Line>>,
     /// What the server's clock showed with its last answer.
     time: Cell<Option<Timestamp>>,
+    /// How many objects the next page of a list should have, by the size of those on the last one.
+    pub(super) fitting: Cell<u32>,
 }
 
 /// What an answer means, as far as every caller has to know.
 pub(super) enum Answer {
     /// Done: the body.
-    Done(Vec<u8>),
+    Done(Bytes),
     /// There is no object of that name.
     Absent,
     /// An object of that name stands there already, or another version of it.
@@ -44,6 +47,14 @@ pub(super) enum Answer {
 }
 
 impl Answer {
+    /// How many bytes came with it.
+    pub fn size(&self) -> usize {
+        match self {
+            Self::Done(body) => body.len(),
+            Self::Absent | Self::Conflict => 0,
+        }
+    }
+
     /// The object that a request which cannot conflict was answered with, `None` if it is absent.
     pub fn object<T: DeserializeOwned>(self, request: &str) -> Result<Option<T>, Trouble> {
         match self {
@@ -74,6 +85,7 @@ impl Cluster {
             attempt,
             line: RefCell::new(None),
             time: Cell::new(None),
+            fitting: Cell::default(),
         }
     }
 
@@ -167,7 +179,7 @@ fn readable(uri: &Uri) -> String {
 async fn exchange(
     client: &Client,
     request: Request<Vec<u8>>,
-) -> Result<(StatusCode, HeaderMap, Vec<u8>), BoxError> {
+) -> Result<(StatusCode, HeaderMap, Bytes), BoxError> {
     let reply = client.send(request.map(Body::from)).await;
     // Which layer of the client it came through is of no interest.
     let reply = reply.map_err(|error| {
@@ -178,11 +190,7 @@ async fn exchange(
         }
     })?;
     let (head, body) = reply.into_parts();
-    Ok((
-        head.status,
-        head.headers,
-        body.collect().await?.to_bytes().to_vec(),
-    ))
+    Ok((head.status, head.headers, body.collect().await?.to_bytes()))
 }
 
 enum Meaning {
@@ -194,7 +202,7 @@ enum Meaning {
 impl From<Meaning> for Answer {
     fn from(meaning: Meaning) -> Self {
         match meaning {
-            Meaning::Done => Self::Done(Vec::new()),
+            Meaning::Done => Self::Done(Bytes::new()),
             Meaning::Absent => Self::Absent,
             Meaning::Conflict => Self::Conflict,
         }

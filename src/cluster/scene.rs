@@ -24,8 +24,14 @@ use lease::LeaseObject;
 use node::{HeartbeatObject, NodeObject};
 use pod::PodObject;
 
-/// Objects of one page: some megabytes of pods, and no burden on the API server.
-const LIMIT: u32 = 500;
+/// Objects of a page at most: no burden on the API server.
+const MOST: u32 = 500;
+
+/// Objects of the first page of a list, when it is not known yet how large they are.
+const FIRST: u32 = 100;
+
+/// Bytes that a page should have at most, since it is held whole: 500 pods as they usually are.
+const BYTES: usize = 6 << 20;
 
 /// Where kubelets renew the leases of their nodes.
 const HEARTBEATS: &str = "kube-node-lease";
@@ -137,19 +143,26 @@ impl Cluster {
         path: String,
         after: Option<&str>,
     ) -> Result<Page<T>, Trouble> {
+        let limit = if after.is_some() {
+            self.fitting.get()
+        } else {
+            FIRST
+        };
         let params = ListParams {
-            limit: Some(LIMIT),
+            limit: Some(limit),
             continue_token: after.map(str::to_owned),
             ..ListParams::default()
         };
         let (what, answer) = self.send(built(Path::new(path).list(&params))?).await?;
-        match answer.object::<ListObject<T>>(&what)? {
-            Some(list) => Ok(Page {
-                items: list.items,
-                next: list.metadata.next.filter(|next| !next.is_empty()),
-            }),
-            None => Err(trouble(&what, Kind::NotInstalled, "404 Not Found")),
-        }
+        let size = answer.size();
+        let Some(list) = answer.object::<ListObject<T>>(&what)? else {
+            return Err(trouble(&what, Kind::NotInstalled, "404 Not Found"));
+        };
+        self.fitting.set(fitting(list.items.len(), size));
+        Ok(Page {
+            items: list.items,
+            next: list.metadata.next.filter(|next| !next.is_empty()),
+        })
     }
 
     async fn one<T: DeserializeOwned>(
@@ -169,6 +182,12 @@ impl Cluster {
         let (_, answer) = self.send(built(request)?).await?;
         Ok(matches!(answer, Answer::Done(_)))
     }
+}
+
+/// How many objects a page may have, if they are as large as so many that have so many bytes together.
+fn fitting(objects: usize, bytes: usize) -> u32 {
+    let fit = objects.saturating_mul(BYTES) / bytes.max(1);
+    u32::try_from(fit).unwrap_or(MOST).clamp(1, MOST)
 }
 
 fn body(object: &impl Serialize) -> Result<Vec<u8>, Trouble> {
@@ -195,4 +214,24 @@ struct ListObject<T> {
 struct ListMetadata {
     #[serde(rename = "continue")]
     next: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_has_as_many_objects_as_fit_and_never_none() {
+        for (objects, bytes, expected) in [
+            (100, 75_600, MOST),
+            (100, 1_000_000, MOST),
+            (100, 20_000_000, 31),
+            (1, 100_000_000, 1),
+            (0, 200, 1),
+            (0, 0, 1),
+            (usize::MAX, 1, MOST),
+        ] {
+            assert_eq!(fitting(objects, bytes), expected, "{objects} in {bytes}");
+        }
+    }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use cluster::Outcome;
-use cluster::proxy::{By, Do, On, Proxy};
+use cluster::proxy::{By, Call, Do, Log, On, Proxy, Verb};
 use serde_json::json;
 
 use super::ground::{Ground, Told};
@@ -159,13 +159,44 @@ async fn a_list_that_expires_on_the_way_is_begun_again() -> Result<()> {
     let told = Told::of(&faulty.collect(&["--grace", "2"]).await?.success()?)?;
     ensure!(told.about(&faulty.dead.to_string()).is_some(), "{told:#?}");
     ensure!(told.summary["leases"].as_u64() >= Some(511), "{told:#?}");
-    let large = |call: &cluster::proxy::Call| call.query().any(|pair| pair == "limit=500");
     let log = faulty.proxy.log();
-    let of_lists = On::verbs([cluster::proxy::Verb::List]);
-    let lists = log.of(&of_lists).collect::<Vec<_>>();
+    let limits = limits(&log, &On::verbs([Verb::List]));
+    ensure!(limits.iter().all(|limit| *limit <= 500), "{log}");
+    ensure!(limits.contains(&500), "{log}");
+    Ok(())
+}
+
+/// How many objects each of these lists asks for.
+fn limits(log: &Log, on: &On) -> Vec<u32> {
+    let limit = |call: &Call| -> Option<u32> {
+        let mut query = call.query();
+        query.find_map(|pair| pair.strip_prefix("limit=")?.parse().ok())
+    };
+    log.of(on)
+        .map(|list| limit(&list.call).unwrap_or(u32::MAX))
+        .collect()
+}
+
+/// A page is held whole, so that 500 of the largest pods would be more than the collector may have.
+#[tokio::test]
+async fn pods_that_are_large_come_in_small_pages() -> Result<()> {
+    let faulty = Faulty::new("large", "10.72.0.0/24").await?;
+    let ground = &faulty.ground;
+    let node = ground.cluster.fresh_node().create().await?;
+    for number in 0..120 {
+        let pod = ground.cluster.pod(ground.name, &format!("large-{number}"));
+        let pod = pod.annotation("example.com/notes", &"x".repeat(200_000));
+        pod.on(&node).create().await?;
+    }
+    let told = Told::of(&faulty.collect(&["--grace", "0"]).await?.success()?)?;
+    ensure!(told.summary["pods"].as_u64() >= Some(120), "{told:#?}");
+    let log = faulty.proxy.log();
+    let limits = limits(&log, &On::list("pods"));
+    // 6 MiB of them.
+    let after_the_first = limits.iter().skip(1).all(|limit| (10..60).contains(limit));
     ensure!(
-        !lists.is_empty() && lists.iter().all(|list| large(&list.call)),
-        "{log}"
+        limits[0] == 100 && after_the_first && limits.len() > 1,
+        "{limits:?}"
     );
     Ok(())
 }
