@@ -2,6 +2,19 @@
 //!
 //! Each body is a target of `cargo fuzz` (`fuzz_targets/`), and a property test that runs with all others (`tests/`).
 //! Nothing here is asked of an API server: it is what leasehold reads from runtimes and people that is fuzzed.
+//!
+//! The fuzzer takes a nightly compiler and a C++ compiler. `-D`, since optimising at link time takes it minutes a target:
+//!
+//! ```console
+//! $ cargo install cargo-fuzz
+//! $ cargo +nightly fuzz run -D stdin
+//! ```
+//!
+//! What it finds is run again without it:
+//!
+//! ```console
+//! $ cargo run -p leasehold-fuzz --bin stdin -- fuzz/artifacts/stdin/crash-…
+//! ```
 
 #![expect(
     clippy::missing_panics_doc,
