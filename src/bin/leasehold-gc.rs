@@ -22,7 +22,7 @@ use tokio::signal::unix::{SignalKind, signal};
 /// A lease is taken back when its pod is gone or finished and its node shows that the container is gone too. What is not
 /// known for certain is kept. Several at once do no harm.
 #[derive(Parser)]
-#[command(version)]
+#[command(name = "leasehold-gc", version)]
 struct Args {
     /// Says what would be done, and writes nothing.
     #[arg(long)]
@@ -105,6 +105,7 @@ async fn run(args: &Args) -> Result<()> {
     .await;
     let took = clock.elapsed();
     teller.summary(&summary, took)?;
+    let mut written = Ok(());
     if let Some(path) = &args.metrics_file {
         let run = metrics::Run {
             summary: &summary,
@@ -112,9 +113,11 @@ async fn run(args: &Args) -> Result<()> {
             took,
             ended: clock.now(),
         };
-        metrics::write(path, &run).with_context(|| format!("write {}", path.display()))?;
+        written = metrics::write(path, &run).with_context(|| format!("write {}", path.display()));
     }
-    Ok(outcome?)
+    // What the run came to matters more than that it could not be counted.
+    outcome?;
+    written
 }
 
 /// A time in seconds, parts of them too.

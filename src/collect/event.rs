@@ -164,6 +164,8 @@ fn of(holder: Option<&HolderSeen>) -> String {
 #[derive(Debug, Clone, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Summary {
+    /// Whether the first look came to its end: without it nothing is taken back.
+    pub looked: bool,
     /// How many leases there were.
     pub leases: usize,
     /// How many pods.
@@ -210,12 +212,18 @@ fn by_label<S: serde::Serializer>(
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.looked {
+            write!(
+                f,
+                "looked at {} leases, {} pods and {} nodes",
+                self.leases, self.pods, self.nodes
+            )?;
+        } else {
+            f.write_str("did not get to look at everything")?;
+        }
         write!(
             f,
-            "looked at {} leases, {} pods and {} nodes; {} {}",
-            self.leases,
-            self.pods,
-            self.nodes,
+            "; {} {}",
             if self.dry_run {
                 "would take back"
             } else {

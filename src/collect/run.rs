@@ -113,6 +113,7 @@ struct Run<'a, W, C, T> {
 impl<W: World, C: Clock, T: Tell> Run<'_, W, C, T> {
     async fn through(&mut self) -> Result<(), End> {
         let (look, written) = gather::look(self.desk, self.policy, self.tell).await?;
+        self.summary.looked = true;
         self.summary.leases = look.leases.len();
         self.summary.pods = look.pods.len();
         self.summary.nodes = look.nodes.len();
