@@ -7,8 +7,8 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use cluster::proxy::{Log, On, Proxy};
 use cluster::{Attachment, Cluster, Pod, Sandbox};
-use kube::api::{Api, PostParams};
-use leasehold::api::{IPLease, IPLeaseSpec, State};
+use kube::api::{Api, GetParams, Patch, PatchParams, PostParams};
+use leasehold::api::{IPLease, IPLeaseSpec, IPPool, State};
 use serde_json::json;
 
 use crate::choose::place::Place;
@@ -63,6 +63,21 @@ impl Scene {
         let ips = format!("10.0.0.1-10.0.{}.{}", addresses / 256, addresses % 256);
         let spec = json!({"ips": [ips], "default": true, "cooldownSeconds": 0});
         self.place.pool(name, "10.0.0.0/16", spec).await
+    }
+
+    /// Has ADD begin with a list of this pool's leases, as where the collector found nothing free.
+    pub async fn counted_full(&self, pool: &str) -> Result<()> {
+        let status = json!({"status": {"free": 0, "observedAt": "2026-01-01T00:00:00.000000Z"}});
+        let pools: Api<IPPool> = Api::all(self.place.cluster.admin().await?);
+        let patch = Patch::Merge(status);
+        pools
+            .patch_status(pool, &PatchParams::default(), &patch)
+            .await?;
+        let cached = GetParams::at("0");
+        while pools.get_with(pool, &cached).await?.status.is_none() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        Ok(())
     }
 
     /// The node's kubeconfig, through the proxy and under this name.
