@@ -6,6 +6,7 @@ mod crash;
 mod faults;
 mod ground;
 mod heartbeats;
+mod held_up;
 mod history;
 mod mended;
 mod metrics;
