@@ -9,6 +9,7 @@ use serde_json::json;
 use super::End::{Contested, Kept, TakenBack};
 use super::{Case, End, HEARTBEAT};
 use crate::collector::ground::{Attached, Ground};
+use crate::collector::heartbeats::{Heartbeat, alive};
 
 /// The cluster in which they are made.
 pub struct Cases<'a> {
@@ -211,6 +212,39 @@ impl Cases<'_> {
         nodes
             .patch(shut_down.name(), &PatchParams::default(), &patch)
             .await?;
+        Ok(())
+    }
+
+    /// One that was cut off and is back shows that it lives before it has torn down what was deleted meanwhile.
+    pub async fn a_node_that_comes_back(&mut self) -> Result<Heartbeat> {
+        let cluster = &self.ground.cluster.clone();
+        let node = cluster.fresh_node().create().await?;
+        let heartbeat = alive(cluster, &node).await?;
+        let says = "a pod that is gone, its node just back";
+        let gone = self.attach(&node, "returning", says, Kept).await?;
+        gone.pod.force_delete().await?;
+        let nodes: Api<NodeObject> = Api::all(cluster.admin().await?);
+        let lost = json!({"status": {"conditions": [{"type": "Ready", "status": "Unknown"}]}});
+        nodes
+            .patch_status(node.name(), &PatchParams::default(), &Patch::Merge(lost))
+            .await?;
+        Ok(heartbeat)
+    }
+
+    /// As during a live migration.
+    pub async fn two_holders(&mut self) -> Result<()> {
+        let holder = |pod: &str| {
+            json!({"namespace": self.ground.name, "pod": pod, "uid": format!("uid-of-{pod}"), "node": self.living.name(),
+                "container": format!("c-{pod}"), "interface": "eth0", "network": "test"})
+        };
+        let spec = json!({"state": "Held", "holder": holder("source"), "coHolder": holder("target"),
+            "claim": {"namespace": self.ground.name, "name": "vm", "ownerUID": "uid-of-vm"}});
+        self.ground.write_lease("10.60.3.1", spec).await?;
+        self.all.push(Case {
+            says: "a lease that two hold",
+            address: "10.60.3.1".parse()?,
+            end: Kept,
+        });
         Ok(())
     }
 
