@@ -24,6 +24,8 @@ const COLLECTOR: &str = env!("CARGO_BIN_EXE_leasehold-gc");
 const PODS_PER_NODE: usize = 100;
 /// Requests under way at once while the stage is set.
 const AT_ONCE: usize = 16;
+/// As kubelets renew theirs.
+const PERIOD: Duration = Duration::from_secs(10);
 /// Of so many leases one's pod is gone.
 const DEAD: usize = 1000;
 
@@ -168,7 +170,7 @@ async fn beat(cluster: &Cluster, pods: usize) -> Result<()> {
 }
 
 async fn run(cluster: &Cluster, pods: usize, what: &str, dead: usize) -> Result<()> {
-    const GRACE: Duration = Duration::from_secs(10);
+    const GRACE: Duration = Duration::from_secs(30);
     let mark = cluster.mark().await?;
     let grace = GRACE.as_secs().to_string();
     let args = ["--output", "json", "--timeout", "900", "--grace", &grace];
@@ -183,7 +185,7 @@ async fn run(cluster: &Cluster, pods: usize, what: &str, dead: usize) -> Result<
     let beats = tokio::spawn(async move {
         tokio::time::sleep(Duration::from_secs(1)).await;
         while beat(&of_beats, pods).await.is_ok() {
-            tokio::time::sleep(GRACE / 2).await;
+            tokio::time::sleep(PERIOD).await;
         }
     });
     let mut outcome = std::pin::pin!(running.wait());
