@@ -72,31 +72,7 @@ async fn a_lease_is_taken_back_when_its_pod_is_proven_dead_and_never_before() ->
     );
     let did = ground.collect(&args).await?;
 
-    let surplus = cases
-        .all
-        .iter()
-        .find(|case| case.says.contains("the lease that the pod"));
-    let reported = surplus
-        .map(|case| case.address.to_string())
-        .unwrap_or_default();
-    let mut wrong = Vec::new();
-    for Case { says, address, end } in &cases.all {
-        let expected = match end {
-            TakenBack(reason) => Some(("taken back".to_owned(), reason.replace("KEPT", &reported))),
-            Contested => Some(("contested".to_owned(), String::new())),
-            Kept => None,
-        };
-        for told in [&would, &did] {
-            let about = told.about(&address.to_string());
-            if about != expected {
-                wrong.push(format!("{says}: {about:?}"));
-            }
-        }
-        let gone = ground.lease(*address).await?.is_none();
-        if gone != matches!(end, TakenBack(_)) {
-            wrong.push(format!("{says}: gone: {gone}"));
-        }
-    }
+    let wrong = cases.not_as_expected([&would, &did]).await?;
     ensure!(wrong.is_empty(), "{}\n{did:#?}", wrong.join("\n"));
     // Other tests leave suspects behind, too.
     for (why, at_least) in [
@@ -125,16 +101,45 @@ async fn a_lease_is_taken_back_when_its_pod_is_proven_dead_and_never_before() ->
         .collect(&[&args[..], &["--release-unreachable"]].concat())
         .await?;
     let waived = "the pod is gone, and --release-unreachable asks for no sign of its node";
-    let partitioned = cases
-        .all
-        .iter()
-        .find(|case| case.says.contains("partitioned"));
-    let address = partitioned
-        .map(|case| case.address.to_string())
-        .unwrap_or_default();
+    let address = cases.address("partitioned");
     ensure!(
         again.about(&address) == Some(("taken back".to_owned(), waived.to_owned())),
         "{again:#?}"
     );
     Ok(())
+}
+
+impl Cases<'_> {
+    /// The address of the case that says so.
+    fn address(&self, says: &str) -> String {
+        let case = self.all.iter().find(|case| case.says.contains(says));
+        case.map(|case| case.address.to_string())
+            .unwrap_or_default()
+    }
+
+    /// What these runs told, and what is there now, where that is not how the cases end.
+    async fn not_as_expected(&self, runs: [&Told; 2]) -> Result<Vec<String>> {
+        let reported = self.address("the lease that the pod");
+        let mut wrong = Vec::new();
+        for Case { says, address, end } in &self.all {
+            let expected = match end {
+                TakenBack(reason) => {
+                    Some(("taken back".to_owned(), reason.replace("KEPT", &reported)))
+                }
+                Contested => Some(("contested".to_owned(), String::new())),
+                Kept => None,
+            };
+            for told in runs {
+                let about = told.about(&address.to_string());
+                if about != expected {
+                    wrong.push(format!("{says}: {about:?}"));
+                }
+            }
+            let gone = self.ground.lease(*address).await?.is_none();
+            if gone != matches!(end, TakenBack(_)) {
+                wrong.push(format!("{says}: gone: {gone}"));
+            }
+        }
+        Ok(wrong)
+    }
 }
