@@ -30,7 +30,7 @@ impl HeldUp {
         let caller = format!("collector-{name}");
         let gate = proxy.hold_at(moment, On::any().caller(&caller).nth(k));
         let server = (proxy.url_for(&caller), proxy.ca_pem());
-        let collector = ground.collector(&["--grace", "1"], Some((&server.0, server.1)))?;
+        let collector = ground.collector(&["--grace", "2"], Some((&server.0, server.1)))?;
         let mut run = pin!(collector.run());
         let held = match gate.arrived_before(&mut run).await {
             Came::Over(outcome) => {

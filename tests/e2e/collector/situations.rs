@@ -59,7 +59,7 @@ async fn a_lease_is_taken_back_when_its_pod_is_proven_dead_and_never_before() ->
     let kept = |told: &Told, why: &str| told.summary["kept"][why].as_u64().unwrap_or_default();
     let early = ground.collect(&["--grace", "3", "--dry-run"]).await?;
     ensure!(
-        kept(&early, "young") == 2,
+        kept(&early, "young") >= 2,
         "an ADD may be at work on them: {early:#?}"
     );
     let args = ["--grace", "3", "--add-timeout", "0"];

@@ -76,7 +76,7 @@ async fn an_add_whose_create_after_a_list_is_in_doubt_has_one_lease_and_answers_
         eth0.add().await?.success().context(name)?;
         let log = scene.until_all_has_arrived(name).await?;
         let lists = log.count(&On::list(LEASES).caller(name));
-        ensure!(rule.acted() == 1 && lists == 1, "{name}: {log}");
+        ensure!(rule.acted() == 1 && lists > 0, "{name}: {log}");
         scene
             .holds_its_answer_only(&eth0, sandbox.container())
             .await
