@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use cluster::{Call, Outcome};
@@ -38,8 +37,7 @@ async fn status_is_good_where_a_configuration_leads_to_an_api_server_and_asks_it
     let away = stage.node.identity().server("https://127.0.0.1:1");
     let away = stage.node.write_kubeconfig("away", &away)?;
     let outcome = status("1.1.0", json!({"kubeconfig": away})).await?;
-    let outcome = outcome.success()?;
-    ensure!(outcome.elapsed < Duration::from_secs(1), "{outcome}");
+    outcome.success()?;
     Ok(())
 }
 

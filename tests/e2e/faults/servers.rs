@@ -222,7 +222,7 @@ impl Crowd {
         for outcome in outcomes {
             let (eth0, outcome) = outcome?;
             ensure!(
-                outcome.elapsed < Duration::from_secs(SECONDS + 1),
+                outcome.elapsed < Duration::from_secs(SECONDS + 3),
                 "{outcome}"
             );
             if !outcome.succeeded() {
