@@ -25,7 +25,7 @@ mod written;
 pub use crate::api::State;
 pub use desk::{Clock, Desk, Patience};
 pub use record::{Claim, Holder, Lease, LeaseName, NotAName, Seen};
-pub use release::{Released, after, release};
+pub use release::{Released, release, released};
 pub use store::{Commit, Freshness, Kind, Scope, Store, Trouble, Whose};
 pub use take::{Attachment, Before, Bid, Grant, Refusal, give_back, standing, take};
 pub use written::NotUnderstood;

@@ -31,9 +31,12 @@ pub async fn release<S: Store, C: Clock>(
         if !seen.is_held_by(container, interface) {
             return Ok(Released::NotHeld);
         }
-        let done = match after(&seen.lease, desk.clock.now()) {
-            None => desk.delete(&seen).await?,
-            Some(next) => matches!(desk.replace(&seen, &next).await?, Commit::Won(_)),
+        let now = desk.clock.now();
+        let next = released(&seen.lease, now);
+        let done = if next.has_cooled(now) {
+            desk.delete(&seen).await?
+        } else {
+            matches!(desk.replace(&seen, &next).await?, Commit::Won(_))
         };
         if done {
             return Ok(Released::Released);
@@ -46,18 +49,17 @@ pub async fn release<S: Store, C: Clock>(
     }
 }
 
-/// What a lease is after its release: kept for its claim, else cooling, else (`None`) gone.
+/// A lease after its release: kept for its claim, else cooling.
 #[must_use]
-pub fn after(lease: &Lease, now: Timestamp) -> Option<Lease> {
-    let state = match (&lease.claim, lease.cooldown.is_zero()) {
-        (Some(_), _) => State::Retained,
-        (None, false) => State::Cooling,
-        (None, true) => return None,
+pub fn released(lease: &Lease, now: Timestamp) -> Lease {
+    let state = match lease.claim {
+        Some(_) => State::Retained,
+        None => State::Cooling,
     };
     // The last holder stands on: while it cools, the same pod may take it back at once.
-    Some(Lease {
+    Lease {
         state,
         released_at: Some(now),
         ..lease.clone()
-    })
+    }
 }

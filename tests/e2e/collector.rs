@@ -2,6 +2,7 @@
 //!
 //! The collector looks at a whole cluster, so that these tests have one of their own and take turns in it.
 
+mod by_hand;
 mod crash;
 mod faults;
 mod ground;

@@ -15,7 +15,7 @@ use tokio::sync::{Mutex, MutexGuard, OnceCell};
 
 use crate::PLUGIN;
 
-const COLLECTOR: &str = env!("CARGO_BIN_EXE_leasehold-gc");
+pub const COLLECTOR: &str = env!("CARGO_BIN_EXE_leasehold-gc");
 
 static CLUSTER: OnceCell<Cluster> = OnceCell::const_new();
 static TURN: Mutex<()> = Mutex::const_new(());
