@@ -13,7 +13,7 @@ use leasehold::lease::{Clock, Patience};
 use leasehold::metrics;
 use tokio::runtime::Builder;
 
-/// What somebody reads who runs it by hand with words that it does not know.
+/// What somebody reads who runs it by hand, with words that it does not know too.
 const USAGE: &str =
     "usage: leasehold install --to FOLDER   (a container runtime runs it without any word)";
 
@@ -23,6 +23,14 @@ fn main() -> ExitCode {
         [] => call(),
         [verb, option, folder] if verb == "install" && option == "--to" => {
             install(Path::new(folder))
+        }
+        [word] if word == "--version" || word == "-V" => {
+            println!("leasehold {}", env!("CARGO_PKG_VERSION"));
+            ExitCode::SUCCESS
+        }
+        [word] if word == "--help" || word == "-h" => {
+            println!("{}{USAGE}", cni::about());
+            ExitCode::SUCCESS
         }
         _ => {
             eprintln!("{USAGE}");

@@ -213,10 +213,13 @@ fn by_label<S: serde::Serializer>(
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.looked {
+            let some = |n: usize, what| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
             write!(
                 f,
-                "looked at {} leases, {} pods and {} nodes",
-                self.leases, self.pods, self.nodes
+                "looked at {}, {} and {}",
+                some(self.leases, "lease"),
+                some(self.pods, "pod"),
+                some(self.nodes, "node")
             )?;
         } else {
             f.write_str("did not get to look at everything")?;

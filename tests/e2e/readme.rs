@@ -77,3 +77,20 @@ async fn the_plugin_places_itself_where_the_readme_says() -> Result<()> {
     std::fs::remove_dir_all(&folder)?;
     Ok(())
 }
+
+#[tokio::test]
+async fn both_programs_say_which_version_they_are() -> Result<()> {
+    let collector = env!("CARGO_BIN_EXE_leasehold-gc");
+    for (program, name) in [(PLUGIN, "leasehold"), (collector, "leasehold-gc")] {
+        let told = Command::new(program).arg("--version").output().await?;
+        let version = format!("{name} {}\n", env!("CARGO_PKG_VERSION"));
+        assert!(told.status.success() && told.stderr.is_empty(), "{told:?}");
+        assert_eq!(String::from_utf8(told.stdout)?, version);
+
+        let told = Command::new(program).arg("--help").output().await?;
+        assert!(told.status.success(), "{told:?}");
+        let told = Command::new(program).arg("--nonsense").output().await?;
+        assert_eq!(told.status.code(), Some(2), "{told:?}");
+    }
+    Ok(())
+}
