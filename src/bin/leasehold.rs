@@ -1,7 +1,7 @@
 //! The CNI plugin: one call in, one answer out.
 
 use std::ffi::OsString;
-use std::io;
+use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -25,17 +25,20 @@ fn main() -> ExitCode {
             install(Path::new(folder))
         }
         [word] if word == "--version" || word == "-V" => {
-            println!("leasehold {}", env!("CARGO_PKG_VERSION"));
-            ExitCode::SUCCESS
+            say(&format!("leasehold {}", env!("CARGO_PKG_VERSION")))
         }
-        [word] if word == "--help" || word == "-h" => {
-            println!("{}{USAGE}", cni::about());
-            ExitCode::SUCCESS
-        }
+        [word] if word == "--help" || word == "-h" => say(&format!("{}{USAGE}", cni::about())),
         _ => {
             eprintln!("{USAGE}");
             ExitCode::from(2)
         }
+    }
+}
+
+fn say(text: &str) -> ExitCode {
+    match writeln!(io::stdout(), "{text}") {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
     }
 }
 

@@ -1,4 +1,4 @@
-//! The collector run by a person, who need not be who it is in its CronJob.
+//! The collector run by a person, who need not be who it is in its `CronJob`.
 
 use std::path::Path;
 
