@@ -98,6 +98,11 @@ async fn set(cluster: &Cluster, count: usize) -> Result<usize> {
         let name = format!("node-{node}");
         let object = json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}});
         nodes.patch(&name, &params, &Patch::Apply(object)).await?;
+        let ready = json!({"status": {"conditions": [{"type": "Ready", "status": "True"}]}});
+        let ready = Patch::Merge(ready);
+        nodes
+            .patch_status(&name, &PatchParams::default(), &ready)
+            .await?;
     }
     beat(cluster, count).await?;
     let mut tasks = JoinSet::new();

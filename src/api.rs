@@ -47,5 +47,15 @@ fn cooldown_seconds() -> i64 {
     COOLDOWN_SECONDS
 }
 
+/// How long a pod may take to end where nobody says otherwise, in seconds (Kubernetes, `PodSpec`).
+pub const TERMINATION_GRACE_PERIOD_SECONDS: i64 = 30;
+
+/// A pod may say any number of seconds there; more than a year counts as that.
+pub const MAX_TERMINATION_GRACE_PERIOD_SECONDS: i64 = 365 * 86_400;
+
+fn termination_grace_period_seconds() -> i64 {
+    TERMINATION_GRACE_PERIOD_SECONDS
+}
+
 #[cfg(test)]
 mod tests;

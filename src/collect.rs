@@ -36,7 +36,7 @@ pub use reason::{End, Kept, Proof, Reason};
 pub use run::{ATTEMPT, run};
 pub use seen::{ClaimSeen, HolderSeen, LeaseSeen, Life, Look, NodeSeen, PodSeen, Report};
 pub use status::{Counted, pool_status};
-pub use suspect::{Suspect, Suspicion, suspects};
+pub use suspect::{Prolonged, Suspect, Suspicion, prolonged, suspects};
 pub use world::{Page, World};
 
 use std::time::Duration;

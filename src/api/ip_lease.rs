@@ -110,6 +110,11 @@ pub struct IPLeaseSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quarantined_until: Option<MicroTime>,
 
+    /// Since when the collector knows that the holder's pod is gone, by the API server's clock. Only where
+    /// the pod's containers may take longer to end than one run of the collector waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gone_since: Option<MicroTime>,
+
     /// The hardware address of whoever outside the cluster answers for it.
     #[serde(
         rename = "foreignMAC",
@@ -139,6 +144,7 @@ impl Default for IPLeaseSpec {
             held_since: None,
             released_at: None,
             quarantined_until: None,
+            gone_since: None,
             foreign_mac: None,
             unknown: BTreeMap::new(),
         }
@@ -166,7 +172,7 @@ pub enum State {
 }
 
 /// The attachment that has an address: one interface of one pod.
-#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct Holder {
     /// The pod's namespace.
@@ -200,10 +206,32 @@ pub struct Holder {
     #[schemars(length(max = 253))]
     pub network: String,
 
+    /// The pod's `terminationGracePeriodSeconds`: for so long its containers may run on after the pod is gone.
+    /// Default: 30.
+    #[serde(default = "super::termination_grace_period_seconds")]
+    #[schemars(range(min = 0, max = super::MAX_TERMINATION_GRACE_PERIOD_SECONDS))]
+    pub termination_grace_period_seconds: i64,
+
     /// What a newer version wrote here: a replace must not lose it.
     #[serde(flatten)]
     #[schemars(skip)]
     pub unknown: BTreeMap<String, Value>,
+}
+
+impl Default for Holder {
+    fn default() -> Self {
+        Self {
+            namespace: String::new(),
+            pod: String::new(),
+            uid: String::new(),
+            node: String::new(),
+            container: String::new(),
+            interface: String::new(),
+            network: String::new(),
+            termination_grace_period_seconds: super::TERMINATION_GRACE_PERIOD_SECONDS,
+            unknown: BTreeMap::new(),
+        }
+    }
 }
 
 /// The IPClaim that keeps an address.

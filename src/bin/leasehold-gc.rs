@@ -28,8 +28,9 @@ struct Args {
     #[arg(long)]
     dry_run: bool,
 
-    /// Seconds between the two looks that a lease has to look dead at. Nodes renew their heartbeats every 10.
-    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
+    /// Seconds between the two looks that a lease has to look dead at. Nodes renew their heartbeats every 10, and take
+    /// 40 to say that their container runtime is down.
+    #[arg(long, value_name = "SECONDS", default_value = "45", value_parser = seconds)]
     grace: Duration,
 
     /// The longest `timeoutSeconds` in the cluster's CNI configurations: before that an ADD may still be at work.

@@ -1,6 +1,7 @@
 //! Facts over the wire: each call of [`World`] as a request.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use k8s_openapi::api::authentication::v1::SelfSubjectReview;
 use k8s_openapi::api::core::v1::{Namespace, Node, Pod};
@@ -13,7 +14,10 @@ use serde_json::{Map, Value};
 
 use super::Cluster;
 use super::door::{built, list_params, trouble};
-use crate::api::{IPPool, ReservedIP, Subnet};
+use crate::api::{
+    IPPool, MAX_TERMINATION_GRACE_PERIOD_SECONDS, ReservedIP, Subnet,
+    TERMINATION_GRACE_PERIOD_SECONDS,
+};
 use crate::cni::PodRef;
 use crate::commands::{Marks, PodSeen, World};
 use crate::lease::{Freshness, Kind, Trouble};
@@ -163,6 +167,14 @@ impl From<Metadata> for Marks {
     }
 }
 
+/// How long a pod may take to end, by its `terminationGracePeriodSeconds`: 1 where it is negative (Kubernetes, `PodSpec`),
+/// and no more than fits into a lease.
+pub(super) fn termination(seconds: Option<i64>) -> Duration {
+    let seconds = seconds.unwrap_or(TERMINATION_GRACE_PERIOD_SECONDS);
+    let seconds = seconds.min(MAX_TERMINATION_GRACE_PERIOD_SECONDS);
+    Duration::from_secs(seconds.try_into().unwrap_or(1))
+}
+
 /// What is read of a pod, which may be large.
 #[derive(Deserialize)]
 struct PodObject {
@@ -176,6 +188,7 @@ struct PodObject {
 #[serde(rename_all = "camelCase")]
 struct PodSpec {
     node_name: Option<String>,
+    termination_grace_period_seconds: Option<i64>,
 }
 
 #[derive(Deserialize, Default)]
@@ -221,6 +234,7 @@ impl From<PodObject> for PodSeen {
             uid: metadata.uid.clone(),
             mirrors: metadata.annotations.get(MIRROR).cloned(),
             node: spec.node_name,
+            termination: termination(spec.termination_grace_period_seconds),
             deleting: metadata.deletion_timestamp.is_some(),
             had_sandbox: !status.pod_ips.is_empty()
                 || statuses().any(ContainerStatus::has_run)

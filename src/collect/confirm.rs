@@ -60,7 +60,13 @@ pub fn confirm(
             Some(ClaimSeen::Lists | ClaimSeen::Unknown) | None => Err(Kept::Claimed),
         },
         Suspicion::Gone => match state(lease, second) {
-            State::Gone => Ok(Reason::PodGone(proof(lease, first, second, policy)?)),
+            State::Gone => {
+                let proof = proof(lease, first, second, policy)?;
+                if proof == Proof::Heartbeat && !has_had_time_to_end(lease, second, policy) {
+                    return Err(Kept::Ending);
+                }
+                Ok(Reason::PodGone(proof))
+            }
             State::Finished | State::Alive => Err(Kept::Alive),
         },
         Suspicion::Finished(end) => match state(lease, second) {
@@ -127,11 +133,12 @@ fn proof(
         // At both looks: a Node that is registered anew has a machine behind it.
         (None, None) => Ok(Proof::NodeGone),
         (_, Some(now)) if now.out_of_service => Ok(Proof::OutOfService),
-        // After a partition the first sign of life comes before the work that was left undone meanwhile.
-        (Some(before), _) if before.lost => Err(Kept::Returning),
         // What was not there at the first look is later than it.
-        _ if second.heartbeat > first.look.heartbeats.get(node).copied() => Ok(Proof::Heartbeat),
-        _ => Err(Kept::Silent),
+        _ if second.heartbeat <= first.look.heartbeats.get(node).copied() => Err(Kept::Silent),
+        // Kubelet renews its heartbeat while the runtime is down too. And after a partition the first sign of life comes
+        // before the work that was left undone meanwhile.
+        (Some(before), Some(now)) if before.ready && now.ready => Ok(Proof::Heartbeat),
+        _ => Err(Kept::Unready),
     };
     match proof {
         Err(_) if policy.release_unreachable => Ok(Proof::Waived),
@@ -139,12 +146,25 @@ fn proof(
     }
 }
 
+/// Whether the containers of a pod that is gone have ended by now. A pod whose object was deleted by force while it was
+/// ending is not stopped for that: kubelet lets it have the time that it was given first.
+fn has_had_time_to_end(lease: &LeaseSeen, second: &Second, policy: &Policy) -> bool {
+    let holder = lease.holder.as_ref();
+    let given = holder.map_or(Duration::MAX, |holder| holder.termination);
+    given <= policy.grace || is_older(lease.gone_since, second, given)
+}
+
 /// Whether this version is older than any ADD that could still work on it. Both times are the API server's.
 fn has_stood(lease: &LeaseSeen, second: &Second, policy: &Policy) -> bool {
-    let (Some(written), Some(now)) = (lease.written, second.server_time) else {
+    is_older(lease.written, second, policy.add_timeout + policy.grace)
+}
+
+/// Whether more than `time` has passed since then, by the API server's clock.
+fn is_older(then: Option<Timestamp>, second: &Second, time: Duration) -> bool {
+    let (Some(then), Some(now)) = (then, second.server_time) else {
         return false;
     };
-    let age = Duration::try_from(now.duration_since(written)).unwrap_or_default();
+    let age = Duration::try_from(now.duration_since(then)).unwrap_or_default();
     // The server tells whole seconds, in the header and in the object.
-    age > policy.add_timeout + policy.grace + Duration::from_secs(1)
+    age > time.saturating_add(Duration::from_secs(1))
 }

@@ -88,6 +88,7 @@ impl Missing<'_> {
                 container: String::new(),
                 interface: self.interface.to_owned(),
                 network: String::new(),
+                termination: self.pod.termination,
             }),
             co_holder: None,
             claim: None,
@@ -95,6 +96,7 @@ impl Missing<'_> {
             held_since: None,
             released_at: None,
             quarantined_until: None,
+            gone_since: None,
             foreign_mac: None,
         }
     }

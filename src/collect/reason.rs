@@ -39,7 +39,8 @@ pub enum End {
 /// What shows that a pod that is gone does not run on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Proof {
-    /// Its node renewed its heartbeat after the pod had gone: kubelet is there and has torn the pod down.
+    /// Its node was ready and renewed its heartbeat after the pod had gone, and the pod's time to end is over: kubelet is
+    /// there and has torn the pod down.
     Heartbeat,
     /// The Node object is gone.
     NodeGone,
@@ -60,8 +61,11 @@ pub enum Kept {
     Alive,
     /// The node did not renew its heartbeat since the first look.
     Silent,
-    /// The control plane had lost the node at the first look, and what ran there may not be torn down yet.
-    Returning,
+    /// The node was not ready at both looks: kubelet has lost the container runtime, or is back so lately that what ran
+    /// there may not be torn down yet.
+    Unready,
+    /// The pod had time to end that is not over yet.
+    Ending,
     /// Another pod that lives reports the address.
     Reported,
     /// Two holders share it.
@@ -154,7 +158,8 @@ impl Kept {
             Self::Vanished => "vanished",
             Self::Alive => "alive",
             Self::Silent => "silent",
-            Self::Returning => "returning",
+            Self::Unready => "unready",
+            Self::Ending => "ending",
             Self::Reported => "reported",
             Self::Shared => "shared",
             Self::Young => "young",
@@ -170,7 +175,12 @@ impl fmt::Display for Kept {
             Self::Vanished => "the lease is gone already",
             Self::Alive => "the pod lives",
             Self::Silent => "the pod's node shows no sign of life, so that the pod may run on",
-            Self::Returning => "the pod's node has just come back, so that the pod may run on",
+            Self::Unready => {
+                "the pod's node was not ready all the time, so that the pod may run on"
+            }
+            Self::Ending => {
+                "the pod was given longer to end than has passed, so that it may run on"
+            }
             Self::Reported => "another pod that lives reports the address",
             Self::Shared => "two holders share the lease",
             Self::Young => "an ADD may still be working on it",

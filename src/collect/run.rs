@@ -9,7 +9,7 @@ use super::event::{Event, Summary, Tell};
 use super::index::Index;
 use super::reason::{Kept, Reason};
 use super::seen::LeaseSeen;
-use super::suspect::{Suspect, suspects};
+use super::suspect::{Suspect, prolonged, suspects};
 use super::world::World;
 use super::{Error, Policy, gather};
 use crate::api::{PoolName, Pools};
@@ -17,6 +17,7 @@ use crate::ip::Vrf;
 use crate::lease::{self, Clock, Desk, LeaseName, Patience, State};
 
 mod mend;
+mod note;
 mod pools;
 mod second;
 mod take_back;
@@ -141,6 +142,9 @@ impl<W: World, C: Clock, T: Tell> Run<'_, W, C, T> {
             .into_iter()
             .partition(|suspect| suspect.suspicion.needs_proof());
 
+        for prolonged in &prolonged(&index) {
+            self.note_prolonged(prolonged).await?;
+        }
         let mut witness = Witness::default();
         for suspect in &over {
             self.look_again(suspect, &index, &mut witness).await?;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -34,6 +35,8 @@ pub struct LeaseSeen {
     pub held_since: Option<Timestamp>,
     /// When this state ends by itself, if it does: the cooldown, the quarantine.
     pub over: Option<Timestamp>,
+    /// Since when an earlier run knew that the holder's pod is gone, by the API server's clock.
+    pub gone_since: Option<Timestamp>,
 }
 
 /// Who has a lease, without the container.
@@ -51,6 +54,8 @@ pub struct HolderSeen {
     pub interface: Box<str>,
     /// The `name` of the CNI configuration.
     pub network: Box<str>,
+    /// How long the pod's containers may take to end.
+    pub termination: Duration,
 }
 
 /// A pod.
@@ -68,6 +73,8 @@ pub struct PodSeen {
     pub node: Box<str>,
     /// Whether it can still run.
     pub life: Life,
+    /// How long its containers may take to end.
+    pub termination: Duration,
     /// The addresses that it reports; none for a pod in its node's own network.
     pub reports: Vec<Report>,
 }
@@ -123,8 +130,8 @@ pub struct NodeSeen {
     pub addresses: Vec<IpAddr>,
     /// Whether somebody vouches that it is shut down: the taint `node.kubernetes.io/out-of-service`.
     pub out_of_service: bool,
-    /// Whether the control plane has lost it: the condition `Ready` is `Unknown`.
-    pub lost: bool,
+    /// Whether its condition `Ready` is `True`: kubelet reaches the API server, and the container runtime.
+    pub ready: bool,
 }
 
 /// What is known of a claim that keeps a lease.

@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -71,6 +72,27 @@ pub fn suspects<'a>(index: &Index<'a>, now: Timestamp) -> Vec<Suspect<'a>> {
         Some(Suspect { lease, suspicion })
     };
     index.look.leases.iter().filter_map(suspect).collect()
+}
+
+/// A lease whose pod lives and is given longer to end than the lease says: by `kubectl delete --grace-period`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Prolonged<'a> {
+    /// The lease.
+    pub lease: &'a LeaseSeen,
+    /// How long it is.
+    pub termination: Duration,
+}
+
+/// Every lease of the look of which that is so. Once the pod is gone nobody could tell any more.
+#[must_use]
+pub fn prolonged<'a>(index: &Index<'a>) -> Vec<Prolonged<'a>> {
+    let prolonged = |lease: &'a LeaseSeen| {
+        let holder = lease.holder.as_ref()?;
+        let termination = index.pod(&holder.uid)?.termination;
+        (lease.state == State::Held && termination > holder.termination)
+            .then_some(Prolonged { lease, termination })
+    };
+    index.look.leases.iter().filter_map(prolonged).collect()
 }
 
 fn is_over(lease: &LeaseSeen, now: Timestamp) -> bool {

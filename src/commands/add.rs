@@ -107,6 +107,7 @@ async fn take<W: World, C: Clock>(
             container: call.container.to_string(),
             interface: call.interface.to_string(),
             network: call.network.clone(),
+            termination: pod.seen.termination,
         },
         vrf: call.config.vrf.clone(),
         since: clock.now(),

@@ -1,6 +1,7 @@
 //! What ADD has to know before it chooses, and whether the pod may have an address at all.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::error::Error;
 use crate::api::{IPPool, ReservedIP, Subnet};
@@ -50,6 +51,8 @@ pub struct PodSeen {
     pub mirrors: Option<String>,
     /// The node that it is bound to.
     pub node: Option<String>,
+    /// How long its containers may take to end.
+    pub termination: Duration,
     /// `Pending`, `Running`, `Succeeded`, `Failed` or `Unknown`.
     pub phase: String,
     /// Whether it is being deleted.

@@ -81,6 +81,8 @@ pub struct Holder {
     pub interface: String,
     /// The `name` of the CNI configuration.
     pub network: String,
+    /// How long the pod's containers may take to end.
+    pub termination: Duration,
 }
 
 /// As `kubectl` names a pod.
@@ -145,6 +147,8 @@ pub struct Lease {
     pub released_at: Option<Timestamp>,
     /// When its quarantine ends.
     pub quarantined_until: Option<Timestamp>,
+    /// Since when the collector knows that the holder's pod is gone, by the API server's clock.
+    pub gone_since: Option<Timestamp>,
     /// The hardware address that answered for it from outside the cluster.
     pub foreign_mac: Option<String>,
 }

@@ -60,6 +60,7 @@ pub fn released(lease: &Lease, now: Timestamp) -> Lease {
     Lease {
         state,
         released_at: Some(now),
+        gone_since: None,
         ..lease.clone()
     }
 }

@@ -224,6 +224,7 @@ impl Attachment {
             held_since: Some(self.since),
             released_at: None,
             quarantined_until: None,
+            gone_since: None,
             foreign_mac: None,
         }
     }

@@ -1,5 +1,6 @@
 //! Between a lease as it is written and as it is meant.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::record::{Claim, Holder, Lease, LeaseName, Seen};
@@ -36,6 +37,7 @@ impl TryFrom<IPLease> for Seen {
             held_since,
             released_at,
             quarantined_until,
+            gone_since,
             foreign_mac,
             unknown: _,
         } = written.spec.clone();
@@ -50,6 +52,7 @@ impl TryFrom<IPLease> for Seen {
             held_since: held_since.map(|MicroTime(at)| at),
             released_at: released_at.map(|MicroTime(at)| at),
             quarantined_until: quarantined_until.map(|MicroTime(at)| at),
+            gone_since: gone_since.map(|MicroTime(at)| at),
             foreign_mac,
         };
         Ok(Self {
@@ -103,14 +106,19 @@ impl Lease {
                 .claim
                 .as_ref()
                 .map(|claim| claim.write(before.claim.as_ref())),
-            cooldown_seconds: i64::try_from(self.cooldown.as_secs()).unwrap_or(i64::MAX),
+            cooldown_seconds: seconds(self.cooldown),
             held_since: self.held_since.map(MicroTime),
             released_at: self.released_at.map(MicroTime),
             quarantined_until: self.quarantined_until.map(MicroTime),
+            gone_since: self.gone_since.map(MicroTime),
             foreign_mac: self.foreign_mac.clone(),
             unknown: before.unknown.clone(),
         }
     }
+}
+
+fn seconds(time: Duration) -> i64 {
+    i64::try_from(time.as_secs()).unwrap_or(i64::MAX)
 }
 
 impl Holder {
@@ -124,6 +132,7 @@ impl Holder {
             container,
             interface,
             network,
+            termination,
         } = self.clone();
         let known = api::Holder {
             namespace,
@@ -133,7 +142,8 @@ impl Holder {
             container,
             interface,
             network,
-            ..Default::default()
+            termination_grace_period_seconds: seconds(termination),
+            unknown: BTreeMap::new(),
         };
         let same = before.filter(|before| Self::from((*before).clone()) == *self);
         api::Holder {
@@ -155,6 +165,7 @@ impl From<api::Holder> for Holder {
             container,
             interface,
             network,
+            termination_grace_period_seconds: termination,
             unknown: _,
         } = written;
         Self {
@@ -165,6 +176,7 @@ impl From<api::Holder> for Holder {
             container,
             interface,
             network,
+            termination: Duration::from_secs(termination.unsigned_abs()),
         }
     }
 }

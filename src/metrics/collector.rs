@@ -118,7 +118,13 @@ fn suspects(run: &Run<'_>) -> Family {
         "leasehold_collector_suspect_leases",
         "Leases that look dead and are kept, by what keeps them.",
     );
-    for kept in [Kept::Silent, Kept::Returning, Kept::Reported, Kept::Young] {
+    for kept in [
+        Kept::Silent,
+        Kept::Unready,
+        Kept::Ending,
+        Kept::Reported,
+        Kept::Young,
+    ] {
         let count = run.summary.kept.get(&kept).copied().unwrap_or(0);
         family = family.with(&[("reason", kept.label())], count as f64);
     }

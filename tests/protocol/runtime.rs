@@ -157,6 +157,7 @@ pub fn lease(&(address, container, state): &Standing, pool: &Pool) -> Lease {
         released_at: (state == State::Cooling)
             .then(|| StoppedClock.now() - Duration::from_mins(30)),
         quarantined_until: None,
+        gone_since: None,
         foreign_mac: None,
     }
 }
@@ -175,6 +176,7 @@ fn holder(container: &str) -> Holder {
         container: container.to_owned(),
         interface: "eth0".to_owned(),
         network: "net".to_owned(),
+        termination: Duration::from_secs(30),
     }
 }
 

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use crate::cluster::facts::termination;
 use crate::collect::{HolderSeen, LeaseSeen};
 use crate::lease::State;
 
@@ -46,9 +47,11 @@ struct Spec {
     held_since: Option<Timestamp>,
     released_at: Option<Timestamp>,
     quarantined_until: Option<Timestamp>,
+    gone_since: Option<Timestamp>,
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Holder {
     namespace: Box<str>,
     pod: Box<str>,
@@ -57,6 +60,7 @@ struct Holder {
     interface: Box<str>,
     #[serde(default)]
     network: Box<str>,
+    termination_grace_period_seconds: Option<i64>,
 }
 
 #[derive(Deserialize)]
@@ -92,6 +96,7 @@ impl LeaseObject {
             claim: spec.claim.map(|claim| (claim.namespace, claim.name)),
             held_since: spec.held_since,
             over,
+            gone_since: spec.gone_since,
         })
     }
 }
@@ -105,6 +110,7 @@ impl From<Holder> for HolderSeen {
             node: holder.node,
             interface: holder.interface,
             network: holder.network,
+            termination: termination(holder.termination_grace_period_seconds),
         }
     }
 }

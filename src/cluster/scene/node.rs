@@ -63,13 +63,13 @@ impl NodeObject {
             .addresses
             .iter()
             .filter(|a| a.kind == "InternalIP");
-        let lost = |c: &Condition| c.kind == "Ready" && c.status == "Unknown";
+        let ready = |c: &Condition| c.kind == "Ready" && c.status == "True";
         let seen = NodeSeen {
             addresses: internal
                 .filter_map(|a| a.address.parse::<IpAddr>().ok())
                 .collect(),
             out_of_service: self.spec.taints.iter().any(|t| t.key == OUT_OF_SERVICE),
-            lost: self.status.conditions.iter().any(lost),
+            ready: self.status.conditions.iter().any(ready),
         };
         (self.metadata.name, seen)
     }

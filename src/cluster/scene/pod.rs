@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use crate::cluster::facts::termination;
 use crate::collect::{End, Life, PodSeen, Report};
 
 #[derive(Deserialize)]
@@ -23,6 +24,7 @@ struct Metadata {
     name: Box<str>,
     uid: Box<str>,
     deletion_timestamp: Option<IgnoredAny>,
+    deletion_grace_period_seconds: Option<i64>,
     #[serde(default)]
     annotations: Annotations,
 }
@@ -44,6 +46,7 @@ struct Spec {
     node_name: Box<str>,
     host_network: bool,
     containers: Vec<IgnoredAny>,
+    termination_grace_period_seconds: Option<i64>,
 }
 
 #[derive(Deserialize, Default)]
@@ -90,6 +93,7 @@ impl From<PodObject> for PodSeen {
             spec,
             status,
         } = object;
+        let own = termination(spec.termination_grace_period_seconds);
         let mut reports = Vec::new();
         // In its node's network a pod reports the node's addresses, which are nobody's to give.
         if !spec.host_network {
@@ -103,6 +107,11 @@ impl From<PodObject> for PodSeen {
             mirrors: metadata.annotations.mirrors,
             node: spec.node_name,
             life,
+            termination: match metadata.deletion_grace_period_seconds {
+                // Whoever deleted it may have given it more or less time; less may come too late.
+                Some(given) => own.max(termination(Some(given))),
+                None => own,
+            },
             reports,
         }
     }

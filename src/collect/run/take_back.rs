@@ -39,7 +39,12 @@ impl<W: World, C: Clock, T: Tell> Run<'_, W, C, T> {
         let (seen, second) = second(self.desk, suspect, witness).await?;
         let reason = match confirm(suspect, index, &second, self.policy) {
             Ok(reason) => reason,
-            Err(kept) => return Ok(Err(kept)),
+            Err(kept) => {
+                if let (Kept::Ending, Some(seen)) = (kept, seen) {
+                    self.note_gone(&seen).await?;
+                }
+                return Ok(Err(kept));
+            }
         };
         let Some(seen) = seen else {
             return Ok(Err(Kept::Vanished));

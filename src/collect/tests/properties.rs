@@ -63,10 +63,10 @@ fn any_pod() -> impl Strategy<Value = PodSeen> {
 }
 
 fn node() -> impl Strategy<Value = NodeSeen> {
-    (any::<bool>(), any::<bool>()).prop_map(|(out_of_service, lost)| NodeSeen {
+    (any::<bool>(), any::<bool>()).prop_map(|(out_of_service, ready)| NodeSeen {
         addresses: Vec::new(),
         out_of_service,
-        lost,
+        ready,
     })
 }
 

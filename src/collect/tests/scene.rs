@@ -48,11 +48,13 @@ pub fn held(last: u8, uid: &str) -> LeaseSeen {
             node: "n1".into(),
             interface: "eth0".into(),
             network: "net".into(),
+            termination: Duration::from_secs(30),
         }),
         shared: false,
         claim: None,
         held_since: Some(at(-10_000)),
         over: None,
+        gone_since: None,
     }
 }
 
@@ -64,7 +66,15 @@ pub fn pod(uid: &str) -> PodSeen {
         mirrors: None,
         node: "n1".into(),
         life: Life::Alive,
+        termination: Duration::from_secs(30),
         reports: Vec::new(),
+    }
+}
+
+fn ready() -> NodeSeen {
+    NodeSeen {
+        ready: true,
+        ..NodeSeen::default()
     }
 }
 
@@ -98,12 +108,12 @@ pub struct Case {
 impl Case {
     pub fn new(lease: LeaseSeen) -> Self {
         let mut first = Look::default();
-        first.nodes.insert("n1".into(), NodeSeen::default());
+        first.nodes.insert("n1".into(), ready());
         first.heartbeats.insert("n1".into(), at(0));
         let second = Second {
             version: Some(lease.version.to_string()),
             pod: None,
-            node: Some(NodeSeen::default()),
+            node: Some(ready()),
             heartbeat: Some(at(10)),
             claim: None,
             server_time: Some(at(30)),

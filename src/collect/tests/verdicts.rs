@@ -1,7 +1,9 @@
 //! What becomes of a lease.
 
+use std::time::Duration;
+
 use super::scene::{Case, at, held, pod};
-use crate::collect::{End, Kept, LeaseSeen, NodeSeen, Proof, Reason};
+use crate::collect::{End, Index, Kept, LeaseSeen, NodeSeen, Prolonged, Proof, Reason, prolonged};
 use crate::lease::State;
 
 mod surplus;
@@ -49,8 +51,23 @@ fn a_pod_that_is_gone_and_proven_so_gives_its_address_back() {
         ),
         (
             "a node that was lost at the first look has yet to tear down what it ran",
-            gone().with(|c| c.first.nodes.entry("n1".into()).or_default().lost = true),
-            Some(Err(Kept::Returning)),
+            gone().with(|c| c.first.nodes.entry("n1".into()).or_default().ready = false),
+            Some(Err(Kept::Unready)),
+        ),
+        (
+            "a kubelet whose runtime is down tears nothing down",
+            gone().with(|c| c.second.node = Some(NodeSeen::default())),
+            Some(Err(Kept::Unready)),
+        ),
+        (
+            "a node that is lost shows no sign of life before it is back",
+            silent().with(|c| c.first.nodes.entry("n1".into()).or_default().ready = false),
+            Some(Err(Kept::Silent)),
+        ),
+        (
+            "a node that was not there at the first look had not torn down anything by then",
+            gone().with(|c| c.first.nodes.clear()),
+            Some(Err(Kept::Unready)),
         ),
         (
             "its node is gone too",
@@ -91,6 +108,81 @@ fn a_pod_that_is_gone_and_proven_so_gives_its_address_back() {
             Some(Ok(Reason::PodGone(Proof::Heartbeat))),
         ),
     ]);
+}
+
+#[test]
+fn a_pod_that_was_ending_has_the_time_that_it_was_given() {
+    let gone = |seconds: u64, since: Option<i64>| {
+        let mut lease = held(1, "u");
+        lease.gone_since = since.map(at);
+        if let Some(holder) = &mut lease.holder {
+            holder.termination = Duration::from_secs(seconds);
+        }
+        Case::new(lease)
+    };
+    let taken = || Some(Ok(Reason::PodGone(Proof::Heartbeat)));
+    let ending = || Some(Err(Kept::Ending));
+    says(vec![
+        ("it is over between the looks", gone(30, None), taken()),
+        (
+            "it may last beyond the second look",
+            gone(31, None),
+            ending(),
+        ),
+        (
+            "an earlier run knew that it was gone",
+            gone(120, Some(-100)),
+            taken(),
+        ),
+        ("not long enough ago", gone(120, Some(-91)), ending()),
+        (
+            "it was given for ever",
+            gone(u64::MAX, Some(-100)),
+            ending(),
+        ),
+        (
+            "the API server does not tell the time",
+            gone(120, Some(-100)).with(|c| c.second.server_time = None),
+            ending(),
+        ),
+        (
+            "its node is gone, and nothing ends there",
+            gone(120, None).with(|c| {
+                c.first.nodes.clear();
+                c.second.node = None;
+            }),
+            Some(Ok(Reason::PodGone(Proof::NodeGone))),
+        ),
+        (
+            "a finished pod has ended",
+            gone(120, None).pod(pod("u").finished(End::Failed)),
+            Some(Ok(Reason::PodFinished(End::Failed, Proof::Heartbeat))),
+        ),
+    ]);
+}
+
+#[test]
+fn only_a_pod_that_is_given_more_time_than_its_lease_says_is_prolonged() {
+    for (seconds, state, is_prolonged) in [
+        (31, State::Held, true),
+        (30, State::Held, false),
+        (31, State::Cooling, false),
+    ] {
+        let mut lease = held(1, "u");
+        lease.state = state;
+        let termination = Duration::from_secs(seconds);
+        let case = Case::new(lease).pod(crate::collect::PodSeen {
+            termination,
+            ..pod("u")
+        });
+        let index = Index::of(&case.first);
+        let lease = &case.first.leases[0];
+        let expected: Vec<_> = is_prolonged
+            .then_some(Prolonged { lease, termination })
+            .into_iter()
+            .collect();
+        assert_eq!(prolonged(&index), expected, "{seconds} s, {state:?}");
+    }
 }
 
 #[test]

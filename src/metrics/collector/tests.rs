@@ -93,7 +93,8 @@ fn a_run_leaves_how_full_each_pool_is_and_what_it_did() {
     # HELP leasehold_collector_suspect_leases Leases that look dead and are kept, by what keeps them.
     # TYPE leasehold_collector_suspect_leases gauge
     leasehold_collector_suspect_leases{reason="silent"} 1
-    leasehold_collector_suspect_leases{reason="returning"} 0
+    leasehold_collector_suspect_leases{reason="unready"} 0
+    leasehold_collector_suspect_leases{reason="ending"} 0
     leasehold_collector_suspect_leases{reason="reported"} 0
     leasehold_collector_suspect_leases{reason="young"} 0
     # HELP leasehold_collector_oldest_suspect_age_seconds Time since the oldest lease that looks dead and is kept was written; 0 without one.

@@ -3,7 +3,8 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
+use jiff::Timestamp;
 use leasehold::api::State;
 
 use super::ground::{Ground, Told};
@@ -48,7 +49,8 @@ async fn a_lease_is_taken_back_when_its_pod_is_proven_dead_and_never_before() ->
     cases.pods_that_end().await?;
     cases.static_pods().await?;
     cases.nodes_that_are_gone().await?;
-    let _back = cases.a_node_that_comes_back().await?;
+    let _heartbeats = cases.nodes_that_are_not_ready().await?;
+    cases.a_pod_that_takes_long_to_end().await?;
     cases.two_holders().await?;
     cases.a_namespace_with_everything_in_it().await?;
     cases.states_that_end().await?;
@@ -78,7 +80,8 @@ async fn a_lease_is_taken_back_when_its_pod_is_proven_dead_and_never_before() ->
     for (why, at_least) in [
         ("silent", 2),
         ("reported", 1),
-        ("returning", 1),
+        ("unready", 2),
+        ("ending", 1),
         ("shared", 1),
     ] {
         ensure!(kept(&did, why) >= at_least, "{why}: {did:#?}");
@@ -97,6 +100,15 @@ async fn a_lease_is_taken_back_when_its_pod_is_proven_dead_and_never_before() ->
     );
     ensure!(status.reclaimed == 10, "{status:?}");
 
+    let prolonged = cases.address("deletion with grace that hangs").parse()?;
+    let holder = ground.lease(prolonged).await?.and_then(|l| l.spec.holder);
+    let noted = holder.map(|holder| holder.termination_grace_period_seconds);
+    ensure!(
+        noted == Some(30),
+        "{noted:?}: it was given more than it had"
+    );
+    cases.ends_in_its_time(&args).await?;
+
     let again = ground
         .collect(&[&args[..], &["--release-unreachable"]].concat())
         .await?;
@@ -110,6 +122,25 @@ async fn a_lease_is_taken_back_when_its_pod_is_proven_dead_and_never_before() ->
 }
 
 impl Cases<'_> {
+    /// What the run marked is taken back by a later one, once the time that the pod was given is over.
+    async fn ends_in_its_time(&self, args: &[&str]) -> Result<()> {
+        let address = self.address("takes longer to end");
+        let lease = self.ground.lease(address.parse()?).await?;
+        let marked = lease.and_then(|lease| lease.spec.gone_since);
+        let marked = marked.context("it was not marked")?.0;
+        loop {
+            let told = self.ground.collect(args).await?;
+            let passed = Timestamp::now().duration_since(marked);
+            ensure!(passed.as_secs() < 60, "{told:#?}");
+            if let Some(about) = told.about(&address) {
+                ensure!(about == ("taken back".to_owned(), HEARTBEAT.to_owned()));
+                ensure!(passed.as_secs() >= 8, "after {passed}");
+                return Ok(());
+            }
+            ensure!(self.ground.is_held(address.parse()?).await?, "{told:#?}");
+        }
+    }
+
     /// The address of the case that says so.
     fn address(&self, says: &str) -> String {
         let case = self.all.iter().find(|case| case.says.contains(says));

@@ -58,7 +58,7 @@ impl NodeBuilder {
         self
     }
 
-    /// Registers it. Registered already is fine: its labels are then these.
+    /// Registers it, ready. Registered already is fine: its labels are then these.
     pub async fn create(self) -> Result<Node> {
         let Self {
             cluster,
@@ -77,6 +77,7 @@ impl NodeBuilder {
             .patch(&name, &params, &Patch::Apply(object))
             .await
             .context("register a node")?;
+        set_ready(&nodes, &name, "True").await?;
         let path = cluster.dir().join("nodes").join(&name).join("kubeconfig");
         let kubeconfig = cluster.plane().node(0, &name).write(&path)?;
         let uplink = segment
@@ -91,7 +92,23 @@ impl NodeBuilder {
     }
 }
 
+/// Sets the condition that a kubelet keeps.
+async fn set_ready(nodes: &Api<NodeObject>, name: &str, status: &str) -> Result<()> {
+    let ready =
+        Patch::Merge(json!({"status": {"conditions": [{"type": "Ready", "status": status}]}}));
+    nodes
+        .patch_status(name, &PatchParams::default(), &ready)
+        .await
+        .context("report whether a node is ready")?;
+    Ok(())
+}
+
 impl Node {
+    /// Reports in its condition `Ready` that it is (`True`), is not (`False`), or that nobody knows (`Unknown`).
+    pub async fn report_ready(&self, status: &str) -> Result<()> {
+        set_ready(&Api::all(self.cluster.admin().await?), &self.name, status).await
+    }
+
     /// Its name.
     #[must_use]
     pub fn name(&self) -> &str {

@@ -31,6 +31,7 @@ pub struct PodBuilder {
     labels: BTreeMap<String, String>,
     annotations: BTreeMap<String, String>,
     owners: Vec<Value>,
+    termination: u32,
 }
 
 impl PodBuilder {
@@ -43,6 +44,7 @@ impl PodBuilder {
             labels: BTreeMap::new(),
             annotations: BTreeMap::new(),
             owners: Vec::new(),
+            termination: 0,
         }
     }
 
@@ -80,6 +82,13 @@ impl PodBuilder {
         self
     }
 
+    /// With this `terminationGracePeriodSeconds`. By default none: nothing runs in it that would have to end.
+    #[must_use]
+    pub fn ending_within(mut self, seconds: u32) -> Self {
+        self.termination = seconds;
+        self
+    }
+
     /// The pod of this uid, which somebody else has created and which its node may not have heard of yet.
     #[must_use]
     pub fn made(self, uid: String) -> Pod {
@@ -101,6 +110,7 @@ impl PodBuilder {
             labels,
             annotations,
             owners,
+            termination,
         } = self;
         ensure_namespace(&cluster, &namespace).await?;
         let object: PodObject = serde_json::from_value(json!({
@@ -108,6 +118,7 @@ impl PodBuilder {
             "spec": {
                 "nodeName": node,
                 "automountServiceAccountToken": false,
+                "terminationGracePeriodSeconds": termination,
                 "containers": [{"name": "main", "image": "local.test/none"}],
             },
         }))?;
@@ -170,10 +181,11 @@ impl Pod {
         &self.uid
     }
 
-    /// Deletes it as a user does: it is marked, and stays until its kubelet has torn it down, for which see
-    /// [`force_delete`](Self::force_delete).
+    /// Deletes it as a user does who gives it time to end: it is marked, and stays until its kubelet has torn it down,
+    /// for which see [`force_delete`](Self::force_delete).
     pub async fn delete(&self) -> Result<()> {
-        self.delete_with(&DeleteParams::default()).await
+        self.delete_with(&DeleteParams::default().grace_period(30))
+            .await
     }
 
     /// Deletes its object at once, as a kubelet does in the end, or a user with `--force`.

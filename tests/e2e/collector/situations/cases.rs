@@ -215,20 +215,48 @@ impl Cases<'_> {
         Ok(())
     }
 
-    /// One that was cut off and is back shows that it lives before it has torn down what was deleted meanwhile.
-    pub async fn a_node_that_comes_back(&mut self) -> Result<Heartbeat> {
+    /// Kubelet lives, and has lost its container runtime; or it was cut off, is back, and has yet to tear down what was
+    /// deleted meanwhile.
+    pub async fn nodes_that_are_not_ready(&mut self) -> Result<[Heartbeat; 2]> {
         let cluster = &self.ground.cluster.clone();
-        let node = cluster.fresh_node().create().await?;
-        let heartbeat = alive(cluster, &node).await?;
-        let says = "a pod that is gone, its node just back";
-        let gone = self.attach(&node, "returning", says, Kept).await?;
-        gone.pod.force_delete().await?;
-        let nodes: Api<NodeObject> = Api::all(cluster.admin().await?);
-        let lost = json!({"status": {"conditions": [{"type": "Ready", "status": "Unknown"}]}});
-        nodes
-            .patch_status(node.name(), &PatchParams::default(), &Patch::Merge(lost))
-            .await?;
-        Ok(heartbeat)
+        let (down, back) = (
+            cluster.fresh_node().create().await?,
+            cluster.fresh_node().create().await?,
+        );
+        let heartbeats = [alive(cluster, &down).await?, alive(cluster, &back).await?];
+        for (node, status, name, says) in [
+            (
+                down,
+                "False",
+                "down",
+                "a pod that is gone, its runtime down",
+            ),
+            (
+                back,
+                "Unknown",
+                "back",
+                "a pod that is gone, its node just back",
+            ),
+        ] {
+            let gone = self.attach(&node, name, says, Kept).await?;
+            gone.pod.force_delete().await?;
+            node.report_ready(status).await?;
+        }
+        Ok(heartbeats)
+    }
+
+    /// One whose object was deleted by force while it was ending: kubelet lets it have its time all the same.
+    pub async fn a_pod_that_takes_long_to_end(&mut self) -> Result<()> {
+        let pod = self.ground.cluster.pod(self.ground.name, "ending");
+        let pod = pod.on(&self.living).ending_within(8).create().await?;
+        let attached = self.ground.attach_pod(&self.living, pod).await?;
+        attached.pod.force_delete().await?;
+        self.all.push(Case {
+            says: "a pod that takes longer to end",
+            address: attached.address,
+            end: Kept,
+        });
+        Ok(())
     }
 
     /// As during a live migration.

@@ -58,6 +58,7 @@ fn full(vrf: &str) -> Result<IPLease> {
         container: "1f7d".into(),
         interface: "eth0".into(),
         network: "macvlan-100".into(),
+        termination_grace_period_seconds: 60,
         ..Holder::default()
     };
     let spec = IPLeaseSpec {
