@@ -98,6 +98,12 @@ pub struct IPLeaseSpec {
     #[schemars(range(min = 0, max = schema::MAX_COOLDOWN_SECONDS))]
     pub cooldown_seconds: i64,
 
+    /// For how many seconds the holder's containers may run on after its pod is gone; taken from the pod when the
+    /// address was given, and raised where the pod is deleted with more. Default: 30.
+    #[serde(default = "super::termination_grace_period_seconds")]
+    #[schemars(range(min = 0, max = super::MAX_TERMINATION_GRACE_PERIOD_SECONDS))]
+    pub termination_grace_period_seconds: i64,
+
     /// When the holder took it, by the clock of the holder's node.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held_since: Option<MicroTime>,
@@ -141,6 +147,7 @@ impl Default for IPLeaseSpec {
             co_holder: None,
             claim: None,
             cooldown_seconds: super::COOLDOWN_SECONDS,
+            termination_grace_period_seconds: super::TERMINATION_GRACE_PERIOD_SECONDS,
             held_since: None,
             released_at: None,
             quarantined_until: None,
@@ -172,7 +179,7 @@ pub enum State {
 }
 
 /// The attachment that has an address: one interface of one pod.
-#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct Holder {
     /// The pod's namespace.
@@ -206,32 +213,10 @@ pub struct Holder {
     #[schemars(length(max = 253))]
     pub network: String,
 
-    /// The pod's `terminationGracePeriodSeconds`: for so long its containers may run on after the pod is gone.
-    /// Default: 30.
-    #[serde(default = "super::termination_grace_period_seconds")]
-    #[schemars(range(min = 0, max = super::MAX_TERMINATION_GRACE_PERIOD_SECONDS))]
-    pub termination_grace_period_seconds: i64,
-
     /// What a newer version wrote here: a replace must not lose it.
     #[serde(flatten)]
     #[schemars(skip)]
     pub unknown: BTreeMap<String, Value>,
-}
-
-impl Default for Holder {
-    fn default() -> Self {
-        Self {
-            namespace: String::new(),
-            pod: String::new(),
-            uid: String::new(),
-            node: String::new(),
-            container: String::new(),
-            interface: String::new(),
-            network: String::new(),
-            termination_grace_period_seconds: super::TERMINATION_GRACE_PERIOD_SECONDS,
-            unknown: BTreeMap::new(),
-        }
-    }
 }
 
 /// The IPClaim that keeps an address.

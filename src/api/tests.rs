@@ -113,7 +113,6 @@ spec:
     container: 1f7d
     interface: eth0
     network: macvlan-100
-    terminationGracePeriodSeconds: 600
   coHolder:
     namespace: shop
     pod: vm-0-b
@@ -122,9 +121,9 @@ spec:
     container: 2e6c
     interface: eth0
     network: macvlan-100
-    terminationGracePeriodSeconds: 600
   claim: {namespace: shop, name: vm-1a2b, ownerUID: 11111111-1b1f-4f0e-9a57-6b1a3c5f9a11}
   cooldownSeconds: 60
+  terminationGracePeriodSeconds: 600
   heldSince: "2026-01-31T12:00:00.123456Z"
   releasedAt: "2026-01-31T11:00:00.000001Z"
   quarantinedUntil: "2026-01-31T13:00:00.000000Z"

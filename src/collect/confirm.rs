@@ -149,9 +149,7 @@ fn proof(
 /// Whether the containers of a pod that is gone have ended by now. A pod whose object was deleted by force while it was
 /// ending is not stopped for that: kubelet lets it have the time that it was given first.
 fn has_had_time_to_end(lease: &LeaseSeen, second: &Second, policy: &Policy) -> bool {
-    let holder = lease.holder.as_ref();
-    let given = holder.map_or(Duration::MAX, |holder| holder.termination);
-    given <= policy.grace || is_older(lease.gone_since, second, given)
+    lease.termination <= policy.grace || is_older(lease.gone_since, second, lease.termination)
 }
 
 /// Whether this version is older than any ADD that could still work on it. Both times are the API server's.

@@ -35,6 +35,8 @@ pub struct LeaseSeen {
     pub held_since: Option<Timestamp>,
     /// When this state ends by itself, if it does: the cooldown, the quarantine.
     pub over: Option<Timestamp>,
+    /// How long the holder's containers may take to end.
+    pub termination: Duration,
     /// Since when an earlier run knew that the holder's pod is gone, by the API server's clock.
     pub gone_since: Option<Timestamp>,
 }
@@ -54,8 +56,6 @@ pub struct HolderSeen {
     pub interface: Box<str>,
     /// The `name` of the CNI configuration.
     pub network: Box<str>,
-    /// How long the pod's containers may take to end.
-    pub termination: Duration,
 }
 
 /// A pod.

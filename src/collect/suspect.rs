@@ -89,7 +89,7 @@ pub fn prolonged<'a>(index: &Index<'a>) -> Vec<Prolonged<'a>> {
     let prolonged = |lease: &'a LeaseSeen| {
         let holder = lease.holder.as_ref()?;
         let termination = index.pod(&holder.uid)?.termination;
-        (lease.state == State::Held && termination > holder.termination)
+        (lease.state == State::Held && termination > lease.termination)
             .then_some(Prolonged { lease, termination })
     };
     index.look.leases.iter().filter_map(prolonged).collect()

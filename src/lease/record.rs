@@ -81,8 +81,6 @@ pub struct Holder {
     pub interface: String,
     /// The `name` of the CNI configuration.
     pub network: String,
-    /// How long the pod's containers may take to end.
-    pub termination: Duration,
 }
 
 /// As `kubectl` names a pod.
@@ -141,6 +139,8 @@ pub struct Lease {
     pub claim: Option<Claim>,
     /// How long it cools once it is released.
     pub cooldown: Duration,
+    /// How long the holder's containers may take to end.
+    pub termination: Duration,
     /// When the process that took it began, by its node's clock.
     pub held_since: Option<Timestamp>,
     /// When it was released, by the clock of the node that did it.

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -26,6 +27,8 @@ pub struct Attachment {
     pub holder: Holder,
     /// The address space of the network.
     pub vrf: Vrf,
+    /// How long the pod's containers may take to end.
+    pub termination: Duration,
     /// When this process began.
     pub since: Timestamp,
     /// Whether the pod shows any sign of an earlier sandbox, whose addresses it should have again.
@@ -221,6 +224,7 @@ impl Attachment {
             co_holder: None,
             claim: None,
             cooldown: pool.cooldown,
+            termination: self.termination,
             held_since: Some(self.since),
             released_at: None,
             quarantined_until: None,

@@ -1,6 +1,5 @@
 //! Between a lease as it is written and as it is meant.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::record::{Claim, Holder, Lease, LeaseName, Seen};
@@ -34,6 +33,7 @@ impl TryFrom<IPLease> for Seen {
             co_holder,
             claim,
             cooldown_seconds,
+            termination_grace_period_seconds,
             held_since,
             released_at,
             quarantined_until,
@@ -49,6 +49,7 @@ impl TryFrom<IPLease> for Seen {
             co_holder: co_holder.map(Holder::from),
             claim: claim.map(Claim::from),
             cooldown: Duration::from_secs(cooldown_seconds.unsigned_abs()),
+            termination: Duration::from_secs(termination_grace_period_seconds.unsigned_abs()),
             held_since: held_since.map(|MicroTime(at)| at),
             released_at: released_at.map(|MicroTime(at)| at),
             quarantined_until: quarantined_until.map(|MicroTime(at)| at),
@@ -107,6 +108,7 @@ impl Lease {
                 .as_ref()
                 .map(|claim| claim.write(before.claim.as_ref())),
             cooldown_seconds: seconds(self.cooldown),
+            termination_grace_period_seconds: seconds(self.termination),
             held_since: self.held_since.map(MicroTime),
             released_at: self.released_at.map(MicroTime),
             quarantined_until: self.quarantined_until.map(MicroTime),
@@ -132,7 +134,6 @@ impl Holder {
             container,
             interface,
             network,
-            termination,
         } = self.clone();
         let known = api::Holder {
             namespace,
@@ -142,8 +143,7 @@ impl Holder {
             container,
             interface,
             network,
-            termination_grace_period_seconds: seconds(termination),
-            unknown: BTreeMap::new(),
+            ..Default::default()
         };
         let same = before.filter(|before| Self::from((*before).clone()) == *self);
         api::Holder {
@@ -165,7 +165,6 @@ impl From<api::Holder> for Holder {
             container,
             interface,
             network,
-            termination_grace_period_seconds: termination,
             unknown: _,
         } = written;
         Self {
@@ -176,7 +175,6 @@ impl From<api::Holder> for Holder {
             container,
             interface,
             network,
-            termination: Duration::from_secs(termination.unsigned_abs()),
         }
     }
 }

@@ -92,6 +92,7 @@ impl Stage<'_> {
         let who = Attachment {
             holder: holder(container),
             vrf: Vrf::default(),
+            termination: Duration::from_secs(30),
             since: StoppedClock.now(),
             returning,
         };
@@ -158,6 +159,7 @@ pub fn lease(&(address, container, state): &Standing, pool: &Pool) -> Lease {
             .then(|| StoppedClock.now() - Duration::from_mins(30)),
         quarantined_until: None,
         gone_since: None,
+        termination: Duration::from_secs(30),
         foreign_mac: None,
     }
 }
@@ -176,7 +178,6 @@ fn holder(container: &str) -> Holder {
         container: container.to_owned(),
         interface: "eth0".to_owned(),
         network: "net".to_owned(),
-        termination: Duration::from_secs(30),
     }
 }
 

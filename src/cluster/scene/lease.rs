@@ -44,6 +44,7 @@ struct Spec {
     claim: Option<Claim>,
     #[serde(default)]
     cooldown_seconds: u64,
+    termination_grace_period_seconds: Option<i64>,
     held_since: Option<Timestamp>,
     released_at: Option<Timestamp>,
     quarantined_until: Option<Timestamp>,
@@ -51,7 +52,6 @@ struct Spec {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
 struct Holder {
     namespace: Box<str>,
     pod: Box<str>,
@@ -60,7 +60,6 @@ struct Holder {
     interface: Box<str>,
     #[serde(default)]
     network: Box<str>,
-    termination_grace_period_seconds: Option<i64>,
 }
 
 #[derive(Deserialize)]
@@ -96,6 +95,7 @@ impl LeaseObject {
             claim: spec.claim.map(|claim| (claim.namespace, claim.name)),
             held_since: spec.held_since,
             over,
+            termination: termination(spec.termination_grace_period_seconds),
             gone_since: spec.gone_since,
         })
     }
@@ -110,7 +110,6 @@ impl From<Holder> for HolderSeen {
             node: holder.node,
             interface: holder.interface,
             network: holder.network,
-            termination: termination(holder.termination_grace_period_seconds),
         }
     }
 }

@@ -4,7 +4,7 @@ use super::{End, Run};
 use crate::collect::event::Tell;
 use crate::collect::suspect::Prolonged;
 use crate::collect::world::World;
-use crate::lease::{Clock, Error, Holder, Lease, Seen};
+use crate::lease::{Clock, Error, Lease, Seen};
 
 impl<W: World, C: Clock, T: Tell> Run<'_, W, C, T> {
     /// Notes when this run saw that the holder's pod is gone.
@@ -38,12 +38,8 @@ impl<W: World, C: Clock, T: Tell> Run<'_, W, C, T> {
         let Some(seen) = seen.filter(|seen| *seen.version == *lease.version) else {
             return Ok(());
         };
-        let holder = seen.lease.holder.clone().map(|holder| Holder {
-            termination,
-            ..holder
-        });
         let noted = Lease {
-            holder,
+            termination,
             ..seen.lease.clone()
         };
         self.note(&seen, &noted).await

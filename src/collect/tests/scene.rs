@@ -48,12 +48,12 @@ pub fn held(last: u8, uid: &str) -> LeaseSeen {
             node: "n1".into(),
             interface: "eth0".into(),
             network: "net".into(),
-            termination: Duration::from_secs(30),
         }),
         shared: false,
         claim: None,
         held_since: Some(at(-10_000)),
         over: None,
+        termination: Duration::from_secs(30),
         gone_since: None,
     }
 }

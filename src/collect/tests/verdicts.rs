@@ -115,9 +115,7 @@ fn a_pod_that_was_ending_has_the_time_that_it_was_given() {
     let gone = |seconds: u64, since: Option<i64>| {
         let mut lease = held(1, "u");
         lease.gone_since = since.map(at);
-        if let Some(holder) = &mut lease.holder {
-            holder.termination = Duration::from_secs(seconds);
-        }
+        lease.termination = Duration::from_secs(seconds);
         Case::new(lease)
     };
     let taken = || Some(Ok(Reason::PodGone(Proof::Heartbeat)));

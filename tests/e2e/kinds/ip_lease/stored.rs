@@ -58,7 +58,6 @@ fn full(vrf: &str) -> Result<IPLease> {
         container: "1f7d".into(),
         interface: "eth0".into(),
         network: "macvlan-100".into(),
-        termination_grace_period_seconds: 60,
         ..Holder::default()
     };
     let spec = IPLeaseSpec {
@@ -74,6 +73,7 @@ fn full(vrf: &str) -> Result<IPLease> {
             ..ClaimRef::default()
         }),
         cooldown_seconds: 60,
+        termination_grace_period_seconds: 120,
         held_since: time("2026-01-31T12:00:00.123456Z")?,
         released_at: time("2026-01-31T12:00:01.000000Z")?,
         ..IPLeaseSpec::default()
