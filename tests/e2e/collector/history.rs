@@ -29,7 +29,7 @@ async fn whatever_happens_the_living_keep_their_addresses_and_the_dead_give_thei
     let steps = from_env("LEASEHOLD_HISTORY_STEPS").unwrap_or(STEPS);
     let seed: u64 = from_env("LEASEHOLD_HISTORY_SEED").unwrap_or_else(|| rand::rng().random());
     eprintln!("LEASEHOLD_HISTORY_SEED={seed} LEASEHOLD_HISTORY_STEPS={steps}");
-    let ground = Ground::new("history", "10.69.0.0/28").await?;
+    let ground = Ground::new("history", "10.69.0.0/27").await?;
     let mut model = Model::new(&ground).await?;
     let mut random = StdRng::seed_from_u64(seed);
     for number in 1..=steps {

@@ -184,7 +184,12 @@ impl Pod {
     /// Deletes it as a user does who gives it time to end: it is marked, and stays until its kubelet has torn it down,
     /// for which see [`force_delete`](Self::force_delete).
     pub async fn delete(&self) -> Result<()> {
-        self.delete_with(&DeleteParams::default().grace_period(30))
+        self.delete_within(30).await
+    }
+
+    /// The same with so many seconds to end.
+    pub async fn delete_within(&self, seconds: u32) -> Result<()> {
+        self.delete_with(&DeleteParams::default().grace_period(seconds))
             .await
     }
 

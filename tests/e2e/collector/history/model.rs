@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use cluster::{Attachment, Node, Pod, Running};
@@ -20,6 +20,9 @@ mod surroundings;
 /// Names of pods, so few that each is used again and again.
 const NAMES: usize = 10;
 
+/// How long a pod may take to end, in seconds.
+const TERMINATION: u32 = 1;
+
 /// How many of the last steps are told when one fails.
 const TOLD: usize = 40;
 
@@ -35,8 +38,15 @@ pub struct Live {
 struct Slot {
     pod: Pod,
     node: usize,
-    terminating: bool,
+    /// Until when its containers may run, once it is being deleted.
+    ends: Option<Instant>,
     live: Option<Live>,
+}
+
+struct Ending {
+    live: Live,
+    ends: Instant,
+    del_follows: bool,
 }
 
 struct Place {
@@ -51,6 +61,8 @@ pub struct Model<'a> {
     slots: BTreeMap<usize, Slot>,
     /// Sandboxes that run on although their pods are gone: their nodes are cut off.
     orphans: Vec<Live>,
+    /// Sandboxes of pods that were deleted by force while they were ending: kubelet lets them have their time.
+    ending: Vec<Ending>,
     collectors: Vec<Running>,
     /// Whether a collector may have met a server that was away.
     excused: bool,
@@ -70,6 +82,7 @@ impl<'a> Model<'a> {
             places,
             slots: BTreeMap::new(),
             orphans: Vec::new(),
+            ending: Vec::new(),
             collectors: Vec::new(),
             excused: false,
             history: VecDeque::new(),
@@ -89,6 +102,7 @@ impl<'a> Model<'a> {
 
     pub async fn take(&mut self, step: Step, random: &mut StdRng) -> Result<()> {
         self.note(format!("{step:?}"));
+        self.end_of_time().await?;
         let index = random.random_range(0..NAMES);
         let coin: bool = random.random();
         match step {
@@ -124,6 +138,12 @@ impl<'a> Model<'a> {
             .values()
             .filter_map(|slot| slot.live.as_ref())
             .chain(&self.orphans)
+            .chain(
+                self.ending
+                    .iter()
+                    .filter(|it| Instant::now() < it.ends)
+                    .map(|it| &it.live),
+            )
     }
 
     /// No address is two sandboxes', and none that runs is without its lease.
@@ -164,6 +184,10 @@ impl<'a> Model<'a> {
         }
         for index in 0..NAMES {
             self.force_delete(index, index % 2 == 0).await?;
+        }
+        while let Some(last) = self.ending.iter().map(|it| it.ends).max() {
+            tokio::time::sleep_until(last.into()).await;
+            self.end_of_time().await?;
         }
         // Long enough for the heartbeats of a busy machine.
         self.ground.collect(&["--grace", "2"]).await?;

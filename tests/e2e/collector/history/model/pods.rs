@@ -1,10 +1,10 @@
 //! What happens to pods and their sandboxes.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
-use super::{Live, Model, Slot};
+use super::{Ending, Live, Model, Slot, TERMINATION};
 
 impl Model<'_> {
     pub(super) async fn create(&mut self, index: usize, node: usize) -> Result<()> {
@@ -15,11 +15,12 @@ impl Model<'_> {
             .ground
             .cluster
             .pod(self.ground.name, &format!("web-{index}"));
+        let builder = builder.ending_within(TERMINATION);
         let pod = builder.on(&self.places[node].node).create().await?;
         let slot = Slot {
             pod,
             node,
-            terminating: false,
+            ends: None,
             live: None,
         };
         self.slots.insert(index, slot);
@@ -31,7 +32,7 @@ impl Model<'_> {
         let Some(slot) = self.slots.get(&index) else {
             return Ok(());
         };
-        if slot.live.is_some() || slot.terminating || !self.reachable(slot.node) {
+        if slot.live.is_some() || slot.ends.is_some() || !self.reachable(slot.node) {
             return Ok(());
         }
         let eth0 = self
@@ -64,7 +65,7 @@ impl Model<'_> {
         let Some(slot) = self.slots.get(&index) else {
             return Ok(());
         };
-        if slot.live.is_some() || slot.terminating || !self.reachable(slot.node) {
+        if slot.live.is_some() || slot.ends.is_some() || !self.reachable(slot.node) {
             return Ok(());
         }
         let eth0 = self
@@ -81,7 +82,7 @@ impl Model<'_> {
         let Some(slot) = self.slots.get_mut(&index) else {
             return Ok(());
         };
-        if slot.terminating || self.places[slot.node].heartbeat.is_none() {
+        if slot.ends.is_some() || self.places[slot.node].heartbeat.is_none() {
             return Ok(());
         }
         let Some(live) = slot.live.take() else {
@@ -115,17 +116,42 @@ impl Model<'_> {
             return Ok(());
         };
         slot.pod.force_delete().await?;
-        self.torn_down(slot.live, del_follows).await
+        self.torn_down(slot, del_follows).await
     }
 
-    /// What becomes of a sandbox whose pod is gone: kubelet ends it, unless it does not hear of it.
-    pub(super) async fn torn_down(&mut self, live: Option<Live>, with_del: bool) -> Result<()> {
-        let Some(live) = live else { return Ok(()) };
+    /// What becomes of a sandbox whose pod is gone: kubelet ends it, unless it does not hear of it, or has given it time.
+    pub(super) async fn torn_down(&mut self, slot: Slot, del_follows: bool) -> Result<()> {
+        let Some(live) = slot.live else { return Ok(()) };
         if !self.reachable(live.node) {
             self.note(format!("{} runs on with {}", live.pod, live.address));
             self.orphans.push(live);
-        } else if with_del {
+        } else if let Some(ends) = slot.ends {
+            self.note(format!("{} takes its time with {}", live.pod, live.address));
+            self.ending.push(Ending {
+                live,
+                ends,
+                del_follows,
+            });
+        } else if del_follows {
             live.eth0.del().await?.success()?;
+        }
+        Ok(())
+    }
+
+    /// Ends the sandboxes whose time is over.
+    pub(super) async fn end_of_time(&mut self) -> Result<()> {
+        let now = Instant::now();
+        let (over, still): (Vec<_>, Vec<_>) = std::mem::take(&mut self.ending)
+            .into_iter()
+            .partition(|it| it.ends <= now);
+        self.ending = still;
+        for Ending {
+            live, del_follows, ..
+        } in over
+        {
+            if del_follows && self.reachable(live.node) {
+                live.eth0.del().await?.success()?;
+            }
         }
         Ok(())
     }
@@ -134,8 +160,9 @@ impl Model<'_> {
         let Some(slot) = self.slots.get_mut(&index) else {
             return Ok(());
         };
-        slot.terminating = true;
-        slot.pod.delete().await
+        let ends = Instant::now() + Duration::from_secs(TERMINATION.into());
+        slot.ends.get_or_insert(ends);
+        slot.pod.delete_within(TERMINATION).await
     }
 
     pub(super) async fn recreate(&mut self, index: usize, del_follows: bool) -> Result<()> {
@@ -145,6 +172,6 @@ impl Model<'_> {
         slot.pod.force_delete().await?;
         self.create(index, (slot.node + 1) % self.places.len())
             .await?;
-        self.torn_down(slot.live, del_follows).await
+        self.torn_down(slot, del_follows).await
     }
 }

@@ -36,6 +36,7 @@ impl Model<'_> {
     pub(super) async fn node_gone(&mut self, node: usize) -> Result<()> {
         self.note(format!("node {node} is gone"));
         self.orphans.retain(|live| live.node != node);
+        self.ending.retain(|it| it.live.node != node);
         for slot in self.slots.values_mut().filter(|slot| slot.node == node) {
             slot.live = None;
         }
