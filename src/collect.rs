@@ -9,8 +9,8 @@
 //!
 //! - Unknown means keep: a pod that is gone does not prove that its container is, and what could not be read, or was
 //!   not understood, proves nothing.
-//! - Kubelet lets a container have the time to end that it was given first, whatever becomes of its pod's object: only
-//!   after that time a sign of life of the node means that the container is gone.
+//! - Kubelet lets a container have the time to end that it was given first, whatever becomes of the objects of its pod and
+//!   its node: only after that time they mean that the container is gone.
 //! - Nothing is taken back on an incomplete list.
 //! - The first look lists the leases before the pods: a pod is there before its lease, so one that is missing in the
 //!   later list is gone.

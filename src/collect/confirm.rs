@@ -62,7 +62,7 @@ pub fn confirm(
         Suspicion::Gone => match state(lease, second) {
             State::Gone => {
                 let proof = proof(lease, first, second, policy)?;
-                if proof == Proof::Heartbeat && !has_had_time_to_end(lease, second, policy) {
+                if proof.needs_time() && !has_had_time_to_end(lease, second, policy) {
                     return Err(Kept::Ending);
                 }
                 Ok(Reason::PodGone(proof))

@@ -39,8 +39,7 @@ pub enum End {
 /// What shows that a pod that is gone does not run on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Proof {
-    /// Its node was ready and renewed its heartbeat after the pod had gone, and the pod's time to end is over: kubelet is
-    /// there and has torn the pod down.
+    /// Its node was ready and renewed its heartbeat after the pod had gone: kubelet is there and tears the pod down.
     Heartbeat,
     /// The Node object is gone.
     NodeGone,
@@ -108,6 +107,17 @@ impl Reason {
         match self {
             Self::PodGone(_) | Self::PodFinished(..) | Self::Surplus { .. } => true,
             Self::Cooled | Self::QuarantineOver | Self::ClaimGone | Self::ClaimOmits => false,
+        }
+    }
+}
+
+impl Proof {
+    /// Whether a container may be ending still. Kubelet goes on with that where its Node object was deleted, too.
+    #[must_use]
+    pub fn needs_time(self) -> bool {
+        match self {
+            Self::Heartbeat | Self::NodeGone => true,
+            Self::OutOfService | Self::Waived => false,
         }
     }
 }

@@ -118,6 +118,12 @@ fn a_pod_that_was_ending_has_the_time_that_it_was_given() {
         lease.termination = Duration::from_secs(seconds);
         Case::new(lease)
     };
+    let node_gone = |since| {
+        gone(120, since).with(|c| {
+            c.first.nodes.clear();
+            c.second.node = None;
+        })
+    };
     let taken = || Some(Ok(Reason::PodGone(Proof::Heartbeat)));
     let ending = || Some(Err(Kept::Ending));
     says(vec![
@@ -144,12 +150,24 @@ fn a_pod_that_was_ending_has_the_time_that_it_was_given() {
             ending(),
         ),
         (
-            "its node is gone, and nothing ends there",
-            gone(120, None).with(|c| {
-                c.first.nodes.clear();
-                c.second.node = None;
-            }),
+            "its Node object is gone, and the machine may be there",
+            node_gone(None),
+            ending(),
+        ),
+        (
+            "its Node object is gone, and its time is over",
+            node_gone(Some(-100)),
             Some(Ok(Reason::PodGone(Proof::NodeGone))),
+        ),
+        (
+            "somebody vouches that nothing runs on its node",
+            gone(120, None).with(|c| {
+                c.second.node = Some(NodeSeen {
+                    out_of_service: true,
+                    ..NodeSeen::default()
+                });
+            }),
+            Some(Ok(Reason::PodGone(Proof::OutOfService))),
         ),
         (
             "a finished pod has ended",
