@@ -13,7 +13,7 @@ use leasehold::lease::{Clock, Patience};
 use leasehold::metrics;
 use tokio::runtime::Builder;
 
-/// What somebody reads who runs it by hand, with words that it does not know too.
+/// What somebody reads who runs it by hand.
 const USAGE: &str =
     "usage: leasehold install --to FOLDER   (a container runtime runs it without any word)";
 

@@ -9,19 +9,22 @@ use crate::lease::{Clock, Error, Lease, Seen};
 impl<W: World, C: Clock, T: Tell> Run<'_, W, C, T> {
     /// Notes when this run saw that the holder's pod is gone.
     pub(super) async fn note_gone(&self, seen: &Seen) -> Result<(), Error> {
+        if self.policy.dry_run || seen.lease.gone_since.is_some() {
+            return Ok(());
+        }
         let noted = Lease {
             gone_since: self.desk.store.server_time(),
             ..seen.lease.clone()
         };
-        if seen.lease.gone_since.is_none() {
-            self.note(seen, &noted).await?;
-        }
-        Ok(())
+        self.note(seen, &noted).await
     }
 
     /// Notes how long the holder's pod is given to end.
     pub(super) async fn note_prolonged(&mut self, prolonged: &Prolonged<'_>) -> Result<(), End> {
         self.go_on()?;
+        if self.policy.dry_run {
+            return Ok(());
+        }
         let name = &prolonged.lease.name;
         if let Err(error) = self.try_to_prolong(prolonged).await {
             self.failed(
@@ -47,9 +50,6 @@ impl<W: World, C: Clock, T: Tell> Run<'_, W, C, T> {
 
     /// Whoever is faster has changed what there was to note.
     async fn note(&self, seen: &Seen, noted: &Lease) -> Result<(), Error> {
-        if self.policy.dry_run {
-            return Ok(());
-        }
         self.desk.replace(seen, noted).await.map(drop)
     }
 }

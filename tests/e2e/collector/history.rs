@@ -16,7 +16,7 @@ use super::ground::Ground;
 use model::Model;
 use step::Step;
 
-/// Some 80 s on two cores that have nothing else to do.
+/// Some 100 s on two cores that have nothing else to do.
 const STEPS: usize = 2000;
 
 fn from_env<T: std::str::FromStr>(name: &str) -> Option<T> {
