@@ -11,10 +11,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use cluster::{Attachment, Call, Cluster, Mark, Node, Outcome, Sandbox};
 use kube::api::{Api, PostParams};
 use leasehold::api::{Holder, IPLease, IPLeaseSpec, State};
 use serde_json::json;
+use testbed::{Attachment, Call, Cluster, Mark, Node, Outcome, Sandbox};
 use tokio::task::JoinSet;
 
 const PLUGIN: &str = env!("CARGO_BIN_EXE_leasehold");

@@ -12,11 +12,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use cluster::{Call, Cluster};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, Patch, PatchParams, PostParams};
 use leasehold::api::{Holder, IPLease, IPLeaseSpec, State};
 use serde_json::{Value, json};
+use testbed::{Call, Cluster};
 use tokio::task::JoinSet;
 
 const COLLECTOR: &str = env!("CARGO_BIN_EXE_leasehold-gc");

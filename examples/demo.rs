@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
-use cluster::{Attachment, Cluster, Node, Pod, Sandbox, Segment};
 use serde_json::Value;
+use testbed::{Attachment, Cluster, Node, Pod, Sandbox, Segment};
 
 const PODS: usize = 12;
 
@@ -53,7 +53,7 @@ async fn demo(args: &Args) -> Result<()> {
 
     say("Two pools, of examples/dual-stack.yaml");
     cluster
-        .apply(&cluster::repository().join("examples/dual-stack.yaml"))
+        .apply(&testbed::repository().join("examples/dual-stack.yaml"))
         .await?;
     show(&cluster, &["get", "ippools"]).await?;
 
@@ -87,7 +87,7 @@ async fn demo(args: &Args) -> Result<()> {
         say_how_to_go_on(&cluster, &workloads[4..])
     } else {
         say("Clearing up");
-        cluster::clean_up();
+        testbed::clean_up();
         Ok(())
     }
 }
@@ -100,7 +100,7 @@ fn build_plugin() -> Result<PathBuf> {
         .args(["build", "--bin=leasehold", "--example=demo"])
         .arg("--message-format=json-render-diagnostics")
         .args((!cfg!(debug_assertions)).then_some("--release"))
-        .current_dir(cluster::repository())
+        .current_dir(testbed::repository())
         .stderr(Stdio::inherit());
     // What `cargo run` tells this example about its package would make some build scripts run again, there and back.
     let told = std::env::vars_os().map(|(name, _)| name);
@@ -176,8 +176,8 @@ async fn detach(workloads: &[Workload]) -> Result<()> {
 }
 
 fn say_how_to_go_on(cluster: &Cluster, workloads: &[Workload]) -> Result<()> {
-    let stop = cluster::keep()?;
-    let kubectl = cluster.tool(cluster::Tool::Kubectl);
+    let stop = testbed::keep()?;
+    let kubectl = cluster.tool(testbed::Tool::Kubectl);
     say("Left up");
     println!("  export KUBECONFIG={}", cluster.kubeconfig().display());
     println!("  {} get ipleases", kubectl.display());

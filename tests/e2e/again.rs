@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use anyhow::{Result, ensure};
-use cluster::Sandbox;
 use serde_json::json;
+use testbed::Sandbox;
 use tokio::task::JoinSet;
 
 use crate::stage::Stage;

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use cluster::{Attachment, Outcome, Sandbox, Segment};
 use serde_json::json;
+use testbed::{Attachment, Outcome, Sandbox, Segment};
 
 use crate::stage::{Stage, with};
 

@@ -9,10 +9,10 @@ use std::io;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
-use cluster::{Attachment, Outcome, Sandbox};
 use kube::api::{Api, DeleteParams};
 use leasehold::api::IPPool;
 use serde_json::json;
+use testbed::{Attachment, Outcome, Sandbox};
 
 use crate::stage::{Stage, with};
 

@@ -10,13 +10,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use cluster::{Attachment, Cluster, Outcome, Sandbox, repository};
 use kube::Api;
 use kube::api::{DeleteParams, ListParams};
 use kube::core::{ApiResource, DynamicObject};
 use leasehold::api::{IPLease, IPPool, ReservedIP, Subnet, lease_name};
 use leasehold::ip::Vrf;
 use serde_json::Value;
+use testbed::{Attachment, Cluster, Outcome, Sandbox, repository};
 
 use crate::PLUGIN;
 use workload::Workload;

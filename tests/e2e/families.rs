@@ -1,17 +1,17 @@
 //! IPv4, IPv6 or both: what the policy says, and of two families both or neither.
 
 use anyhow::Result;
-use cluster::{Attachment, Outcome};
 use kube::api::{Api, Patch, PatchParams};
 use leasehold::api::IPLease;
 use serde_json::json;
+use testbed::{Attachment, Outcome};
 
 use crate::stage::{Stage, with};
 
 /// A stage with a pool of each family, an address in each.
 struct Dual {
     stage: Stage,
-    pod: cluster::Pod,
+    pod: testbed::Pod,
     v4: String,
     v6: String,
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
-use cluster::{Attachment, Call, Sandbox};
 use serde_json::{Value, json};
+use testbed::{Attachment, Call, Sandbox};
 
 use crate::stage::{Stage, with};
 

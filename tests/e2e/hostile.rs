@@ -7,8 +7,8 @@ use std::os::unix::ffi::OsStringExt;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use cluster::{Attachment, Outcome};
 use serde_json::{Value, json};
+use testbed::{Attachment, Outcome};
 
 use crate::stage::Stage;
 

@@ -98,7 +98,7 @@ type Fault = (String, String);
 
 impl<K: Resource<DynamicType = ()>> Judge<K> {
     async fn new() -> Result<Self> {
-        let client = cluster::shared().await?.admin().await?;
+        let client = testbed::shared().await?.admin().await?;
         Ok(Self {
             objects: Api::all_with(client, &ApiResource::erase::<K>(&())),
             kind: PhantomData,

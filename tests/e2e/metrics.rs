@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use cluster::{Call, Outcome};
 use leasehold::metrics::Text;
 use serde_json::{Value, json};
+use testbed::{Call, Outcome};
 
 use crate::PLUGIN;
 use crate::stage::Stage;

@@ -7,10 +7,10 @@ mod node;
 mod person;
 
 use anyhow::{Context, Result, ensure};
-use cluster::{Cluster, Node, Pod, Refused};
 use jiff::Timestamp;
 use kube::api::{Api, DeleteParams, PostParams, Preconditions};
 use leasehold::api::{ClaimRef, Holder, IPLease, IPLeaseSpec, MicroTime, State};
+use testbed::{Cluster, Node, Pod, Refused};
 
 const LONG_AGO: MicroTime = MicroTime(Timestamp::UNIX_EPOCH);
 
@@ -26,7 +26,7 @@ struct Ground {
 
 impl Ground {
     async fn new(vrf: &'static str) -> Result<Self> {
-        let cluster = cluster::shared().await?;
+        let cluster = testbed::shared().await?;
         let here = cluster.fresh_node().create().await?;
         let there = cluster.fresh_node().create().await?;
         let mine = cluster.pod(vrf, "mine").on(&here).create().await?;

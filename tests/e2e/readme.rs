@@ -1,7 +1,7 @@
 //! What the README tells a reader to run on a cluster, run on one.
 
 use anyhow::{Context, Result};
-use cluster::{Cluster, repository};
+use testbed::{Cluster, repository};
 use tokio::process::Command;
 
 use crate::PLUGIN;

@@ -1,8 +1,8 @@
 //! An address that was asked for: this one or none, and why not.
 
 use anyhow::Result;
-use cluster::{Attachment, Pod};
 use serde_json::{Value, json};
+use testbed::{Attachment, Pod};
 
 use crate::stage::{Stage, with};
 

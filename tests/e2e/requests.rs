@@ -4,8 +4,8 @@ use std::fs;
 use std::sync::Arc;
 
 use anyhow::Result;
-use cluster::{Attachment, Mark, Outcome, Sandbox};
 use serde_json::json;
+use testbed::{Attachment, Mark, Outcome, Sandbox};
 
 use crate::stage::{Stage, with};
 

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use anyhow::{Result, ensure};
-use cluster::{Attachment, Pod, Sandbox};
 use serde_json::json;
+use testbed::{Attachment, Pod, Sandbox};
 
 use crate::stage::{Stage, with};
 

@@ -9,11 +9,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use anyhow::{Context, Result};
-use cluster::{Attachment, Cluster, Node, Outcome, Pod, Sandbox};
 use kube::api::{Api, ListParams, Patch, PatchParams, VersionMatch};
 use leasehold::api::{IPLease, IPPool, ReservedIP, State};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use testbed::{Attachment, Cluster, Node, Outcome, Pod, Sandbox};
 
 use crate::PLUGIN;
 
@@ -28,7 +28,7 @@ pub struct Stage {
 impl Stage {
     pub async fn new() -> Result<Self> {
         static NEXT: AtomicU16 = AtomicU16::new(0);
-        let cluster = cluster::shared().await?;
+        let cluster = testbed::shared().await?;
         let node = cluster.fresh_node().create().await?;
         Ok(Self {
             cluster,

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Result, ensure};
-use cluster::{Call, Outcome};
 use serde_json::{Value, json};
+use testbed::{Call, Outcome};
 
 use crate::PLUGIN;
 use crate::stage::Stage;

@@ -1,10 +1,10 @@
 //! Pods that get no address, since a call for them is late or they are not what the call says; and static pods, which do.
 
 use anyhow::{Context, Result};
-use cluster::{Attachment, Pod};
 use kube::api::{Api, DeleteParams};
 use leasehold::api::IPPool;
 use serde_json::json;
+use testbed::{Attachment, Pod};
 
 use crate::stage::{Stage, with};
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use anyhow::Result;
-use cluster::{Attachment, Sandbox};
 use serde_json::json;
+use testbed::{Attachment, Sandbox};
 
 use super::place::Place;
 

@@ -101,7 +101,7 @@ async fn labels_of_pods_are_matched_by_expressions() -> Result<()> {
             "expressions-rest",
         ),
     ] {
-        let labelled = |pod: cluster::PodBuilder, (key, value)| pod.label(key, value);
+        let labelled = |pod: testbed::PodBuilder, (key, value)| pod.label(key, value);
         let pod = labels.into_iter().fold(place.pod(name), labelled);
         assert_eq!(place.served_by(pod).await?, pool, "{name}");
     }

@@ -8,12 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use cluster::{Attachment, Cluster, Node, Outcome, Pod, PodBuilder, Sandbox, Segment};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{Api, DynamicObject, GetParams, ListParams, Patch, PatchParams};
 use kube::core::{ApiResource, Resource};
 use leasehold::api::{IPLease, IPPool, ReservedIP, Subnet, lease_name};
 use serde_json::{Value, json};
+use testbed::{Attachment, Cluster, Node, Outcome, Pod, PodBuilder, Sandbox, Segment};
 
 use crate::PLUGIN;
 
@@ -30,7 +30,7 @@ pub struct Place {
 impl Place {
     /// A place whose plugins are called by themselves.
     pub async fn named(name: &'static str) -> Result<Self> {
-        Self::on(cluster::shared().await?, name).await
+        Self::on(testbed::shared().await?, name).await
     }
 
     /// A place on a control plane of its own.
@@ -46,7 +46,7 @@ impl Place {
 
     /// A place whose node is on a segment, for calls through a main plugin.
     pub async fn on_a_segment(name: &'static str) -> Result<Self> {
-        let cluster = cluster::shared().await?;
+        let cluster = testbed::shared().await?;
         let segment = Segment::new()?;
         let node = cluster.fresh_node().on(&segment).create().await?;
         Ok(Self {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use anyhow::Result;
-use cluster::Sandbox;
 use serde_json::json;
+use testbed::Sandbox;
 
 use super::place::Place;
 

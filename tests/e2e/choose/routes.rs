@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use anyhow::Result;
-use cluster::{Attachment, Outcome, Pod, Sandbox};
 use serde_json::{Value, json};
+use testbed::{Attachment, Outcome, Pod, Sandbox};
 
 use super::place::Place;
 

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use cluster::{Attachment, Pod, Sandbox};
 use serde_json::json;
+use testbed::{Attachment, Pod, Sandbox};
 
 use super::place::Place;
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Result, ensure};
-use cluster::Call;
+use testbed::Call;
 
 use super::ground::{COLLECTOR, Ground};
 

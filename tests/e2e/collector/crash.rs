@@ -3,10 +3,10 @@
 use std::net::IpAddr;
 
 use anyhow::{Context, Result, ensure};
-use cluster::proxy::{Came, Moment, On, Proxy};
-use cluster::{Attachment, Node, Pod};
 use leasehold::api::State;
 use serde_json::json;
+use testbed::proxy::{Came, Moment, On, Proxy};
+use testbed::{Attachment, Node, Pod};
 
 use super::ground::Ground;
 use super::heartbeats::alive;

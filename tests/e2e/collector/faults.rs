@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use cluster::Outcome;
-use cluster::proxy::{By, Call, Do, Log, On, Proxy, Verb};
 use serde_json::json;
+use testbed::Outcome;
+use testbed::proxy::{By, Call, Do, Log, On, Proxy, Verb};
 
 use super::ground::{Ground, Told};
 use super::heartbeats::{Heartbeat, alive};

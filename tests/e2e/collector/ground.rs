@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
-use cluster::{Attachment, Call, Cluster, Kubeconfig, Node, Outcome, Pod, Sandbox};
 use k8s_openapi::api::authentication::v1::TokenRequest;
 use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::api::{Api, ListParams, PostParams};
 use leasehold::api::{IPLease, IPPool, State};
 use serde_json::{Value, json};
+use testbed::{Attachment, Call, Cluster, Kubeconfig, Node, Outcome, Pod, Sandbox};
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
 
 use crate::PLUGIN;

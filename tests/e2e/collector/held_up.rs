@@ -3,9 +3,9 @@
 use std::pin::pin;
 
 use anyhow::{Context, Result, ensure};
-use cluster::Node;
-use cluster::proxy::{Came, Moment, On, Proxy};
 use serde_json::json;
+use testbed::Node;
+use testbed::proxy::{Came, Moment, On, Proxy};
 
 use super::ground::{Ground, Told};
 use super::heartbeats::alive;

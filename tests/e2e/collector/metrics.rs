@@ -6,8 +6,8 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use cluster::repository;
 use serde_json::{Value, json};
+use testbed::repository;
 
 use super::ground::Ground;
 use super::heartbeats::alive;

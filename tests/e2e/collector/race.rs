@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result, ensure};
-use cluster::Node;
+use testbed::Node;
 use tokio::sync::{Mutex, watch};
 
 use super::ground::Ground;

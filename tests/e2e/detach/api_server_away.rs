@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use cluster::{Attachment, Cluster, Sandbox, repository};
 use serde_json::json;
+use testbed::{Attachment, Cluster, Sandbox, repository};
 
 use super::{Attached, Note};
 use crate::PLUGIN;

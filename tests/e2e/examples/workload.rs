@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use cluster::{Cluster, PodBuilder};
 use serde::Deserialize;
 use serde_json::Value;
+use testbed::{Cluster, PodBuilder};
 
 /// A Deployment's template, or a Pod.
 pub struct Workload {

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result, ensure};
-use cluster::proxy::{Do, On};
-use cluster::{Attachment, Outcome, Pair, Sandbox};
 use serde_json::json;
+use testbed::proxy::{Do, On};
+use testbed::{Attachment, Outcome, Pair, Sandbox};
 
 use super::scene::{DENIED, INVALID_CONFIG, Scene};
 

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use cluster::proxy::{Came, Moment, On};
-use cluster::{Attachment, Pod, Sandbox};
 use k8s_openapi::api::core::v1::Pod as PodObject;
 use kube::api::Api;
+use testbed::proxy::{Came, Moment, On};
+use testbed::{Attachment, Pod, Sandbox};
 
 use super::scene::{SANDBOX_GONE, Scene};
 

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use anyhow::{Result, ensure};
-use cluster::{Sandbox, longest_node_name};
 use serde_json::json;
+use testbed::{Sandbox, longest_node_name};
 use tokio::task::JoinSet;
 
 use crate::choose::place::Place;
@@ -19,7 +19,7 @@ fn longest(letter: char) -> String {
 
 #[tokio::test]
 async fn names_of_the_greatest_length_get_addresses() -> Result<()> {
-    let cluster = cluster::shared().await?;
+    let cluster = testbed::shared().await?;
     let node = cluster.node(&longest_node_name()).create().await?;
     // Its name is that of the vrf and of the namespace.
     let place = Place::named(NAMESPACE).await?.at(&node);

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use cluster::Sandbox;
-use cluster::proxy::{By, Do, Log, On, Reply};
 use serde_json::json;
+use testbed::Sandbox;
+use testbed::proxy::{By, Do, Log, On, Reply};
 
 use super::scene::{EXHAUSTED, Scene};
 

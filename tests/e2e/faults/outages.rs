@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use cluster::proxy::{Answer, By, Certificate, Do, On, Rule};
-use cluster::{Outcome, Pod, Sandbox};
 use serde_json::{Value, json};
+use testbed::proxy::{Answer, By, Certificate, Do, On, Rule};
+use testbed::{Outcome, Pod, Sandbox};
 use tokio::task::JoinSet;
 
 use super::scene::{Scene, TRY_AGAIN_LATER};

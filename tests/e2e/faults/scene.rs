@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use cluster::proxy::{Log, On, Proxy};
-use cluster::{Attachment, Cluster, Pod, Sandbox};
 use kube::api::{Api, GetParams, Patch, PatchParams, PostParams};
 use leasehold::api::{IPLease, IPLeaseSpec, IPPool, State};
 use serde_json::json;
+use testbed::proxy::{Log, On, Proxy};
+use testbed::{Attachment, Cluster, Pod, Sandbox};
 
 use crate::choose::place::Place;
 

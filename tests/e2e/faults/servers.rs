@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use cluster::proxy::{Do, On};
-use cluster::{Attachment, Cluster, Outcome, Pod, Sandbox};
 use k8s_openapi::api::core::v1::Pod as PodObject;
 use kube::api::{Api, PostParams};
 use serde_json::json;
+use testbed::proxy::{Do, On};
+use testbed::{Attachment, Cluster, Outcome, Pod, Sandbox};
 use tokio::task::JoinSet;
 
 use super::scene::{EXHAUSTED, NO_POOL, Scene, TRY_AGAIN_LATER};

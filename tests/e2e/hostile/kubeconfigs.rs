@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use cluster::{Attachment, Kubeconfig, Node};
 use serde_json::json;
+use testbed::{Attachment, Kubeconfig, Node};
 
 use super::attached;
 use crate::stage::Stage;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use cluster::{Attachment, Outcome, Pod, Sandbox};
+use testbed::{Attachment, Outcome, Pod, Sandbox};
 use tokio::task::JoinSet;
 
 use crate::stage::Stage;

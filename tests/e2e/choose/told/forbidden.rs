@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use cluster::{Attachment, Cluster, Sandbox, repository};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use testbed::{Attachment, Cluster, Sandbox, repository};
 
 use crate::PLUGIN;
 

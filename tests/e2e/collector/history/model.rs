@@ -5,10 +5,10 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use cluster::{Attachment, Node, Pod, Running};
 use leasehold::api::{IPLease, State};
 use rand::RngExt;
 use rand::rngs::StdRng;
+use testbed::{Attachment, Node, Pod, Running};
 
 use super::step::Step;
 use crate::collector::ground::Ground;

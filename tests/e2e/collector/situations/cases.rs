@@ -1,10 +1,10 @@
 //! The situations, each made as it comes about.
 
 use anyhow::Result;
-use cluster::Node;
 use k8s_openapi::api::core::v1::{Namespace, Node as NodeObject};
 use kube::api::{Api, DeleteParams, Patch, PatchParams};
 use serde_json::json;
+use testbed::Node;
 
 use super::End::{Contested, Kept, TakenBack};
 use super::{Case, End, HEARTBEAT};

@@ -86,7 +86,7 @@ async fn while_stored<T>(
     vrf: &str,
     look: impl AsyncFnOnce(&IPLease, kube::Client) -> Result<T>,
 ) -> Result<T> {
-    let client = cluster::shared().await?.admin().await?;
+    let client = testbed::shared().await?.admin().await?;
     let leases: Api<IPLease> = Api::all(client.clone());
     let lease = full(vrf)?;
     let stored = leases.create(&PostParams::default(), &lease).await?;

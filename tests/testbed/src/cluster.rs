@@ -71,7 +71,7 @@ pub fn longest_node_name() -> String {
 #[must_use]
 pub fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../..")
+        .join("../..")
         .components()
         .collect()
 }

@@ -6,11 +6,11 @@
 //!
 //! ```no_run
 //! # async fn example(plugin: &std::path::Path) -> anyhow::Result<()> {
-//! let cluster = cluster::shared().await?;
+//! let cluster = testbed::shared().await?;
 //! let node = cluster.fresh_node().create().await?;
 //! let pod = cluster.pod("shop", "web-0").on(&node).create().await?;
-//! let sandbox = std::sync::Arc::new(cluster::Sandbox::new()?);
-//! let eth0 = cluster::Attachment::new(plugin, &node, &pod, &sandbox)?;
+//! let sandbox = std::sync::Arc::new(testbed::Sandbox::new()?);
+//! let eth0 = testbed::Attachment::new(plugin, &node, &pod, &sandbox)?;
 //! let addresses = eth0.add().await?.success()?.ips()?;
 //! eth0.del().await?.success()?;
 //! # Ok(()) }

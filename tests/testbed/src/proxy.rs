@@ -13,7 +13,7 @@
 //!
 //! ```no_run
 //! # async fn story(url: &str, ca: &str) -> Result<(), Box<dyn std::error::Error>> {
-//! use cluster::proxy::{By, Do, On, Proxy};
+//! use testbed::proxy::{By, Do, On, Proxy};
 //!
 //! let proxy = Proxy::start(url, ca)?;
 //! let gate = proxy.hold(On::create("ipleases").caller("add-1").nth(1));

@@ -10,8 +10,8 @@ mod real;
 mod server;
 mod transparent;
 
-use cluster::proxy::Proxy;
 use server::Server;
+use testbed::proxy::Proxy;
 
 /// Where leases are.
 const LEASES: &str = "/apis/leasehold.io/v1alpha1/ipleases";

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cluster::proxy::{By, Came, Do, Log, Moment, On, Outcome};
+use testbed::proxy::{By, Came, Do, Log, Moment, On, Outcome};
 
 use crate::client::{Client, Http, RESET};
 use crate::{LEASES, lease, proxy_and_server};

@@ -1,4 +1,4 @@
-module leasehold.io/tests/e2e/cluster
+module leasehold.io/tests/testbed
 
 // Real parts for the tests: nothing here is imported, these are the programs that the test cluster runs.
 go 1.26.0

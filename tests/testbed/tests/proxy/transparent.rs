@@ -1,7 +1,7 @@
 //! Without a rule the proxy is not there.
 
-use cluster::proxy::{Answer, Do, Log, On, Outcome, Proxy};
 use kube::api::{DynamicObject, PostParams};
+use testbed::proxy::{Answer, Do, Log, On, Outcome, Proxy};
 
 use crate::client::{Client, Http, kind, kube_leases};
 use crate::server::Server;
@@ -130,7 +130,7 @@ async fn another_server_may_be_asked() {
     let (proxy, _server) = proxy_and_server().await;
     let other = Server::start().await;
     other.put(&lease("10.0.0.7"), serde_json::json!({}));
-    let upstream = cluster::proxy::Upstream::new(&other.url(), &other.ca_pem).unwrap();
+    let upstream = testbed::proxy::Upstream::new(&other.url(), &other.ca_pem).unwrap();
     proxy.rule(On::get("ipleases").nth(2), Do::SendTo(upstream));
     let client = Client::of(&proxy, Http::One);
     let mut found = Vec::new();

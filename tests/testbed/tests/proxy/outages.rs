@@ -1,6 +1,6 @@
 //! Servers that are away, and certificates that nobody should accept.
 
-use cluster::proxy::{Certificate, Log, On, Outcome};
+use testbed::proxy::{Certificate, Log, On, Outcome};
 
 use crate::client::{Client, Http, RESET};
 use crate::{LEASES, lease, proxy_and_server};

@@ -1,16 +1,16 @@
 //! The proxy in front of a real API server, as a node's programs meet it.
 
-use cluster::proxy::{Answer, By, Do, Log, On, Proxy};
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::{Api, PostParams};
+use testbed::proxy::{Answer, By, Do, Log, On, Proxy};
 
 const HEARTBEATS: &str = "kube-node-lease";
 
-async fn leases(kubeconfig: &cluster::Kubeconfig) -> Api<Lease> {
+async fn leases(kubeconfig: &testbed::Kubeconfig) -> Api<Lease> {
     Api::namespaced(kubeconfig.client().await.unwrap(), HEARTBEATS)
 }
 
-fn heartbeat(node: &cluster::Node) -> Lease {
+fn heartbeat(node: &testbed::Node) -> Lease {
     let mut lease = Lease::default();
     lease.metadata.name = Some(node.name().to_owned());
     lease
@@ -18,7 +18,7 @@ fn heartbeat(node: &cluster::Node) -> Lease {
 
 #[tokio::test]
 async fn a_nodes_late_write_is_committed_with_the_nodes_rights() {
-    let cluster = cluster::shared().await.unwrap();
+    let cluster = testbed::shared().await.unwrap();
     let node = cluster.fresh_node().create().await.unwrap();
     let proxy = Proxy::start(&cluster.url(0), &cluster.ca_pem()).unwrap();
     let kubeconfig = node
@@ -49,7 +49,7 @@ async fn a_nodes_late_write_is_committed_with_the_nodes_rights() {
 
 #[tokio::test]
 async fn what_the_proxy_says_reads_as_what_the_server_says() {
-    let cluster = cluster::shared().await.unwrap();
+    let cluster = testbed::shared().await.unwrap();
     let (node, other) = (
         cluster.fresh_node().create().await.unwrap(),
         cluster.fresh_node().create().await.unwrap(),
@@ -75,7 +75,7 @@ async fn what_the_proxy_says_reads_as_what_the_server_says() {
 
 #[tokio::test]
 async fn a_write_whose_reply_is_lost_exists_already_when_repeated() {
-    let cluster = cluster::shared().await.unwrap();
+    let cluster = testbed::shared().await.unwrap();
     let node = cluster.fresh_node().create().await.unwrap();
     let proxy = Proxy::start(&cluster.url(0), &cluster.ca_pem()).unwrap();
     let kubeconfig = node.identity().server(&proxy.url()).ca(proxy.ca_pem());

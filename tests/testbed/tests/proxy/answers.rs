@@ -1,7 +1,7 @@
 //! Answers that are not the API server's, or not the latest.
 
-use cluster::proxy::{Answer, Do, On, Reply};
 use http::header;
+use testbed::proxy::{Answer, Do, On, Reply};
 
 use crate::client::{Client, Http, kube_leases};
 use crate::{LEASES, lease, proxy_and_server};

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use cluster::{Attachment, Call, Cluster, Netns, Sandbox, Segment};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, ListParams};
+use testbed::{Attachment, Call, Cluster, Netns, Sandbox, Segment};
 
 #[tokio::test]
 async fn a_node_reads_its_own_pods_and_no_others() -> Result<()> {
-    let cluster = cluster::shared().await?;
+    let cluster = testbed::shared().await?;
     let (here, there) = (
         cluster.fresh_node().create().await?,
         cluster.fresh_node().create().await?,
@@ -30,7 +30,7 @@ async fn a_node_reads_its_own_pods_and_no_others() -> Result<()> {
         let refused = pods
             .get(name)
             .await
-            .map_err(cluster::Refused::from)
+            .map_err(testbed::Refused::from)
             .map(drop);
         assert_eq!(refused.map_err(|refused| refused.code), Err(403), "{name}");
     }
@@ -63,7 +63,7 @@ async fn a_node_reads_its_own_pods_and_no_others() -> Result<()> {
 
 #[tokio::test]
 async fn a_new_kind_and_a_new_grant_act_when_apply_returns() -> Result<()> {
-    let cluster = cluster::shared().await?;
+    let cluster = testbed::shared().await?;
     let node = cluster.fresh_node().create().await?;
     cluster.apply_yaml(include_str!("widgets.yaml")).await?;
     let widget = |name: &str, size: u8| {
@@ -92,7 +92,7 @@ async fn a_new_kind_and_a_new_grant_act_when_apply_returns() -> Result<()> {
 #[tokio::test]
 async fn an_api_server_comes_back_on_its_port_with_what_it_knew() -> Result<()> {
     let cluster = Cluster::builder().api_servers(2).bare().start().await?;
-    let node = cluster.node(&cluster::longest_node_name()).create().await?;
+    let node = cluster.node(&testbed::longest_node_name()).create().await?;
     cluster.kill_api_server(0);
     let nodes: Api<k8s_openapi::api::core::v1::Node> = Api::all(cluster.admin_of(1).await?);
     nodes.get(node.name()).await?;
@@ -104,7 +104,7 @@ async fn an_api_server_comes_back_on_its_port_with_what_it_knew() -> Result<()> 
 
 #[tokio::test]
 async fn neighbours_on_a_segment_hear_each_other() -> Result<()> {
-    let cluster = cluster::shared().await?;
+    let cluster = testbed::shared().await?;
     let segment = Segment::new()?;
     segment.add_neighbour("10.9.0.1/24")?;
     segment.add_neighbour("fd09::1/64")?;
@@ -126,7 +126,7 @@ async fn neighbours_on_a_segment_hear_each_other() -> Result<()> {
 
 #[tokio::test]
 async fn plugins_run_as_a_runtime_runs_them() -> Result<()> {
-    let cluster = cluster::shared().await?;
+    let cluster = testbed::shared().await?;
     let segment = Segment::new()?;
     let node = cluster.fresh_node().on(&segment).create().await?;
     let pod = cluster.pod("calls", "pod").on(&node).create().await?;
@@ -204,7 +204,7 @@ fn processes_in(path: &str) -> Option<()> {
 
 #[tokio::test]
 async fn pods_are_made_by_the_dozen_at_once() -> Result<()> {
-    let cluster = cluster::shared().await?;
+    let cluster = testbed::shared().await?;
     let node = cluster.fresh_node().create().await?;
     let made: Vec<_> = (0..24)
         .map(|i| {

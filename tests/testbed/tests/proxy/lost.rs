@@ -1,7 +1,7 @@
 //! Requests, replies and halves of replies that get lost.
 
-use cluster::proxy::{By, Do, Log, On, Outcome};
 use serde_json::json;
+use testbed::proxy::{By, Do, Log, On, Outcome};
 
 use crate::client::{Client, Failure, Http, RESET};
 use crate::{LEASES, lease, proxy_and_server};

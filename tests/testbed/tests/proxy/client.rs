@@ -3,7 +3,6 @@
 use std::error::Error;
 use std::sync::Arc;
 
-use cluster::proxy::Proxy;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
@@ -14,6 +13,7 @@ use hyper_util::rt::TokioExecutor;
 use kube::api::{Api, DynamicObject};
 use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::{Value, json};
+use testbed::proxy::Proxy;
 use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
