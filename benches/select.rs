@@ -11,11 +11,12 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use leasehold::api::annotations::PoolLists;
-use leasehold::api::{IPPool, Pools};
+use leasehold::annotations::PoolLists;
+use leasehold::api::IPPool;
 use leasehold::cni::FamilyPolicy;
 use leasehold::ip::{Family, Vrf};
-use leasehold::select::{Facts, Labels, NamespaceFacts, PodFacts, Wishes, select};
+use leasehold::pool::Pools;
+use leasehold::select::{Facts, Labels, NamespaceFacts, PodFacts, Request, select};
 use serde_json::json;
 
 const POOLS: usize = 1_000;
@@ -27,7 +28,7 @@ const LIMIT: Duration = Duration::from_millis(5);
 fn main() {
     let written: Vec<IPPool> = (0..POOLS).map(pool).collect();
     let text = serde_json::to_vec(&written).unwrap();
-    let (facts, wishes) = (facts(), wishes());
+    let (facts, request) = (facts(), request());
     let read = |written| Pools::read(written, &[], &[], &Vrf::default()).unwrap();
     println!(
         "{:36} {:>9} {:>9} {:>9}",
@@ -46,7 +47,7 @@ fn main() {
     let pools = read(written);
     let mut choices = Vec::new();
     choices.push(report("choose among the default pools", || {
-        black_box(select(&facts, &pools, &wishes)).unwrap();
+        black_box(select(&facts, &pools, &request)).unwrap();
     }));
     let mut by_pattern = facts.clone();
     let all = r#"{"ipv4":["pool-1*","pool-[2-9]*"],"ipv6":["*"]}"#.to_owned();
@@ -55,12 +56,12 @@ fn main() {
         .annotations
         .insert("ipam.leasehold.io/ippool".to_owned(), all);
     choices.push(report("choose by patterns", || {
-        black_box(select(&by_pattern, &pools, &wishes)).unwrap();
+        black_box(select(&by_pattern, &pools, &request)).unwrap();
     }));
     let mut stranger = facts.clone();
     stranger.node_labels = Some(Labels::new());
     choices.push(report("find that none fits, and say why", || {
-        let error = select(&stranger, &pools, &wishes).unwrap_err();
+        let error = select(&stranger, &pools, &request).unwrap_err();
         black_box((error.to_string(), error.details()));
     }));
     let slow = choices.iter().filter(|median| **median > LIMIT).count();
@@ -108,8 +109,8 @@ fn facts() -> Facts {
     }
 }
 
-fn wishes() -> Wishes {
-    Wishes {
+fn request() -> Request {
+    Request {
         interface: "eth0".into(),
         pools: PoolLists::default(),
         policy: FamilyPolicy::PreferDualStack,

@@ -14,11 +14,9 @@
     reason = "two printer columns of one type are two columns"
 )]
 
-pub mod annotations;
 mod definitions;
 mod ip_lease;
 mod ippool;
-mod pool;
 mod reserved_ip;
 mod rules;
 mod schema;
@@ -27,16 +25,14 @@ mod subnet;
 pub use definitions::definitions;
 pub use ip_lease::{ClaimRef, Holder, IPLease, IPLeaseSpec, State, lease_name};
 pub use ippool::{IPPool, IPPoolSpec, IPPoolStatus};
-pub use pool::{
-    Affinity, AttachmentName, Broken, Fault, Pool, PoolName, Pools, Reserved, Scope, Unreadable,
-};
 pub use reserved_ip::{ReservedIP, ReservedIPSpec};
-pub use subnet::{Route, Subnet, SubnetSpec};
+pub use subnet::{RouteSpec, Subnet, SubnetSpec};
 
 pub use k8s_openapi::apimachinery::pkg::apis::meta::v1::{
     Condition, LabelSelector, LabelSelectorRequirement, MicroTime, Time,
 };
-pub use kube::core::{Selector, SelectorExt};
+pub use kube::ResourceExt;
+pub use kube::core::{Expression, ParseExpressionError, Selector, SelectorExt};
 
 /// How long a released address rests where nobody says otherwise, in seconds.
 ///

@@ -10,27 +10,27 @@ use rscni_types::version::PluginInfo;
 use serde::Serialize;
 
 mod addresses;
-mod answer;
 mod args;
 mod call;
 mod config;
-mod detach;
+mod del;
 mod document;
 mod environment;
-mod failure;
-mod fault;
+mod error;
+mod input_error;
 mod json;
+mod result;
 #[cfg(test)]
 mod tests;
 
-pub use answer::{Answer, Given, Route};
 pub use args::{Args, PodRef};
-pub use call::{Attach, Call, Check, Local, Sweep};
+pub use call::{Add, Call, Check, Gc, Status};
 pub use config::{Config, FamilyPolicy};
-pub use detach::Detach;
+pub use del::Del;
 pub use document::Document;
-pub use failure::{Code, Failure, chain, one_line, shown};
-pub use fault::Fault;
+pub use error::{CniError, Code, chain, one_line, shown};
+pub use input_error::InputError;
+pub use result::{CniResult, IpConfig, Route};
 pub use rscni_types::types::{ContainerId, GcAttachment, InterfaceName};
 pub use rscni_types::version::SpecVersion;
 

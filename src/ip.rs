@@ -2,7 +2,7 @@
 //!
 //! A set is a sorted list of spans, so that a `/64` costs what a `/28` costs: nothing here ever
 //! visits an address. What a pool may give is decided here too, from values that were parsed
-//! before; which of those addresses is tried is the business of [`pick`](crate::pick).
+//! before; which of those addresses is tried is the business of [`pick`](crate::allocate).
 //!
 //! # Invariants
 //!
@@ -14,11 +14,15 @@ use std::str::FromStr;
 
 use ipnet::IpNet;
 
+mod pool_name;
+mod route;
 mod set;
 mod vrf;
 
+pub use pool_name::PoolName;
+pub use route::Route;
 pub use set::Spans;
-pub use vrf::{NotAVrf, Vrf};
+pub use vrf::{InvalidVrf, Vrf};
 
 /// The family of an address, a span or a pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

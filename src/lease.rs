@@ -3,7 +3,7 @@
 //! An address is one object named by itself, so the API server admits one holder of it, whatever
 //! pools overlap or change meanwhile. This module is sure of that protocol and of nothing else:
 //! which pools come in question was decided before ([`select`](crate::select)), which address to
-//! try is a proposal of [`pick`](crate::pick), and how a write reaches the API server is the
+//! try is a proposal of [`pick`](crate::allocate), and how a write reaches the API server is the
 //! business of whoever implements [`Store`].
 //!
 //! # Invariants
@@ -15,20 +15,22 @@
 //! - Before each write, and once more before it answers, [`take`] sees that the sandbox still
 //!   exists: what a late call did is undone, but a moved lease is never touched again.
 
-mod desk;
+mod acquire;
+mod convert;
 mod record;
 mod release;
+mod retrying;
 mod store;
-mod take;
-mod written;
 
 pub use crate::api::State;
-pub use desk::{Clock, Desk, Patience};
-pub use record::{Claim, Holder, Lease, LeaseName, NotAName, Seen};
+pub use acquire::{
+    AddressRequest, Allocation, Previous, Refusal, Requester, rollback, standing, take,
+};
+pub use convert::InvalidLease;
+pub use record::{Claim, Holder, InvalidLeaseName, Lease, LeaseName, StoredLease};
 pub use release::{Released, release, released};
-pub use store::{Commit, Freshness, Kind, Scope, Store, Trouble, Whose};
-pub use take::{Attachment, Before, Bid, Grant, Refusal, give_back, standing, take};
-pub use written::NotUnderstood;
+pub use retrying::{Clock, Deadline, Retrying};
+pub use store::{ApiError, Commit, ErrorKind, Freshness, LeaseFilter, ListScope, Store};
 
 /// Why a step of the protocol did not come about.
 #[derive(Debug, thiserror::Error)]
@@ -43,11 +45,11 @@ pub enum Error {
         seconds: u64,
         /// What the API server last answered, if it was that which took the time.
         #[source]
-        last: Option<Trouble>,
+        last: Option<ApiError>,
     },
     /// The API server gave a definite refusal.
     #[error(transparent)]
-    Store(Trouble),
+    Store(ApiError),
     /// No pool has an address to give, or not the one that was asked for.
     #[error(transparent)]
     Refused(#[from] Refusal),

@@ -12,4 +12,4 @@ mod text;
 
 pub use calls::{Call, record};
 pub use collector::{Run, write};
-pub use text::{Family, Kind, Text};
+pub use text::{Family, MetricType, Text};

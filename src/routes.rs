@@ -20,21 +20,12 @@ use std::net::IpAddr;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-use crate::api::Pool;
-use crate::ip::{Family, Span, Spans};
-
-/// Where to, and by way of whom; both are of one family.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Route {
-    /// The destination, in canonical form.
-    pub dst: IpNet,
-    /// The next hop.
-    pub gw: IpAddr,
-}
+use crate::ip::{Family, Route, Span, Spans};
+use crate::pool::Pool;
 
 /// A route of the pod's that can't be set.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Unroutable {
+pub enum RouteError {
     /// Its next hop is no neighbour of the pod.
     #[error(
         "$[{index}] must have a next hop in the subnet of a pool of this pod: {gw}, by which {dst} is to be reached, fits no interface"
@@ -89,14 +80,14 @@ impl Routing {
         from_pod: Vec<Route>,
         here: &[IpNet],
         elsewhere: Option<&Spans>,
-    ) -> Result<Self, Unroutable> {
+    ) -> Result<Self, RouteError> {
         let near: Spans = here.iter().copied().map(Span::from).collect();
         let fits =
             |gw: IpAddr| near.contains(gw) || elsewhere.is_some_and(|subnets| subnets.contains(gw));
         let mut earlier: BTreeMap<IpNet, Vec<IpAddr>> = BTreeMap::new();
         for (index, &Route { dst, gw }) in from_pod.iter().enumerate() {
             if !fits(gw) {
-                return Err(Unroutable::NoInterface { index, dst, gw });
+                return Err(RouteError::NoInterface { index, dst, gw });
             }
             let others = earlier.entry(dst).or_default();
             let on_one_link = |other: &IpAddr| {
@@ -104,7 +95,7 @@ impl Routing {
                 *other != gw && here.iter().any(holds_both)
             };
             if others.iter().any(on_one_link) {
-                return Err(Unroutable::Twice { index, dst });
+                return Err(RouteError::Twice { index, dst });
             }
             others.push(gw);
         }

@@ -13,27 +13,27 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::api::{Pool, Pools, Scope};
 use crate::cni::FamilyPolicy;
 use crate::ip::{Family, Vrf};
+use crate::pool::{Pool, Pools, Scope};
 use crate::routes::Routing;
 
-mod choice;
+mod candidates;
 mod error;
-mod facts;
+mod input;
 mod interfaces;
-mod named;
+mod precedence;
 mod routing;
 mod rules;
 mod trace;
 
-pub use error::{Bearer, Error};
-pub use facts::{Facts, Labels, NamespaceFacts, PodFacts, Wishes};
+pub use error::{AnnotationSource, Error};
+pub use input::{Facts, Labels, NamespaceFacts, PodFacts, Request};
 pub use rules::Rejection;
 pub use trace::{Considered, FamilyTrace, Level, Trace};
 
 use interfaces::Interfaces;
-use rules::Case;
+use rules::MatchInput;
 
 /// What was chosen for an interface.
 #[derive(Debug, Clone)]
@@ -62,7 +62,7 @@ pub struct FamilyChoice {
     pub resumable: Vec<Arc<Pool>>,
     /// The address that was asked for, and the candidate that gives it; [`candidates`](Self::candidates) and
     /// [`resumable`](Self::resumable) are those that hold it.
-    pub exactly: Option<(IpAddr, Arc<Pool>)>,
+    pub requested: Option<(IpAddr, Arc<Pool>)>,
 }
 
 /// Whether a pool of `vrf` looks at the labels of nodes, so that [`Facts::node_labels`] have to be read.
@@ -76,20 +76,20 @@ pub fn needs_node(pools: &Pools, vrf: &Vrf) -> bool {
 
 /// Chooses. A family whose pools are all disabled is in the selection too, with candidates empty, until
 /// [`Selection::settle`] hears whether the pod has an address there.
-pub fn select(facts: &Facts, pools: &Pools, wishes: &Wishes) -> Result<Selection, Error> {
-    if let Some(&address) = wishes
+pub fn select(facts: &Facts, pools: &Pools, request: &Request) -> Result<Selection, Error> {
+    if let Some(&address) = request
         .requested
         .iter()
-        .find(|a| !wishes.families.contains(&Family::of(**a)))
+        .find(|a| !request.families.contains(&Family::of(**a)))
     {
         return Err(Error::FamilyNotGiven { address });
     }
     let pod_annotation = |malformed| Error::Malformed {
-        bearer: Bearer::Pod,
+        bearer: AnnotationSource::Pod,
         malformed: Box::new(malformed),
     };
-    let interfaces = Interfaces::of(&facts.pod, &wishes.interface).map_err(pod_annotation)?;
-    let named = named::look(facts, wishes, &interfaces)?;
+    let interfaces = Interfaces::of(&facts.pod, &request.interface).map_err(pod_annotation)?;
+    let named = precedence::look(facts, request, &interfaces)?;
     let lists_attachments = pools
         .iter()
         .flatten()
@@ -99,15 +99,15 @@ pub fn select(facts: &Facts, pools: &Pools, wishes: &Wishes) -> Result<Selection
     } else {
         None
     };
-    let case = Case {
+    let input = MatchInput {
         facts,
-        wishes,
+        request,
         attachment,
     };
     let mut trace = Trace::default();
     let mut families = Vec::new();
-    for &family in &wishes.families {
-        let (choice, considered) = choice::choose(family, named.of(family), pools, &case);
+    for &family in &request.families {
+        let (choice, considered) = candidates::choose(family, named.of(family), pools, &input);
         trace.families.push(considered);
         families.push(choice);
     }
@@ -124,7 +124,7 @@ pub fn select(facts: &Facts, pools: &Pools, wishes: &Wishes) -> Result<Selection
     }
     families.retain(|choice| !choice.candidates.is_empty() || !choice.resumable.is_empty());
     for choice in &mut families {
-        let asked = wishes
+        let asked = request
             .requested
             .iter()
             .find(|a| Family::of(**a) == choice.family);
@@ -132,22 +132,22 @@ pub fn select(facts: &Facts, pools: &Pools, wishes: &Wishes) -> Result<Selection
             choice.narrow(address, &trace)?;
         }
     }
-    let clean_gateway = named.clean_gateway.unwrap_or(wishes.clean_gateway);
+    let clean_gateway = named.clean_gateway.unwrap_or(request.clean_gateway);
     let routing = routing::of(&facts.pod, pools, &interfaces, clean_gateway, &families)?;
     let selection = Selection {
         families,
         routing,
         trace,
-        required: required(wishes),
+        required: required(request),
     };
     selection.checked()
 }
 
 /// The families that the pod gets or is refused.
-fn required(wishes: &Wishes) -> Vec<Family> {
-    match wishes.policy {
-        FamilyPolicy::SingleStack | FamilyPolicy::RequireDualStack => wishes.families.clone(),
-        FamilyPolicy::PreferDualStack => wishes
+fn required(request: &Request) -> Vec<Family> {
+    match request.policy {
+        FamilyPolicy::SingleStack | FamilyPolicy::RequireDualStack => request.families.clone(),
+        FamilyPolicy::PreferDualStack => request
             .requested
             .iter()
             .map(|address| Family::of(*address))
@@ -207,7 +207,7 @@ impl FamilyChoice {
         let candidates = pools().map(|pool| pool.name.clone()).collect();
         self.candidates.retain(|pool| pool.usable.contains(address));
         self.resumable.retain(|pool| pool.usable.contains(address));
-        self.exactly = self.candidates.first().map(|pool| (address, pool.clone()));
+        self.requested = self.candidates.first().map(|pool| (address, pool.clone()));
         if self.candidates.is_empty() && self.resumable.is_empty() {
             return Err(Error::NotInPool {
                 address,

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-use leasehold::api::annotations::{
+use leasehold::annotations::{
     Annotations, default_pools, default_route_nic, ippool, ippools, networks, routes,
 };
 use leasehold::api::{self, IPPool, ReservedIP, Subnet};
@@ -160,7 +160,7 @@ fn every_example_is_understood() {
     let pools = read::<IPPool>(&objects, "IPPool");
     let subnets = read::<Subnet>(&objects, "Subnet");
     let reserved = read::<ReservedIP>(&objects, "ReservedIP");
-    let pools = api::Pools::read(pools, &subnets, &reserved, &Vrf::default()).unwrap();
+    let pools = leasehold::pool::Pools::read(pools, &subnets, &reserved, &Vrf::default()).unwrap();
     for pool in pools.iter() {
         assert!(!pool.unwrap().usable.is_empty());
     }

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
-use leasehold::cni::{Call, Failure};
+use leasehold::cni::{Call, CniError};
 use serde_json::Value;
 
 const COMMANDS: [&str; 6] = ["ADD", "CHECK", "DEL", "GC", "STATUS", "VERSION"];
@@ -69,7 +69,7 @@ fn naive(args: &[u8], key: &str) -> Option<String> {
         .filter(|value| !value.is_empty())
 }
 
-fn read(command: &str, args: &OsStr, stdin: &[u8]) -> Result<Call, Failure> {
+fn read(command: &str, args: &OsStr, stdin: &[u8]) -> Result<Call, CniError> {
     let variable = |name: &str| match name {
         "CNI_COMMAND" => Some(command.into()),
         "CNI_CONTAINERID" => Some("4b1d".into()),
@@ -82,7 +82,7 @@ fn read(command: &str, args: &OsStr, stdin: &[u8]) -> Result<Call, Failure> {
 }
 
 /// As a runtime reads it.
-fn is_a_refusal(command: &str, failure: &Failure) {
+fn is_a_refusal(command: &str, failure: &CniError) {
     assert_ne!(
         command, "DEL",
         "a pod must be able to terminate: {failure:?}"

@@ -3,8 +3,9 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use leasehold::api::{IPPool, IPPoolSpec, Pools};
+use leasehold::api::{IPPool, IPPoolSpec};
 use leasehold::ip::{Span, Spans, Vrf, special};
+use leasehold::pool::Pools;
 
 /// Any lines: the first is a subnet, those with `!` in front are exclusions, the others `ips`. Each range is refused or
 /// says the same when it is written again; sets of them add up; and a pool gives nothing outside its subnet or ranges, and

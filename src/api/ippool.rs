@@ -4,7 +4,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Condition, LabelSelector, MicroTime, Route, rules, schema};
+use super::{Condition, LabelSelector, MicroTime, RouteSpec, rules, schema};
 
 /// What a pool gives, and to whom.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -128,7 +128,7 @@ pub struct IPPoolSpec {
         length(max = schema::MAX_ROUTES),
         extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["dst"])
     )]
-    pub routes: Vec<Route>,
+    pub routes: Vec<RouteSpec>,
 
     /// Whether the pool serves pods that name no pool, and whose namespace and CNI configuration name none.
     /// Default: false.

@@ -65,7 +65,7 @@ pub struct SubnetSpec {
         length(max = schema::MAX_ROUTES),
         extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["dst"])
     )]
-    pub routes: Vec<Route>,
+    pub routes: Vec<RouteSpec>,
 
     /// The address space that the segment belongs to: a DNS label that begins with a letter. Default: `""`,
     /// the cluster's own. Immutable.
@@ -77,7 +77,7 @@ pub struct SubnetSpec {
 /// A route that a pod gets with its address.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
-pub struct Route {
+pub struct RouteSpec {
     /// The destination as a CIDR in canonical form, for example `192.168.0.0/16`; in a list each one once.
     /// No default route: that one is the gateway's.
     #[schemars(schema_with = "schema::destination")]

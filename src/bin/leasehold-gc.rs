@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use clap::{Parser, ValueEnum};
-use leasehold::cluster::{Access, Cluster};
 use leasehold::cni;
-use leasehold::collect::{self, Event, Policy, Tell};
-use leasehold::commands::SystemClock;
+use leasehold::collector::{self, Event, Options, Reporter};
+use leasehold::host::SystemClock;
+use leasehold::kube_client::{Credentials, KubeClient};
 use leasehold::lease::Clock;
 use leasehold::metrics;
 use tokio::signal::unix::{SignalKind, signal};
@@ -86,7 +86,7 @@ async fn run(args: &Args) -> Result<()> {
         args.grace.as_secs_f64(),
         args.timeout.as_secs_f64()
     );
-    let policy = Policy {
+    let options = Options {
         grace: args.grace,
         add_timeout: args.add_timeout,
         release_unreachable: args.release_unreachable,
@@ -95,17 +95,17 @@ async fn run(args: &Args) -> Result<()> {
     };
     let stop = until_told().context("listen for signals")?;
     let clock = SystemClock::start();
-    let teller = Teller {
+    let reporter = LineReporter {
         output: args.output,
         to_terminal: io::stdout().is_terminal(),
     };
-    let world = Cluster::new(access(args)?, collect::ATTEMPT);
-    let (summary, outcome) = collect::run(&world, &clock, &policy, &teller, &|| {
+    let world = KubeClient::new(credentials(args)?, collector::ATTEMPT);
+    let (summary, outcome) = collector::run(&world, &clock, &options, &reporter, &|| {
         stop.load(Ordering::Relaxed)
     })
     .await;
     let took = clock.elapsed();
-    teller.summary(&summary, took)?;
+    reporter.summary(&summary, took)?;
     let mut written = Ok(());
     if let Some(path) = &args.metrics_file {
         let run = metrics::Run {
@@ -127,16 +127,16 @@ fn seconds(text: &str) -> Result<Duration> {
     Duration::try_from_secs_f64(seconds).context("not a time")
 }
 
-fn access(args: &Args) -> Result<Access> {
+fn credentials(args: &Args) -> Result<Credentials> {
     let in_pod = std::env::var_os("KUBERNETES_SERVICE_HOST").is_some();
     if let Some(path) = &args.kubeconfig {
-        return Ok(Access::Kubeconfig(path.clone()));
+        return Ok(Credentials::Kubeconfig(path.clone()));
     }
     if in_pod {
-        return Ok(Access::ServiceAccount);
+        return Ok(Credentials::ServiceAccount);
     }
     std::env::var_os("KUBECONFIG")
-        .map(|path| Access::Kubeconfig(path.into()))
+        .map(|path| Credentials::Kubeconfig(path.into()))
         .context("no API server: this is no pod, and neither --kubeconfig nor $KUBECONFIG is set")
 }
 
@@ -154,12 +154,12 @@ fn until_told() -> io::Result<Arc<AtomicBool>> {
     Ok(told)
 }
 
-struct Teller {
+struct LineReporter {
     output: Output,
     to_terminal: bool,
 }
 
-impl Teller {
+impl LineReporter {
     fn line(&self, text: &str) -> io::Result<()> {
         self.clear();
         // Each line at once: who reads along sees what was done when it was done.
@@ -174,7 +174,7 @@ impl Teller {
         }
     }
 
-    fn summary(&self, summary: &collect::Summary, took: Duration) -> Result<()> {
+    fn summary(&self, summary: &collector::Summary, took: Duration) -> Result<()> {
         let line = match self.output {
             Output::Text => format!("{summary}; {:.1} s", took.as_secs_f64()),
             Output::Json => {
@@ -188,7 +188,7 @@ impl Teller {
     }
 }
 
-impl Tell for Teller {
+impl Reporter for LineReporter {
     fn event(&self, event: &Event) {
         let line = match self.output {
             Output::Text => event.to_string(),

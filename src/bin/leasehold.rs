@@ -6,11 +6,12 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use leasehold::cluster::{self, Cluster};
-use leasehold::cni::{self, Attach, Call, Check, Code, Config, Detach, Failure, Local, Sweep};
-use leasehold::commands::{self, DEL_PATIENCE, Notes, SystemClock};
-use leasehold::lease::{Clock, Patience};
+use leasehold::cni::{self, Add, Call, Check, CniError, Code, Config, Del, Gc, Status};
+use leasehold::host::{self, SystemClock};
+use leasehold::kube_client::{self, KubeClient};
+use leasehold::lease::{Clock, Deadline};
 use leasehold::metrics;
+use leasehold::plugin::{self, DEL_PATIENCE, ReleaseCache};
 use tokio::runtime::Builder;
 
 /// What somebody reads who runs it by hand.
@@ -43,7 +44,7 @@ fn say(text: &str) -> ExitCode {
 }
 
 fn install(folder: &Path) -> ExitCode {
-    match commands::install(folder) {
+    match host::install(folder) {
         Ok(path) => {
             eprintln!(
                 "leasehold {} stands in {}",
@@ -78,10 +79,10 @@ fn call() -> ExitCode {
 }
 
 /// Runs a call to its end, and not to that of what it may leave behind: a name server or an exec plugin that hangs.
-fn run<T>(call: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+fn run<T>(call: impl Future<Output = Result<T, CniError>>) -> Result<T, CniError> {
     let runtime = Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| {
-        Failure::new(Code::TryAgainLater, "the process has no room to run")
+        CniError::new(Code::TryAgainLater, "the process has no room to run")
             .with_details(error.to_string())
     })?;
     let outcome = runtime.block_on(call);
@@ -90,7 +91,7 @@ fn run<T>(call: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> 
 }
 
 /// Leaves a number on the node, if somebody wants it: a call does not fail for it.
-fn count(call: &Call, outcome: &Result<Done, Failure>, took: Duration) {
+fn count(call: &Call, outcome: &Result<Done, CniError>, took: Duration) {
     let Some((command, config)) = call.with_config() else {
         return;
     };
@@ -125,10 +126,10 @@ enum Done {
     InPart,
 }
 
-async fn serve(call: &Call, clock: &SystemClock) -> Result<Done, Failure> {
+async fn serve(call: &Call, clock: &SystemClock) -> Result<Done, CniError> {
     match call {
         Call::Del(call) => return Ok(del(call, clock).await),
-        Call::About => {
+        Call::NoCommand => {
             eprint!("{}", cni::about());
             Ok(())
         }
@@ -147,33 +148,33 @@ async fn serve(call: &Call, clock: &SystemClock) -> Result<Done, Failure> {
     .map(|()| Done::Whole)
 }
 
-async fn add(call: &Attach, clock: &SystemClock) -> Result<(), Failure> {
-    let (world, notes) = (world(&call.config)?, Notes::default());
+async fn add(call: &Add, clock: &SystemClock) -> Result<(), CniError> {
+    let (world, notes) = (world(&call.config)?, ReleaseCache::default());
     // Of all that it awaits it has much at hand: some 20 KB.
-    let answer = Box::pin(commands::add(call, &world, clock, &notes)).await?;
+    let answer = Box::pin(plugin::add(call, &world, clock, &notes)).await?;
     told(answer.print(call.version, io::stdout()))
 }
 
-async fn check(call: &Check, clock: &SystemClock) -> Result<(), Failure> {
-    Ok(commands::check(call, &world(&call.config)?, clock).await?)
+async fn check(call: &Check, clock: &SystemClock) -> Result<(), CniError> {
+    Ok(plugin::check(call, &world(&call.config)?, clock).await?)
 }
 
-async fn gc(call: &Sweep, clock: &SystemClock) -> Result<(), Failure> {
-    Ok(commands::gc(call, &world(&call.config)?, clock).await?)
+async fn gc(call: &Gc, clock: &SystemClock) -> Result<(), CniError> {
+    Ok(plugin::gc(call, &world(&call.config)?, clock).await?)
 }
 
 /// Looks at nothing but the configuration, which was read, and the kubeconfig: runtimes ask every five seconds on
 /// every node, and an API server that is away must not make all nodes unready at once.
-fn status(call: &Local) -> Result<(), Failure> {
-    cluster::find(call.config.kubeconfig.as_deref())
-        .and_then(|path| cluster::check(&path))
-        .map_err(|error| Failure::because(Code::Unavailable, &error))
+fn status(call: &Status) -> Result<(), CniError> {
+    kube_client::find(call.config.kubeconfig.as_deref())
+        .and_then(|path| kube_client::check(&path))
+        .map_err(|error| CniError::because(Code::Unavailable, &error))
 }
 
 /// A DEL that failed would keep its pod Terminating: what was in its way is said, and no error.
-async fn del(call: &Detach, clock: &SystemClock) -> Done {
-    let said = match Cluster::of(&call.config, Patience::until(DEL_PATIENCE)) {
-        Ok(world) => commands::del(call, &world, clock, &Notes::default()).await,
+async fn del(call: &Del, clock: &SystemClock) -> Done {
+    let said = match KubeClient::of(&call.config, Deadline::until(DEL_PATIENCE)) {
+        Ok(world) => plugin::del(call, &world, clock, &ReleaseCache::default()).await,
         Err(error) => vec![format!(
             "nothing was released, the collector will do it: {error}"
         )],
@@ -188,12 +189,12 @@ async fn del(call: &Detach, clock: &SystemClock) -> Done {
     }
 }
 
-fn world(config: &Config) -> Result<Cluster, Failure> {
-    Ok(Cluster::of(config, Patience::until(config.timeout))?)
+fn world(config: &Config) -> Result<KubeClient, CniError> {
+    Ok(KubeClient::of(config, Deadline::until(config.timeout))?)
 }
 
-fn told(written: io::Result<()>) -> Result<(), Failure> {
+fn told(written: io::Result<()>) -> Result<(), CniError> {
     written.map_err(|error| {
-        Failure::new(Code::Io, "stdout could not be written").with_details(error.to_string())
+        CniError::new(Code::Io, "stdout could not be written").with_details(error.to_string())
     })
 }

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use serde::Deserialize;
 
 use super::args::Args;
-use super::failure::shown;
-use super::fault::Fault;
+use super::error::shown;
+use super::input_error::InputError;
 use super::json::{Field, Object};
 use crate::ip::{Family, cidr};
 
@@ -15,7 +15,7 @@ const EXPECTED: &str =
 
 /// The addresses asked for: `runtimeConfig.ips`, else `args.cni.ips`, else `IP=` in `CNI_ARGS` (deprecated), as
 /// CNI's CONVENTIONS.md has it. What a source that has precedence overrules is not looked at.
-pub fn requested(document: &Object<'_>, args: &Args) -> Result<Vec<IpAddr>, Fault> {
+pub fn requested(document: &Object<'_>, args: &Args) -> Result<Vec<IpAddr>, InputError> {
     let by_runtime = match document.get("runtimeConfig") {
         None => None,
         Some(field) => {
@@ -37,7 +37,7 @@ pub fn requested(document: &Object<'_>, args: &Args) -> Result<Vec<IpAddr>, Faul
     let Some(text) = args.ip() else {
         return Ok(Vec::new());
     };
-    one_of_each(text.split(',')).ok_or_else(|| Fault::Argument {
+    one_of_each(text.split(',')).ok_or_else(|| InputError::Argument {
         key: "IP",
         found: shown(&format!("{text:?}")),
         expected: "at most one address of each family, separated by \",\", with or without a prefix length",
@@ -45,7 +45,7 @@ pub fn requested(document: &Object<'_>, args: &Args) -> Result<Vec<IpAddr>, Faul
 }
 
 /// The addresses of a result, in the layout of any version; none if it has none.
-pub fn of_result(result: &Field<'_>) -> Result<Option<Vec<IpAddr>>, Fault> {
+pub fn of_result(result: &Field<'_>) -> Result<Option<Vec<IpAddr>>, InputError> {
     /// 0.3.0 and later.
     #[derive(Deserialize)]
     struct Ip {
@@ -75,9 +75,9 @@ pub fn of_result(result: &Field<'_>) -> Result<Option<Vec<IpAddr>>, Fault> {
 }
 
 /// CNI's conventions forbid to ignore what stands in `runtimeConfig`, and ranges are not for a runtime to make up.
-fn refuse_ranges(runtime_config: &Object<'_>) -> Result<(), Fault> {
+fn refuse_ranges(runtime_config: &Object<'_>) -> Result<(), InputError> {
     match runtime_config.get("ipRanges") {
-        Some(field) if !field.is_empty_list() => Err(Fault::Unsupported {
+        Some(field) if !field.is_empty_list() => Err(InputError::Unsupported {
             key: field.path.clone(),
             value: field.found(),
         }),
@@ -85,7 +85,7 @@ fn refuse_ranges(runtime_config: &Object<'_>) -> Result<(), Fault> {
     }
 }
 
-fn listed(field: Option<&Field<'_>>) -> Result<Option<Vec<IpAddr>>, Fault> {
+fn listed(field: Option<&Field<'_>>) -> Result<Option<Vec<IpAddr>>, InputError> {
     let Some(field) = field else {
         return Ok(None);
     };

@@ -3,8 +3,8 @@
 //! Pairs are read as the Go library does (`pkg/types/args.go`): split at every `;`, exactly one `=` in each,
 //! keys with their case, the latter of two, and an unknown key is an error unless `IgnoreUnknown` is set.
 
-use super::failure::shown;
-use super::fault::Fault;
+use super::error::shown;
+use super::input_error::InputError;
 
 /// The pod that a call is for, as the runtime names it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -32,7 +32,7 @@ const UID: &str = "K8S_POD_UID";
 
 impl Args {
     /// Reads the value of `CNI_ARGS`.
-    pub fn parse(text: &str) -> Result<Self, Fault> {
+    pub fn parse(text: &str) -> Result<Self, InputError> {
         let mut args = Self::default();
         if text.is_empty() {
             return Ok(args);
@@ -43,7 +43,7 @@ impl Args {
             let (key, value) = pair
                 .split_once('=')
                 .filter(|(_, value)| !value.contains('='))
-                .ok_or_else(|| Fault::Pair(shown(&format!("{pair:?}"))))?;
+                .ok_or_else(|| InputError::Pair(shown(&format!("{pair:?}"))))?;
             let given = (!value.is_empty()).then(|| value.to_owned());
             match key {
                 NAMESPACE => args.namespace = given,
@@ -58,16 +58,16 @@ impl Args {
         }
         match unknown {
             Some(pair) if !ignore_unknown => {
-                Err(Fault::UnknownArgument(shown(&format!("{pair:?}"))))
+                Err(InputError::UnknownArgument(shown(&format!("{pair:?}"))))
             }
             _ => Ok(args),
         }
     }
 
     /// The pod; refused with the names of *all* that is missing.
-    pub fn pod(&self) -> Result<PodRef, Fault> {
+    pub fn pod(&self) -> Result<PodRef, InputError> {
         self.pod_if_named()?.ok_or_else(|| {
-            Fault::MissingArguments(
+            InputError::MissingArguments(
                 [(NAMESPACE, &self.namespace), (NAME, &self.name)]
                     .into_iter()
                     .filter_map(|(key, value)| value.is_none().then_some(key))
@@ -77,7 +77,7 @@ impl Args {
     }
 
     /// The pod, where namespace and name are there.
-    pub fn pod_if_named(&self) -> Result<Option<PodRef>, Fault> {
+    pub fn pod_if_named(&self) -> Result<Option<PodRef>, InputError> {
         let (Some(namespace), Some(name)) = (&self.namespace, &self.name) else {
             return Ok(None);
         };
@@ -113,11 +113,11 @@ impl Args {
     }
 }
 
-fn switch(value: &str) -> Result<bool, Fault> {
+fn switch(value: &str) -> Result<bool, InputError> {
     match value.to_ascii_lowercase().as_str() {
         "1" | "true" => Ok(true),
         "0" | "false" => Ok(false),
-        _ => Err(Fault::Argument {
+        _ => Err(InputError::Argument {
             key: "IgnoreUnknown",
             found: shown(&format!("{value:?}")),
             expected: "1, true, 0 or false",
@@ -130,11 +130,11 @@ fn checked(
     value: &str,
     fits: impl Fn(&str) -> bool,
     expected: &'static str,
-) -> Result<String, Fault> {
+) -> Result<String, InputError> {
     if fits(value) {
         Ok(value.to_owned())
     } else {
-        Err(Fault::Argument {
+        Err(InputError::Argument {
             key,
             found: shown(&format!("{value:?}")),
             expected,

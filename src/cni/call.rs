@@ -16,34 +16,34 @@ use rscni_types::version::{PluginInfo, SpecVersion};
 use super::addresses;
 use super::args::PodRef;
 use super::config::Config;
-use super::detach::Detach;
+use super::del::Del;
 use super::document::{self, Document, Stdin};
 use super::environment::Environment;
-use super::failure::Failure;
-use super::fault::Fault;
+use super::error::CniError;
+use super::input_error::InputError;
 
 /// One call.
 #[derive(Debug)]
 pub enum Call {
     /// No command: somebody started the plugin by hand.
-    About,
+    NoCommand,
     /// `VERSION`: to be answered with this.
     Version(PluginInfo),
     /// `STATUS`.
-    Status(Local),
+    Status(Status),
     /// `ADD`.
-    Add(Attach),
+    Add(Add),
     /// `CHECK`.
     Check(Check),
     /// `DEL`.
-    Del(Detach),
+    Del(Del),
     /// `GC`.
-    Gc(Sweep),
+    Gc(Gc),
 }
 
 /// `STATUS`: could an ADD be served, as far as can be told without asking anybody?
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Local {
+pub struct Status {
     /// The version to answer in.
     pub version: SpecVersion,
     /// What `ipam` says.
@@ -52,7 +52,7 @@ pub struct Local {
 
 /// `ADD`: a pod's interface needs addresses.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Attach {
+pub struct Add {
     /// The version to answer in.
     pub version: SpecVersion,
     /// The sandbox.
@@ -94,7 +94,7 @@ pub struct Check {
 
 /// `GC`: release what none of the valid attachments holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sweep {
+pub struct Gc {
     /// The version to answer in.
     pub version: SpecVersion,
     /// The `name` of the CNI configuration.
@@ -107,22 +107,25 @@ pub struct Sweep {
 
 impl Call {
     /// Reads the call, stdin only if there is a command. A failure is told in the configuration's version.
-    pub fn read(env: impl Fn(&str) -> Option<OsString>, stdin: impl Read) -> Result<Self, Failure> {
+    pub fn read(
+        env: impl Fn(&str) -> Option<OsString>,
+        stdin: impl Read,
+    ) -> Result<Self, CniError> {
         let env = Environment::new(&env);
         let Some(command) = env.command()? else {
-            return Ok(Self::About);
+            return Ok(Self::NoCommand);
         };
         let mut stdin = Stdin::read(stdin);
         let document = stdin.document();
         let version = document.version().unwrap_or_default();
-        Self::of(command, &env, document).map_err(|fault| Failure::from(fault).in_version(version))
+        Self::of(command, &env, document).map_err(|fault| CniError::from(fault).in_version(version))
     }
 
     /// Its command and configuration, if it is one that does something for a network.
     #[must_use]
     pub fn with_config(&self) -> Option<(&'static str, &Config)> {
         match self {
-            Self::About | Self::Version(_) => None,
+            Self::NoCommand | Self::Version(_) => None,
             Self::Status(call) => Some(("STATUS", &call.config)),
             Self::Add(call) => Some(("ADD", &call.config)),
             Self::Check(call) => Some(("CHECK", &call.config)),
@@ -131,13 +134,13 @@ impl Call {
         }
     }
 
-    fn of(command: Cmd, env: &Environment<'_>, document: Document<'_>) -> Result<Self, Fault> {
+    fn of(command: Cmd, env: &Environment<'_>, document: Document<'_>) -> Result<Self, InputError> {
         match command {
-            Cmd::Add => Attach::read(env, document).map(Self::Add),
+            Cmd::Add => Add::read(env, document).map(Self::Add),
             Cmd::Check => Check::read(env, document).map(Self::Check),
-            Cmd::Del => Detach::read(env, document).map(Self::Del),
-            Cmd::Gc => Sweep::read(document).map(Self::Gc),
-            Cmd::Status => Local::read(document).map(Self::Status),
+            Cmd::Del => Del::read(env, document).map(Self::Del),
+            Cmd::Gc => Gc::read(document).map(Self::Gc),
+            Cmd::Status => Status::read(document).map(Self::Status),
             Cmd::Version => Ok(Self::Version(PluginInfo::new(
                 document.echoed_version(),
                 PluginInfo::default().supported_versions().to_vec(),
@@ -146,8 +149,8 @@ impl Call {
     }
 }
 
-impl Attach {
-    fn read(env: &Environment<'_>, document: Document<'_>) -> Result<Self, Fault> {
+impl Add {
+    fn read(env: &Environment<'_>, document: Document<'_>) -> Result<Self, InputError> {
         let Sandbox {
             container,
             netns,
@@ -170,7 +173,7 @@ impl Attach {
 }
 
 impl Check {
-    fn read(env: &Environment<'_>, document: Document<'_>) -> Result<Self, Fault> {
+    fn read(env: &Environment<'_>, document: Document<'_>) -> Result<Self, InputError> {
         let Sandbox {
             container,
             netns,
@@ -178,7 +181,7 @@ impl Check {
         } = Sandbox::read(env)?;
         let pod = env.args()?.pod_if_named()?;
         let (version, document) = document.whole(Cmd::Check)?;
-        let previous = document.get("prevResult").ok_or(Fault::Missing {
+        let previous = document.get("prevResult").ok_or(InputError::Missing {
             key: "prevResult",
             expected: "the result of the ADD that is to be checked",
         })?;
@@ -196,8 +199,8 @@ impl Check {
     }
 }
 
-impl Sweep {
-    fn read(document: Document<'_>) -> Result<Self, Fault> {
+impl Gc {
+    fn read(document: Document<'_>) -> Result<Self, InputError> {
         let (version, document) = document.whole(Cmd::Gc)?;
         Ok(Self {
             version,
@@ -208,8 +211,8 @@ impl Sweep {
     }
 }
 
-impl Local {
-    fn read(document: Document<'_>) -> Result<Self, Fault> {
+impl Status {
+    fn read(document: Document<'_>) -> Result<Self, InputError> {
         let (version, document) = document.whole(Cmd::Status)?;
         Ok(Self {
             version,
@@ -226,13 +229,13 @@ struct Sandbox {
 }
 
 impl Sandbox {
-    fn read(env: &Environment<'_>) -> Result<Self, Fault> {
+    fn read(env: &Environment<'_>) -> Result<Self, InputError> {
         env.require(&[CNI_CONTAINERID, CNI_NETNS, CNI_IFNAME])?;
         Ok(Self {
             container: env.container()?,
             netns: env
                 .netns()?
-                .ok_or_else(|| Fault::MissingVariables(vec![CNI_NETNS]))?,
+                .ok_or_else(|| InputError::MissingVariables(vec![CNI_NETNS]))?,
             interface: env.interface()?,
         })
     }

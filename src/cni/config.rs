@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::fault::Fault;
+use super::input_error::InputError;
 use super::json::{Field, Object};
 use crate::ip::{Family, Vrf};
 
@@ -79,7 +79,7 @@ impl Default for Config {
 
 impl Config {
     /// Reads the object whole, or refuses it for the first thing that is wrong.
-    pub fn strict(ipam: &Object<'_>) -> Result<Self, Fault> {
+    pub fn strict(ipam: &Object<'_>) -> Result<Self, InputError> {
         let (config, faults) = Self::lenient(ipam);
         match faults.into_iter().next() {
             None => Ok(config),
@@ -89,9 +89,9 @@ impl Config {
 
     /// Reads what can be read; what can't has its default, and is told beside.
     #[must_use]
-    pub fn lenient(ipam: &Object<'_>) -> (Self, Vec<Fault>) {
+    pub fn lenient(ipam: &Object<'_>) -> (Self, Vec<InputError>) {
         let mut config = Self::default();
-        let mut faults: Vec<Fault> = ipam
+        let mut faults: Vec<InputError> = ipam
             .iter()
             .filter_map(|(key, field)| config.set(key, &field).err())
             .collect();
@@ -101,7 +101,7 @@ impl Config {
         (config, faults)
     }
 
-    fn set(&mut self, key: &str, field: &Field<'_>) -> Result<(), Fault> {
+    fn set(&mut self, key: &str, field: &Field<'_>) -> Result<(), InputError> {
         match key {
             // Whoever runs this has found it by its type; ipFamilies need the policy, which may come later.
             "type" | "ipFamilies" => {}
@@ -114,16 +114,17 @@ impl Config {
             "vrf" => self.vrf = vrf(field)?,
             "metricsDir" => self.metrics_dir = Some(absolute(field)?),
             _ => {
-                return Err(Fault::UnknownKey {
+                return Err(InputError::UnknownKey {
                     key: field.path.clone(),
                     value: field.found(),
+                    hint: hint(&field.path),
                 });
             }
         }
         Ok(())
     }
 
-    fn order_families(&mut self, ipam: &Object<'_>) -> Result<(), Fault> {
+    fn order_families(&mut self, ipam: &Object<'_>) -> Result<(), InputError> {
         if let Some(field) = ipam.get("ipFamilies") {
             self.families = families(&field)?;
         }
@@ -136,13 +137,13 @@ impl Config {
 }
 
 /// The address space that `ipam` names.
-pub(super) fn vrf(field: &Field<'_>) -> Result<Vrf, Fault> {
+pub(super) fn vrf(field: &Field<'_>) -> Result<Vrf, InputError> {
     const EXPECTED: &str = "\"\" or a DNS label that begins with a letter";
     let text: String = field.read(EXPECTED)?;
     text.parse().map_err(|_| field.refused(EXPECTED))
 }
 
-fn absolute(field: &Field<'_>) -> Result<PathBuf, Fault> {
+fn absolute(field: &Field<'_>) -> Result<PathBuf, InputError> {
     const EXPECTED: &str = "an absolute path";
     let path: PathBuf = field.read(EXPECTED)?;
     // A NUL ends the path for the kernel, and no path is longer than PATH_MAX.
@@ -154,7 +155,7 @@ fn absolute(field: &Field<'_>) -> Result<PathBuf, Fault> {
     }
 }
 
-fn pools(field: &Field<'_>) -> Result<Vec<String>, Fault> {
+fn pools(field: &Field<'_>) -> Result<Vec<String>, InputError> {
     const EXPECTED: &str =
         "a list of at least one pool, by name or pattern (without the key: the default pools)";
     let names: Vec<String> = field.read(EXPECTED)?;
@@ -169,7 +170,7 @@ fn pools(field: &Field<'_>) -> Result<Vec<String>, Fault> {
     }
 }
 
-fn policy(field: &Field<'_>) -> Result<FamilyPolicy, Fault> {
+fn policy(field: &Field<'_>) -> Result<FamilyPolicy, InputError> {
     const EXPECTED: &str = "SingleStack, PreferDualStack or RequireDualStack";
     match field.read::<String>(EXPECTED)?.as_str() {
         "SingleStack" => Ok(FamilyPolicy::SingleStack),
@@ -179,7 +180,7 @@ fn policy(field: &Field<'_>) -> Result<FamilyPolicy, Fault> {
     }
 }
 
-fn families(field: &Field<'_>) -> Result<Vec<Family>, Fault> {
+fn families(field: &Field<'_>) -> Result<Vec<Family>, InputError> {
     const EXPECTED: &str = "a list of IPv4, IPv6 or both, the preferred one first";
     let names: Vec<String> = field.read(EXPECTED)?;
     match names.iter().map(String::as_str).collect::<Vec<_>>()[..] {
@@ -189,7 +190,7 @@ fn families(field: &Field<'_>) -> Result<Vec<Family>, Fault> {
     }
 }
 
-fn timeout(field: &Field<'_>) -> Result<Duration, Fault> {
+fn timeout(field: &Field<'_>) -> Result<Duration, InputError> {
     const EXPECTED: &str = "a whole number from 1 to 600";
     let seconds: u64 = field.read(EXPECTED)?;
     if (1..=600).contains(&seconds) {
@@ -200,7 +201,7 @@ fn timeout(field: &Field<'_>) -> Result<Duration, Fault> {
 }
 
 /// What somebody who wrote the key at `path` may have meant.
-pub(super) fn hint(path: &str) -> String {
+fn hint(path: &str) -> String {
     /// Below that, words are no more alike than any two are.
     const ALIKE: f64 = 0.75;
     let written = path.rsplit('.').next().unwrap_or(path).to_lowercase();

@@ -8,7 +8,7 @@ use std::io::Read;
 use rscni_types::types::{Cmd, GcAttachment};
 use rscni_types::version::{PluginInfo, SpecVersion};
 
-use super::fault::Fault;
+use super::input_error::InputError;
 use super::json::Object;
 
 /// More than any configuration has: Multus' largest are some kilobytes. All of it may be held several times over.
@@ -21,7 +21,7 @@ const DEEPEST: usize = 128;
 #[derive(Debug)]
 pub struct Stdin {
     bytes: Vec<u8>,
-    fault: Option<Fault>,
+    fault: Option<InputError>,
 }
 
 impl Stdin {
@@ -29,8 +29,8 @@ impl Stdin {
     pub fn read(stdin: impl Read) -> Self {
         let mut bytes = Vec::new();
         let fault = match stdin.take(LONGEST + 1).read_to_end(&mut bytes) {
-            Err(error) => Some(Fault::Unreadable(error)),
-            Ok(_) if bytes.len() as u64 > LONGEST => Some(Fault::TooLong(LONGEST)),
+            Err(error) => Some(InputError::InvalidReservedIP(error)),
+            Ok(_) if bytes.len() as u64 > LONGEST => Some(InputError::TooLong(LONGEST)),
             Ok(_) => None,
         };
         Self { bytes, fault }
@@ -55,7 +55,7 @@ impl Stdin {
 #[derive(Debug, Default)]
 pub struct Document<'a> {
     object: Object<'a>,
-    fault: Option<Fault>,
+    fault: Option<InputError>,
 }
 
 impl<'a> Document<'a> {
@@ -64,27 +64,27 @@ impl<'a> Document<'a> {
     pub fn parse(bytes: &'a [u8]) -> Self {
         let (object, mistake) = Object::document(bytes);
         let fault = if bytes.trim_ascii().is_empty() {
-            Some(Fault::Empty)
+            Some(InputError::Empty)
         } else if let Err(error) = std::str::from_utf8(bytes) {
-            Some(Fault::NotUtf8(error))
+            Some(InputError::NotUtf8(error))
         } else if is_deeper_than(DEEPEST, bytes) {
-            Some(Fault::TooDeep(DEEPEST))
+            Some(InputError::TooDeep(DEEPEST))
         } else {
-            mistake.map(Fault::NotJson)
+            mistake.map(InputError::NotJson)
         };
         Self { object, fault }
     }
 
     /// The version of the configuration, if leasehold speaks it.
-    pub fn version(&self) -> Result<SpecVersion, Fault> {
-        let declared = self.declared_version()?.ok_or(Fault::NoVersion)?;
+    pub fn version(&self) -> Result<SpecVersion, InputError> {
+        let declared = self.declared_version()?.ok_or(InputError::NoVersion)?;
         PluginInfo::default()
             .supported_versions()
             .iter()
             .copied()
             // By the exact text, as libcni does: "1.0" is not "1.0.0".
             .find(|version| version.to_string() == declared)
-            .ok_or_else(|| Fault::Version(super::failure::shown(&format!("{declared:?}"))))
+            .ok_or_else(|| InputError::Version(super::error::shown(&format!("{declared:?}"))))
     }
 
     /// The version that an answer to `VERSION` repeats.
@@ -99,7 +99,7 @@ impl<'a> Document<'a> {
     }
 
     /// The configuration, if it is one from end to end and of a version that has `command`.
-    pub fn whole(self, command: Cmd) -> Result<(SpecVersion, Object<'a>), Fault> {
+    pub fn whole(self, command: Cmd) -> Result<(SpecVersion, Object<'a>), InputError> {
         let version = self.version();
         if let Some(fault) = self.fault {
             return Err(fault);
@@ -107,17 +107,17 @@ impl<'a> Document<'a> {
         let version = version?;
         version
             .allows(command)
-            .map_err(|_| Fault::NotInVersion { version, command })?;
+            .map_err(|_| InputError::NotInVersion { version, command })?;
         Ok((version, self.object))
     }
 
     /// What can be read of it, and what is wrong with the rest.
     #[must_use]
-    pub fn salvaged(self) -> (Object<'a>, Option<Fault>) {
+    pub fn salvaged(self) -> (Object<'a>, Option<InputError>) {
         (self.object, self.fault)
     }
 
-    fn declared_version(&self) -> Result<Option<String>, Fault> {
+    fn declared_version(&self) -> Result<Option<String>, InputError> {
         let Some(field) = self.object.get("cniVersion") else {
             return Ok(None);
         };
@@ -127,9 +127,9 @@ impl<'a> Document<'a> {
 }
 
 /// The network's name.
-pub(super) fn network(document: &Object<'_>) -> Result<String, Fault> {
+pub(super) fn network(document: &Object<'_>) -> Result<String, InputError> {
     const EXPECTED: &str = "a network's name: at most 253 of a-z, A-Z, 0-9, \"_\", \".\" and \"-\", the first a letter or digit";
-    let field = document.get("name").ok_or(Fault::Missing {
+    let field = document.get("name").ok_or(InputError::Missing {
         key: "name",
         expected: EXPECTED,
     })?;
@@ -147,10 +147,10 @@ pub(super) fn network(document: &Object<'_>) -> Result<String, Fault> {
 }
 
 /// The `ipam` object.
-pub(super) fn ipam<'a>(document: &Object<'a>) -> Result<Object<'a>, Fault> {
+pub(super) fn ipam<'a>(document: &Object<'a>) -> Result<Object<'a>, InputError> {
     document
         .get("ipam")
-        .ok_or(Fault::Missing {
+        .ok_or(InputError::Missing {
             key: "ipam",
             expected: "leasehold's configuration",
         })?
@@ -158,13 +158,13 @@ pub(super) fn ipam<'a>(document: &Object<'a>) -> Result<Object<'a>, Fault> {
 }
 
 /// The attachments that GC is to leave alone.
-pub(super) fn valid_attachments(document: &Object<'_>) -> Result<Vec<GcAttachment>, Fault> {
+pub(super) fn valid_attachments(document: &Object<'_>) -> Result<Vec<GcAttachment>, InputError> {
     const KEY: &str = "cni.dev/valid-attachments";
     document
         .get(KEY)
         // The name in the first text of 1.1.0, and all that some runtimes send (containernetworking/cni#1101).
         .or_else(|| document.get("cni.dev/attachments"))
-        .ok_or(Fault::Missing {
+        .ok_or(InputError::Missing {
             key: KEY,
             expected: "a list, [] if nothing is attached (a list that is absent is not taken for an empty one)",
         })?

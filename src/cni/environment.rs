@@ -12,8 +12,8 @@ use rscni_types::types::{
 };
 
 use super::args::Args;
-use super::failure::shown;
-use super::fault::Fault;
+use super::error::shown;
+use super::input_error::InputError;
 
 /// Where the variables come from.
 pub struct Environment<'a>(&'a dyn Fn(&str) -> Option<OsString>);
@@ -26,18 +26,18 @@ impl<'a> Environment<'a> {
     }
 
     /// The command, if there is one.
-    pub fn command(&self) -> Result<Option<Cmd>, Fault> {
+    pub fn command(&self) -> Result<Option<Cmd>, InputError> {
         let Some(text) = self.text(CNI_COMMAND)? else {
             return Ok(None);
         };
         let command = text
             .parse()
-            .map_err(|_| Fault::Command(shown(&format!("{text:?}"))))?;
+            .map_err(|_| InputError::Command(shown(&format!("{text:?}"))))?;
         Ok(Some(command))
     }
 
     /// Refuses with *all* the names when some of `names` are not set.
-    pub fn require(&self, names: &[&'static str]) -> Result<(), Fault> {
+    pub fn require(&self, names: &[&'static str]) -> Result<(), InputError> {
         let missing: Vec<&'static str> = names
             .iter()
             .copied()
@@ -46,12 +46,12 @@ impl<'a> Environment<'a> {
         if missing.is_empty() {
             Ok(())
         } else {
-            Err(Fault::MissingVariables(missing))
+            Err(InputError::MissingVariables(missing))
         }
     }
 
     /// The container.
-    pub fn container(&self) -> Result<ContainerId, Fault> {
+    pub fn container(&self) -> Result<ContainerId, InputError> {
         self.parsed(
             CNI_CONTAINERID,
             "at most 253 of a-z, A-Z, 0-9, \"_\", \".\" and \"-\", the first a letter or digit",
@@ -61,7 +61,7 @@ impl<'a> Environment<'a> {
     }
 
     /// The interface in the container.
-    pub fn interface(&self) -> Result<InterfaceName, Fault> {
+    pub fn interface(&self) -> Result<InterfaceName, InputError> {
         self.parsed(
             CNI_IFNAME,
             "at most 15 bytes without \"/\", \":\" and white space",
@@ -70,12 +70,12 @@ impl<'a> Environment<'a> {
     }
 
     /// The container's network namespace, if it has one (yet, or still).
-    pub fn netns(&self) -> Result<Option<PathBuf>, Fault> {
+    pub fn netns(&self) -> Result<Option<PathBuf>, InputError> {
         Ok(self.text(CNI_NETNS)?.map(PathBuf::from))
     }
 
     /// What `CNI_ARGS` says.
-    pub fn args(&self) -> Result<Args, Fault> {
+    pub fn args(&self) -> Result<Args, InputError> {
         match self.text(CNI_ARGS)? {
             Some(text) => Args::parse(&text),
             None => Ok(Args::default()),
@@ -87,25 +87,25 @@ impl<'a> Environment<'a> {
         name: &'static str,
         expected: &'static str,
         fits: impl Fn(&T) -> bool,
-    ) -> Result<T, Fault> {
+    ) -> Result<T, InputError> {
         let text = self
             .text(name)?
-            .ok_or_else(|| Fault::MissingVariables(vec![name]))?;
+            .ok_or_else(|| InputError::MissingVariables(vec![name]))?;
         text.parse()
             .ok()
             .filter(fits)
-            .ok_or_else(|| Fault::Variable {
+            .ok_or_else(|| InputError::Variable {
                 name,
                 found: shown(&format!("{text:?}")),
                 expected,
             })
     }
 
-    fn text(&self, name: &'static str) -> Result<Option<String>, Fault> {
+    fn text(&self, name: &'static str) -> Result<Option<String>, InputError> {
         match (self.0)(name).map(OsString::into_string) {
             None => Ok(None),
             Some(Ok(text)) => Ok(Some(text).filter(|text| !text.is_empty())),
-            Some(Err(raw)) => Err(Fault::Variable {
+            Some(Err(raw)) => Err(InputError::Variable {
                 name,
                 found: shown(&format!("{:?}", raw.to_string_lossy())),
                 expected: "UTF-8",

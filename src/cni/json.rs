@@ -11,8 +11,8 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::failure::shown;
-use super::fault::Fault;
+use super::error::shown;
+use super::input_error::InputError;
 
 /// The keys of a JSON object and what is written behind them; of a key given twice, the latter, as in Go.
 #[derive(Debug, Default)]
@@ -70,12 +70,12 @@ impl<'a> Object<'a> {
 
 impl<'a> Field<'a> {
     /// The value as a `T`, else a fault that says what was found and what was `expected`.
-    pub fn read<T: Deserialize<'a>>(&self, expected: &'static str) -> Result<T, Fault> {
+    pub fn read<T: Deserialize<'a>>(&self, expected: &'static str) -> Result<T, InputError> {
         serde_json::from_str(self.raw.get()).map_err(|_| self.refused(expected))
     }
 
     /// The value as an object.
-    pub fn object(&self) -> Result<Object<'a>, Fault> {
+    pub fn object(&self) -> Result<Object<'a>, InputError> {
         let (object, mistake) = Object::document(self.raw.get().as_bytes());
         match mistake {
             None => Ok(Object {
@@ -94,8 +94,8 @@ impl<'a> Field<'a> {
 
     /// The fault of a value that is not what was `expected`.
     #[must_use]
-    pub fn refused(&self, expected: &'static str) -> Fault {
-        Fault::Value {
+    pub fn refused(&self, expected: &'static str) -> InputError {
+        InputError::Value {
             key: self.path.clone(),
             found: self.found(),
             expected,

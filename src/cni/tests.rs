@@ -7,11 +7,11 @@ use std::net::IpAddr;
 
 use serde_json::{Value, json};
 
-use super::{Attach, Call, Check, Detach, Failure, Sweep};
+use super::{Add, Call, Check, CniError, Del, Gc};
 
 mod accepted;
 mod arbitrary;
-mod detached;
+mod del;
 mod hostile;
 mod refused;
 
@@ -114,11 +114,11 @@ impl Said {
         self
     }
 
-    fn read(&self) -> Result<Call, Failure> {
+    fn read(&self) -> Result<Call, CniError> {
         Call::read(|name| self.env.get(name).cloned(), &self.stdin[..])
     }
 
-    fn add(&self) -> Attach {
+    fn add(&self) -> Add {
         match self.read() {
             Ok(Call::Add(attach)) => attach,
             other => panic!("{other:?}"),
@@ -132,14 +132,14 @@ impl Said {
         }
     }
 
-    fn del(&self) -> Detach {
+    fn del(&self) -> Del {
         match self.read() {
             Ok(Call::Del(detach)) => detach,
             other => panic!("{other:?}"),
         }
     }
 
-    fn gc(&self) -> Sweep {
+    fn gc(&self) -> Gc {
         match self.read() {
             Ok(Call::Gc(sweep)) => sweep,
             other => panic!("{other:?}"),

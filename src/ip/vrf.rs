@@ -14,7 +14,7 @@ pub struct Vrf(String);
 #[error(
     "{0:?} is not a vrf: at most 63 of a-z, 0-9 and \"-\", the first a letter, the last no \"-\""
 )]
-pub struct NotAVrf(String);
+pub struct InvalidVrf(String);
 
 impl Vrf {
     /// Whether it is the one that is not named.
@@ -31,9 +31,9 @@ impl Vrf {
 }
 
 impl FromStr for Vrf {
-    type Err = NotAVrf;
+    type Err = InvalidVrf;
 
-    fn from_str(text: &str) -> Result<Self, NotAVrf> {
+    fn from_str(text: &str) -> Result<Self, InvalidVrf> {
         let label = text.len() <= 63
             && text
                 .bytes()
@@ -43,7 +43,7 @@ impl FromStr for Vrf {
         if text.is_empty() || label {
             Ok(Self(text.to_owned()))
         } else {
-            Err(NotAVrf(text.to_owned()))
+            Err(InvalidVrf(text.to_owned()))
         }
     }
 }

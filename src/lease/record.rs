@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::api::{IPLease, PoolName, State, lease_name};
+use crate::api::{IPLease, State, lease_name};
+use crate::ip::PoolName;
 use crate::ip::Vrf;
 
 /// The name of a lease: its address, in its vrf.
@@ -31,13 +32,13 @@ impl fmt::Display for LeaseName {
 /// A text that is not the name of a lease.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not the name of a lease")]
-pub struct NotAName(String);
+pub struct InvalidLeaseName(String);
 
 impl FromStr for LeaseName {
-    type Err = NotAName;
+    type Err = InvalidLeaseName;
 
-    fn from_str(text: &str) -> Result<Self, NotAName> {
-        let wrong = || NotAName(text.to_owned());
+    fn from_str(text: &str) -> Result<Self, InvalidLeaseName> {
+        let wrong = || InvalidLeaseName(text.to_owned());
         // A vrf begins with a letter, an IPv4 address with a digit, and an IPv6 name has no dot.
         let (vrf, address) = match text.split_once('.') {
             Some((vrf, rest)) if vrf.starts_with(|c: char| c.is_ascii_lowercase()) => {
@@ -165,7 +166,7 @@ impl Lease {
 
 /// A lease as it was read: a write names this version and no other.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Seen {
+pub struct StoredLease {
     /// What it said.
     pub lease: Lease,
     /// The object's uid.
@@ -176,7 +177,7 @@ pub struct Seen {
     pub written: Box<IPLease>,
 }
 
-impl Seen {
+impl StoredLease {
     /// How this lease calls `container`: by nothing, where the collector made it again for the pod of this uid.
     #[must_use]
     pub fn container_as_told<'c>(&self, container: &'c str, uid: Option<&str>) -> &'c str {

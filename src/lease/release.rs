@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 
-use super::desk::{Clock, Desk, backoff};
-use super::record::{Lease, Seen};
+use super::record::{Lease, StoredLease};
+use super::retrying::{Clock, Retrying, backoff};
 use super::store::{Commit, Store};
 use super::{Error, State};
 
@@ -21,8 +21,8 @@ pub enum Released {
 /// A version that changed meanwhile is read and judged again. Neither pool nor claim is read: what
 /// becomes of the address stands in its lease.
 pub async fn release<S: Store, C: Clock>(
-    desk: &Desk<'_, S, C>,
-    mut seen: Seen,
+    desk: &Retrying<'_, S, C>,
+    mut seen: StoredLease,
     container: &str,
     interface: &str,
 ) -> Result<Released, Error> {

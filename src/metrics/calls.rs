@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use nix::fcntl::OFlag;
 
-use super::text::{Family, Kind, Text, replace};
+use super::text::{Family, MetricType, Text, replace};
 
 mod latency;
 
@@ -58,8 +58,8 @@ fn lock(path: &Path) -> io::Result<File> {
     }
     // The kernel serves who waits in turn; who asks again and again would take the time of those who work. A thread
     // that waits in vain ends with the process.
-    let (tell, told) = mpsc::channel();
-    thread::Builder::new().spawn(move || tell.send(lock.lock().map(|()| lock)))?;
+    let (reporter, told) = mpsc::channel();
+    thread::Builder::new().spawn(move || reporter.send(lock.lock().map(|()| lock)))?;
     told.recv_timeout(WAIT).unwrap_or_else(|_| {
         Err(io::Error::new(
             io::ErrorKind::WouldBlock,
@@ -70,7 +70,7 @@ fn lock(path: &Path) -> io::Result<File> {
 
 fn families(call: &Call<'_>, before: &Text) -> [Family; 2] {
     let calls = Family::new(
-        Kind::Counter,
+        MetricType::Counter,
         "leasehold_calls_total",
         "Calls of the plugin by command and outcome: ok, incomplete, or what the error is.",
     );

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::text::{Family, Kind, Text, replace};
-use crate::collect::{Kept, Reason, Summary};
+use super::text::{Family, MetricType, Text, replace};
+use crate::collector::{KeepReason, Reason, Summary};
 use crate::ip::Vrf;
 
 /// A run that is over.
@@ -50,17 +50,17 @@ fn families(run: &Run<'_>, before: &Text) -> Vec<Family> {
 
 fn of_pools(run: &Run<'_>, before: &Text) -> Vec<Family> {
     let mut addresses = Family::new(
-        Kind::Gauge,
+        MetricType::Gauge,
         "leasehold_pool_addresses",
         "Addresses of a pool by what they are doing.",
     );
     let mut capacity = Family::new(
-        Kind::Gauge,
+        MetricType::Gauge,
         "leasehold_pool_capacity_addresses",
         "Addresses that a pool may give at all.",
     );
     let mut conditions = Family::new(
-        Kind::Gauge,
+        MetricType::Gauge,
         "leasehold_pool_condition",
         "Whether a condition of a pool holds.",
     );
@@ -99,7 +99,7 @@ fn of_pools(run: &Run<'_>, before: &Text) -> Vec<Family> {
 
 fn reclaimed(run: &Run<'_>, before: &Text) -> Family {
     let mut family = Family::new(
-        Kind::Counter,
+        MetricType::Counter,
         "leasehold_leases_reclaimed_total",
         "Leases that the collector took back, by reason.",
     );
@@ -114,16 +114,16 @@ fn reclaimed(run: &Run<'_>, before: &Text) -> Family {
 
 fn suspects(run: &Run<'_>) -> Family {
     let mut family = Family::new(
-        Kind::Gauge,
+        MetricType::Gauge,
         "leasehold_collector_suspect_leases",
         "Leases that look dead and are kept, by what keeps them.",
     );
     for kept in [
-        Kept::Silent,
-        Kept::Unready,
-        Kept::Ending,
-        Kept::Reported,
-        Kept::Young,
+        KeepReason::Silent,
+        KeepReason::Unready,
+        KeepReason::Ending,
+        KeepReason::Reported,
+        KeepReason::Young,
     ] {
         let count = run.summary.kept.get(&kept).copied().unwrap_or(0);
         family = family.with(&[("reason", kept.label())], count as f64);
@@ -134,7 +134,7 @@ fn suspects(run: &Run<'_>) -> Family {
 fn of_run(run: &Run<'_>, before: &Text) -> Vec<Family> {
     let ended = run.ended.as_second() as f64;
     let oldest = run.summary.oldest_suspect.unwrap_or_default();
-    let gauge = |name, help, value| Family::new(Kind::Gauge, name, help).with(&[], value);
+    let gauge = |name, help, value| Family::new(MetricType::Gauge, name, help).with(&[], value);
     let mut families = vec![
         gauge(
             "leasehold_collector_oldest_suspect_age_seconds",
@@ -152,7 +152,7 @@ fn of_run(run: &Run<'_>, before: &Text) -> Vec<Family> {
             ended,
         ),
         Family::new(
-            Kind::Counter,
+            MetricType::Counter,
             "leasehold_collector_failed_runs_total",
             "Runs that could not do all of their work.",
         )

@@ -18,7 +18,7 @@ pub(super) use series::Series;
 
 /// What sort of number a metric is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum MetricType {
     /// It goes up, and begins again from nothing.
     Counter,
     /// It goes up and down.
@@ -32,7 +32,7 @@ pub enum Kind {
 pub struct Family {
     name: &'static str,
     help: &'static str,
-    kind: Kind,
+    kind: MetricType,
     /// In the order in which they are written: the buckets of a histogram have to come by their bounds.
     samples: Vec<(Series, f64)>,
 }
@@ -40,7 +40,7 @@ pub struct Family {
 impl Family {
     /// A metric without series.
     #[must_use]
-    pub fn new(kind: Kind, name: &'static str, help: &'static str) -> Self {
+    pub fn new(kind: MetricType, name: &'static str, help: &'static str) -> Self {
         Self {
             name,
             help,
@@ -85,9 +85,9 @@ impl Family {
 impl fmt::Display for Family {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = match self.kind {
-            Kind::Counter => "counter",
-            Kind::Gauge => "gauge",
-            Kind::Histogram => "histogram",
+            MetricType::Counter => "counter",
+            MetricType::Gauge => "gauge",
+            MetricType::Histogram => "histogram",
         };
         let help = self.help.replace('\\', r"\\").replace('\n', r"\n");
         writeln!(f, "# HELP {} {help}", self.name)?;
@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn a_family_is_written_as_prometheus_has_it() {
-        let family = Family::new(Kind::Gauge, "a_seconds", "A \\ of\nB.")
+        let family = Family::new(MetricType::Gauge, "a_seconds", "A \\ of\nB.")
             .with(&[("pool", "odd \"name\"\\\n"), ("vrf", "")], 3.0)
             .with(&[], 0.25);
         insta::assert_snapshot!(family, @r#"
@@ -141,7 +141,7 @@ mod tests {
     #[test]
     fn a_counter_goes_on_from_where_the_file_left_it() {
         let before = Text::parse("a_total{reason=\"x\"} 2\na_total{reason=\"gone\"} 7\nb 1\n");
-        let after = Family::new(Kind::Counter, "a_total", "Counts.")
+        let after = Family::new(MetricType::Counter, "a_total", "Counts.")
             .counting(&before, &[("reason", "x")], 3.0)
             .carrying_on(&before, &["reason"]);
         let lines = after.to_string();

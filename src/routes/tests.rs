@@ -2,8 +2,8 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::api::Pools;
 use crate::ip::Vrf;
+use crate::pool::Pools;
 
 fn pool(subnet: &str, spec: &Value, inherited: &Value) -> Pool {
     let object = |kind: &str, more: &Value| {

@@ -4,10 +4,10 @@ use std::fmt;
 use std::net::IpAddr;
 
 use super::trace::{Considered, FamilyTrace, Trace, clipped};
-use crate::api::PoolName;
-use crate::api::annotations::{Malformed, NotAPoolRef};
+use crate::annotations::{InvalidPoolRef, Malformed};
 use crate::ip::Family;
-use crate::routes::Unroutable;
+use crate::ip::PoolName;
+use crate::routes::RouteError;
 
 /// The message and the details together: an event has room for 1,024 bytes, and kubelet, the runtime and the plugin
 /// that runs us write some 250 in front.
@@ -16,14 +16,14 @@ const DETAILS: usize = 460;
 
 /// Who has an annotation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Bearer {
+pub enum AnnotationSource {
     /// The pod.
     Pod,
     /// Its namespace.
     Namespace,
 }
 
-impl fmt::Display for Bearer {
+impl fmt::Display for AnnotationSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Pod => "pod",
@@ -43,13 +43,13 @@ pub enum Error {
         /// The place in the list.
         index: usize,
         /// What is wrong.
-        problem: NotAPoolRef,
+        problem: InvalidPoolRef,
     },
     /// An annotation that has to be looked at is not of its shape.
     #[error("the {bearer}'s {malformed}")]
     Malformed {
         /// Whose annotation it is.
-        bearer: Bearer,
+        bearer: AnnotationSource,
         /// What is wrong with it.
         malformed: Box<Malformed>,
     },
@@ -89,11 +89,11 @@ pub enum Error {
     },
     /// A route of the pod's can't be set.
     #[error("the pod's annotation {annotation}: {unroutable}")]
-    Unroutable {
+    RouteError {
         /// Its key.
         annotation: String,
         /// Which route, and why.
-        unroutable: Unroutable,
+        unroutable: RouteError,
     },
     /// No pool may serve the pod.
     #[error("{}", headline(.families, .trace))]
@@ -128,7 +128,7 @@ impl Error {
     #[must_use]
     pub fn depends_on_pools(&self) -> bool {
         match self {
-            Self::NoPool { .. } | Self::NotInPool { .. } | Self::Unroutable { .. } => true,
+            Self::NoPool { .. } | Self::NotInPool { .. } | Self::RouteError { .. } => true,
             Self::BadConfig { .. }
             | Self::Malformed { .. }
             | Self::InterfaceNotNamed { .. }
@@ -148,7 +148,7 @@ impl Error {
             | Self::InterfaceNotNamed { .. }
             | Self::InterfaceWithoutItem { .. }
             | Self::NoSuchInterface { .. }
-            | Self::Unroutable { .. }
+            | Self::RouteError { .. }
             | Self::FamilyNotGiven { .. } => String::new(),
         }
     }

@@ -8,8 +8,8 @@
 use std::fmt;
 
 use super::PodFacts;
-use crate::api::AttachmentName;
-use crate::api::annotations::{Malformed, Network, default_network, networks};
+use crate::annotations::{Malformed, Network, default_network, networks};
+use crate::pool::AttachmentName;
 
 /// The interfaces of a pod.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,11 +17,11 @@ pub(super) struct Interfaces {
     names: Vec<String>,
     /// What all but the first are attached to.
     networks: Vec<Network>,
-    at_hand: usize,
+    current: usize,
 }
 
 impl Interfaces {
-    pub(super) fn of(pod: &PodFacts, at_hand: &str) -> Result<Self, Malformed> {
+    pub(super) fn of(pod: &PodFacts, current: &str) -> Result<Self, Malformed> {
         let networks = networks(&pod.annotations)?;
         let further: Vec<String> = networks
             .iter()
@@ -31,20 +31,20 @@ impl Interfaces {
                 None => format!("net{}", index + 1),
             })
             .collect();
-        let place = further.iter().position(|name| name == at_hand);
-        let first = if place.is_some() { "eth0" } else { at_hand };
+        let place = further.iter().position(|name| name == current);
+        let first = if place.is_some() { "eth0" } else { current };
         let mut names = vec![first.to_owned()];
         names.extend(further);
         Ok(Self {
             names,
             networks,
-            at_hand: place.map_or(0, |place| place + 1),
+            current: place.map_or(0, |place| place + 1),
         })
     }
 
     /// The place of the interface at hand, the first being 0.
     pub(super) fn place(&self) -> usize {
-        self.at_hand
+        self.current
     }
 
     pub(super) fn first(&self) -> &str {
@@ -60,13 +60,16 @@ impl Interfaces {
     }
 
     /// What the interface at hand is attached to; `None`: it is the cluster's network, and no definition is known.
-    pub(super) fn attachment(&self, pod: &PodFacts) -> Result<Option<Attachment>, Malformed> {
-        let (network, home) = match self.at_hand.checked_sub(1) {
+    pub(super) fn attachment(
+        &self,
+        pod: &PodFacts,
+    ) -> Result<Option<NetworkAttachment>, Malformed> {
+        let (network, home) = match self.current.checked_sub(1) {
             Some(index) => (self.networks.get(index).cloned(), pod.namespace.as_str()),
             // Multus looks for it in its own namespace, which is this one unless configured otherwise.
             None => (default_network(&pod.annotations)?, "kube-system"),
         };
-        Ok(network.map(|network| Attachment {
+        Ok(network.map(|network| NetworkAttachment {
             namespace: network.namespace.unwrap_or_else(|| home.to_owned()),
             name: network.name,
         }))
@@ -75,12 +78,12 @@ impl Interfaces {
 
 /// The network attachment definition behind an interface.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Attachment {
+pub(super) struct NetworkAttachment {
     namespace: String,
     name: String,
 }
 
-impl Attachment {
+impl NetworkAttachment {
     pub(super) fn is(&self, wanted: &AttachmentName) -> bool {
         self.name == wanted.name
             && wanted
@@ -90,7 +93,7 @@ impl Attachment {
     }
 }
 
-impl fmt::Display for Attachment {
+impl fmt::Display for NetworkAttachment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.namespace, self.name)
     }
@@ -116,7 +119,7 @@ mod tests {
         let list = "k8s.v1.cni.cncf.io/networks";
         let primary = "v1.multus-cni.io/default-network";
         let json = r#"[{"name":"b"},{"name":"r","namespace":"x","interface":"net7"}]"#;
-        for (annotations, at_hand, place, attachment) in [
+        for (annotations, current, place, attachment) in [
             (vec![], "eth0", 0, None),
             (vec![], "ens1", 0, None),
             (vec![(list, " ")], "eth0", 0, None),
@@ -148,7 +151,7 @@ mod tests {
             ),
         ] {
             let pod = pod(&annotations);
-            let interfaces = Interfaces::of(&pod, at_hand).expect("well-formed annotations");
+            let interfaces = Interfaces::of(&pod, current).expect("well-formed annotations");
             let found = interfaces
                 .attachment(&pod)
                 .expect("well-formed annotations");
@@ -156,14 +159,14 @@ mod tests {
             assert_eq!(
                 (interfaces.place(), found.as_deref()),
                 (place, attachment),
-                "{at_hand} of {annotations:?}"
+                "{current} of {annotations:?}"
             );
         }
     }
 
     #[test]
     fn multus_name_counts_a_namespace_only_where_one_is_written() {
-        let attachment = Attachment {
+        let attachment = NetworkAttachment {
             namespace: "x".into(),
             name: "blue".into(),
         };

@@ -3,10 +3,10 @@
 use ipnet::IpNet;
 
 use super::interfaces::Interfaces;
-use super::{Bearer, Error, FamilyChoice, PodFacts};
-use crate::api::Pools;
-use crate::api::annotations::{Found, default_route_nic, routes};
+use super::{AnnotationSource, Error, FamilyChoice, PodFacts};
+use crate::annotations::{Found, default_route_nic, routes};
 use crate::ip::{Span, Spans};
+use crate::pool::Pools;
 use crate::routes::Routing;
 
 pub(super) fn of(
@@ -18,7 +18,7 @@ pub(super) fn of(
 ) -> Result<Routing, Error> {
     let has_default = carries_default(pod, interfaces)? && !clean_gateway;
     let malformed = |malformed| Error::Malformed {
-        bearer: Bearer::Pod,
+        bearer: AnnotationSource::Pod,
         malformed: Box::new(malformed),
     };
     let Some(Found { key, value }) = routes(&pod.annotations).map_err(malformed)? else {
@@ -37,7 +37,7 @@ pub(super) fn of(
             .collect()
     });
     Routing::with(has_default, value, &here, elsewhere.as_ref()).map_err(|unroutable| {
-        Error::Unroutable {
+        Error::RouteError {
             annotation: key,
             unroutable,
         }

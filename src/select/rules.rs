@@ -3,24 +3,24 @@
 use std::cmp::Reverse;
 use std::fmt;
 
-use super::interfaces::Attachment;
-use super::{Facts, Wishes};
-use crate::api::{Fault, Pool, Scope};
+use super::interfaces::NetworkAttachment;
+use super::{Facts, Request};
 use crate::ip::{Family, Vrf};
+use crate::pool::{Pool, PoolError, Scope};
 
 /// What is asked of each pool: the pod, and where its interface goes.
-pub(super) struct Case<'a> {
+pub(super) struct MatchInput<'a> {
     pub(super) facts: &'a Facts,
-    pub(super) wishes: &'a Wishes,
+    pub(super) request: &'a Request,
     /// Looked at only for pools that list attachments.
-    pub(super) attachment: Option<Attachment>,
+    pub(super) attachment: Option<NetworkAttachment>,
 }
 
 /// A reason why a pool does not serve a pod.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rejection {
     /// The pool can't be understood.
-    Broken(Box<Fault>),
+    InvalidPool(Box<PoolError>),
     /// Somebody has deleted it.
     Deleting,
     /// It gives no new address.
@@ -72,7 +72,7 @@ impl Rejection {
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
-            Self::Broken(_) => "broken",
+            Self::InvalidPool(_) => "broken",
             Self::Deleting => "being deleted",
             Self::Disabled => "disabled",
             Self::OtherFamily(_) => "of the other family",
@@ -90,7 +90,7 @@ impl Rejection {
     pub(super) fn remedy(&self, pool: &str) -> String {
         let other = "or name another pool";
         match self {
-            Self::Broken(fault) => format!("correct IPPool {pool}: {fault}"),
+            Self::InvalidPool(fault) => format!("correct IPPool {pool}: {fault}"),
             Self::Deleting => format!("IPPool {pool} is being deleted: name another pool"),
             Self::Disabled => format!("set \"disable: false\" in IPPool {pool}, {other}"),
             Self::OtherFamily(family) => {
@@ -114,7 +114,7 @@ impl Rejection {
 impl fmt::Display for Rejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Broken(fault) => write!(f, "{fault}"),
+            Self::InvalidPool(fault) => write!(f, "{fault}"),
             Self::Deleting | Self::Disabled => f.write_str(self.kind()),
             Self::OtherFamily(family) => write!(f, "has {family} addresses"),
             Self::OtherVrf(vrf) if vrf.is_default() => f.write_str("is of the default vrf"),
@@ -151,8 +151,8 @@ impl fmt::Display for Rejection {
 }
 
 /// All reasons why `pool` does not serve the pod with addresses of `family`; none: it does.
-pub(super) fn judge(pool: &Pool, family: Family, case: &Case<'_>) -> Vec<Rejection> {
-    if pool.vrf != case.wishes.vrf {
+pub(super) fn judge(pool: &Pool, family: Family, input: &MatchInput<'_>) -> Vec<Rejection> {
+    if pool.vrf != input.request.vrf {
         return vec![Rejection::OtherVrf(pool.vrf.clone())];
     }
     if pool.family() != family {
@@ -163,28 +163,28 @@ pub(super) fn judge(pool: &Pool, family: Family, case: &Case<'_>) -> Vec<Rejecti
         pool.disabled.then_some(Rejection::Disabled),
     ];
     let affinities = [
-        pod(pool, case),
-        node(pool, case),
-        namespace(pool, case),
-        attachment(pool, case),
+        pod(pool, input),
+        node(pool, input),
+        namespace(pool, input),
+        attachment(pool, input),
     ];
     state.into_iter().chain(affinities).flatten().collect()
 }
 
-fn pod(pool: &Pool, case: &Case<'_>) -> Option<Rejection> {
-    let unmet = pool.pods.unmet(&case.facts.pod.labels)?;
+fn pod(pool: &Pool, input: &MatchInput<'_>) -> Option<Rejection> {
+    let unmet = pool.pods.unmet(&input.facts.pod.labels)?;
     Some(Rejection::PodAffinity { unmet })
 }
 
-fn node(pool: &Pool, case: &Case<'_>) -> Option<Rejection> {
-    let node = || case.facts.pod.node.clone();
+fn node(pool: &Pool, input: &MatchInput<'_>) -> Option<Rejection> {
+    let node = || input.facts.pod.node.clone();
     match &pool.nodes {
         Scope::Named(names) => {
-            (!names.contains(&case.facts.pod.node)).then(|| Rejection::NodeName { node: node() })
+            (!names.contains(&input.facts.pod.node)).then(|| Rejection::NodeName { node: node() })
         }
         Scope::Labelled(affinity) if affinity.fits_all() => None,
         Scope::Labelled(affinity) => {
-            let unmet = match &case.facts.node_labels {
+            let unmet = match &input.facts.node_labels {
                 Some(labels) => affinity.unmet(labels)?,
                 None => "has labels that were not read".to_owned(),
             };
@@ -196,14 +196,14 @@ fn node(pool: &Pool, case: &Case<'_>) -> Option<Rejection> {
     }
 }
 
-fn namespace(pool: &Pool, case: &Case<'_>) -> Option<Rejection> {
-    let name = &case.facts.pod.namespace;
+fn namespace(pool: &Pool, input: &MatchInput<'_>) -> Option<Rejection> {
+    let name = &input.facts.pod.namespace;
     match &pool.namespaces {
         Scope::Named(names) => (!names.contains(name)).then(|| Rejection::NamespaceName {
             namespace: name.clone(),
         }),
         Scope::Labelled(affinity) => {
-            let unmet = affinity.unmet(&case.facts.namespace.labels)?;
+            let unmet = affinity.unmet(&input.facts.namespace.labels)?;
             Some(Rejection::NamespaceAffinity {
                 namespace: name.clone(),
                 unmet,
@@ -212,13 +212,13 @@ fn namespace(pool: &Pool, case: &Case<'_>) -> Option<Rejection> {
     }
 }
 
-fn attachment(pool: &Pool, case: &Case<'_>) -> Option<Rejection> {
-    let at_hand = case.attachment.as_ref();
-    let listed = |wanted| at_hand.is_some_and(|attachment| attachment.is(wanted));
+fn attachment(pool: &Pool, input: &MatchInput<'_>) -> Option<Rejection> {
+    let current = input.attachment.as_ref();
+    let listed = |wanted| current.is_some_and(|attachment| attachment.is(wanted));
     let served = pool.attachments.is_empty() || pool.attachments.iter().any(listed);
     (!served).then(|| Rejection::MultusName {
-        interface: case.wishes.interface.clone(),
-        attachment: at_hand.map(ToString::to_string),
+        interface: input.request.interface.clone(),
+        attachment: current.map(ToString::to_string),
     })
 }
 

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::Rejection;
-use crate::api::PoolName;
 use crate::ip::Family;
+use crate::ip::PoolName;
 
 /// Where pools are named, in the order in which it is looked: the first place that names any for a family decides.
 ///

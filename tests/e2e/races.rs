@@ -1,6 +1,6 @@
 //! Many real processes at once: no address twice, and none that is nobody's.
 
-mod crowd;
+mod concurrent_pods;
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use leasehold::api::{IPPool, State};
 use serde_json::json;
 
 use crate::stage::{Stage, with};
-use crowd::Crowd;
+use concurrent_pods::ConcurrentPods;
 
 const EXHAUSTED: Option<u64> = Some(100);
 
@@ -19,9 +19,9 @@ async fn three_hundred_pods_on_256_addresses_have_each_of_them_once_and_the_othe
 -> Result<()> {
     let stage = Stage::new().await?;
     let pool = stage.pool("pool", stage.v4(256..=511)).await?;
-    let crowd = Crowd::gather(&stage, &pool, 300).await?;
-    let outcomes = crowd.add_all_at_once().await?;
-    let held = crowd.agrees_with_the_leases(&outcomes).await?;
+    let pods = ConcurrentPods::gather(&stage, &pool, 300).await?;
+    let outcomes = pods.add_all_at_once().await?;
+    let held = pods.agrees_with_the_leases(&outcomes).await?;
     assert_eq!(held.len(), 256);
     let mut refusals = outcomes.iter().filter(|outcome| !outcome.succeeded());
     let expected = "100: no free IPv4 address in stage-pool (256 addresses: 256 held)";
@@ -35,16 +35,16 @@ async fn of_processes_killed_at_any_moment_nothing_remains_held_after_del() -> R
     let at_once = with(stage.v4(256..=383), &json!({"cooldownSeconds": 0}));
     let at_once = stage.pool("at-once", at_once).await?;
     let cooling = stage.pool("cooling", stage.v4(384..=511)).await?;
-    let crowd = Crowd::gather(&stage, &at_once, 150)
+    let pods = ConcurrentPods::gather(&stage, &at_once, 150)
         .await?
-        .join(Crowd::gather(&stage, &cooling, 150).await?);
-    let (killed, orphans) = crowd.add_and_kill(Duration::from_secs(2)).await?;
+        .join(ConcurrentPods::gather(&stage, &cooling, 150).await?);
+    let (killed, orphans) = pods.add_and_kill(Duration::from_secs(2)).await?;
     ensure!(
         killed >= 20 && orphans >= 1,
         "{killed} killed, {orphans} of them with an address: nothing to clear up"
     );
 
-    crowd.del_all().await?;
+    pods.del_all().await?;
     let left = stage.leases().await?;
     let wrong = left
         .iter()
@@ -58,13 +58,13 @@ async fn pools_that_overlap_give_no_address_twice() -> Result<()> {
     let stage = Stage::new().await?;
     let low = stage.pool("low", stage.v4(300..=419)).await?;
     let high = stage.pool("high", stage.v4(380..=499)).await?;
-    let crowd = Crowd::gather(&stage, &low, 100)
+    let pods = ConcurrentPods::gather(&stage, &low, 100)
         .await?
-        .join(Crowd::gather(&stage, &high, 100).await?);
-    let outcomes = crowd.add_all_at_once().await?;
-    let held = crowd.agrees_with_the_leases(&outcomes).await?;
+        .join(ConcurrentPods::gather(&stage, &high, 100).await?);
+    let outcomes = pods.add_all_at_once().await?;
+    let held = pods.agrees_with_the_leases(&outcomes).await?;
     // 200 pods, 200 addresses; but the pods of one pool may have taken more of what both have than its share.
-    for (outcome, pool) in outcomes.iter().zip(crowd.pools()) {
+    for (outcome, pool) in outcomes.iter().zip(pods.pools()) {
         let (first, last) = if pool == low { (300, 419) } else { (380, 499) };
         let full = (first..=last).all(|number| held.contains(&stage.at(number).into()));
         ensure!(
@@ -79,11 +79,11 @@ async fn pools_that_overlap_give_no_address_twice() -> Result<()> {
 async fn a_pool_edited_disabled_and_deleted_under_load_gives_no_address_twice() -> Result<()> {
     let stage = Stage::new().await?;
     let pool = stage.pool("pool", stage.v4(256..=300)).await?;
-    let crowd = Crowd::gather(&stage, &pool, 120).await?;
+    let pods = ConcurrentPods::gather(&stage, &pool, 120).await?;
     let editing = tokio::spawn(edit(stage.clone(), pool.clone()));
-    let outcomes = crowd.add_over(Duration::from_secs(4)).await?;
+    let outcomes = pods.add_over(Duration::from_secs(4)).await?;
     let edits = editing.await??;
-    let held = crowd.agrees_with_the_leases(&outcomes).await?;
+    let held = pods.agrees_with_the_leases(&outcomes).await?;
     ensure!(
         edits > 10 && held.len() > 20,
         "{edits} edits, {} attached: no load",
@@ -97,7 +97,7 @@ async fn a_pool_edited_disabled_and_deleted_under_load_gives_no_address_twice() 
 
     let pools: Api<IPPool> = stage.all().await?;
     pools.delete(&pool, &DeleteParams::default()).await.ok();
-    crowd.del_all().await?;
+    pods.del_all().await?;
     assert_eq!(stage.held().await?.len(), 0);
     Ok(())
 }

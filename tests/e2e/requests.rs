@@ -74,7 +74,7 @@ impl Counted {
 
     /// Takes the node's note of the container away.
     fn forget(&self) -> Result<()> {
-        let folder = leasehold::commands::NOTES;
+        let folder = leasehold::plugin::RELEASE_CACHE;
         fs::remove_file(format!("{folder}/{}.eth0", self.sandbox.container()))?;
         Ok(())
     }

@@ -1,11 +1,11 @@
 //! The protocol of leases, walked through in every order that its steps can take.
 //!
-//! No API server and no time here: a [`board`] of leases that admits writes as etcd does (a name once, a version once),
+//! No API server and no time here: a [`fake_store`] of leases that admits writes as etcd does (a name once, a version once),
 //! and [`runtime`]s whose calls stop before each request. [`search`] goes through every order of their steps; in some
 //! runs a reply is lost, a write comes when nobody waits for it any more, a list is stale, or a process is killed. After
 //! each step [`world`] says which rule is broken. That the real API server is such a board is for `tests/e2e` to show.
 
-mod board;
+mod fake_store;
 mod runtime;
 mod scenario;
 mod search;

@@ -7,14 +7,15 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use leasehold::api::{IPPool, IPPoolSpec, Pool, Pools};
+use leasehold::api::{IPPool, IPPoolSpec};
 use leasehold::ip::{Family, Vrf};
 use leasehold::lease::{
-    self, Attachment, Bid, Clock, Desk, Error, Grant, Holder, Lease, LeaseName, Patience, Refusal,
-    State, Store, Whose,
+    self, AddressRequest, Allocation, Clock, Deadline, Error, Holder, Lease, LeaseFilter,
+    LeaseName, Refusal, Requester, Retrying, State, Store,
 };
+use leasehold::pool::{Pool, Pools};
 
-use crate::board::{Board, on_its_way};
+use crate::fake_store::{FakeStore, on_its_way};
 use crate::world::World;
 
 /// What a runtime does. Containers `c1` and `c2` are sandboxes of one pod, and so is `c0`, from before.
@@ -33,7 +34,7 @@ pub type Standing = (&'static str, &'static str, State);
 
 /// Where runtimes act.
 pub struct Stage<'a> {
-    pub board: Board<'a>,
+    pub fake_store: FakeStore<'a>,
     pub world: World,
     pub pool: [Arc<Pool>; 1],
     pub looks_at_namespaces: bool,
@@ -52,7 +53,7 @@ impl Stage<'_> {
                 }
                 Act::EndNamespace(container) => {
                     on_its_way().await;
-                    self.board
+                    self.fake_store
                         .learn((), |()| format!("the namespace of {container} is removed"));
                     self.world.end_namespace(container);
                 }
@@ -63,15 +64,15 @@ impl Stage<'_> {
     async fn add(&self, container: &'static str, returning: bool) {
         self.world.begin_add(container);
         match self.take(container, returning).await {
-            Ok(grants) => {
-                let address = grants[0].seen.lease.name.address;
-                self.board
+            Ok(allocations) => {
+                let address = allocations[0].seen.lease.name.address;
+                self.fake_store
                     .learn((), |()| format!("ADD of {container} answers {address}"));
                 if self.looks_at_namespaces && !self.world.exists(container) {
                     self.world
                         .break_rule(format!("{container} was answered without a sandbox"));
                 }
-                self.world.answer(&self.board, container, address);
+                self.world.answer(&self.fake_store, container, address);
             }
             Err(Error::Refused(Refusal::Exhausted { .. })) => self.world.refuse(container),
             Err(Error::Late) if !self.world.exists(container) => {}
@@ -81,33 +82,36 @@ impl Stage<'_> {
         }
     }
 
-    async fn take(&self, container: &str, returning: bool) -> Result<Vec<Grant>, Error> {
+    async fn take(&self, container: &str, returning: bool) -> Result<Vec<Allocation>, Error> {
         let exists = || {
             let exists = self.world.exists(container) || !self.looks_at_namespaces;
-            self.board.learn(exists, |_| {
+            self.fake_store.learn(exists, |_| {
                 format!("{container} has its namespace: {exists}")
             })
         };
-        let desk = Desk::new(&self.board, &StoppedClock, patience(), &exists);
-        let who = Attachment {
+        let desk = Retrying::new(&self.fake_store, &StoppedClock, patience(), &exists);
+        let who = Requester {
             holder: holder(container),
             vrf: Vrf::default(),
             termination: Duration::from_secs(30),
             since: StoppedClock.now(),
             returning,
         };
-        let bid = Bid {
+        let bid = AddressRequest {
             family: Family::V4,
             candidates: &self.pool,
             resumable: &[],
-            exactly: None,
+            requested: None,
         };
         lease::take(&desk, &who, &[bid]).await
     }
 
     async fn del(&self, container: &'static str, begun: impl Fn()) {
-        let desk = Desk::new(&self.board, &StoppedClock, patience(), &|| true);
-        let found = self.board.find(Whose::Container(container)).await;
+        let desk = Retrying::new(&self.fake_store, &StoppedClock, patience(), &|| true);
+        let found = self
+            .fake_store
+            .find(LeaseFilter::Container(container))
+            .await;
         begun();
         for seen in found.expect("the board answers") {
             let released = lease::release(&desk, seen, container, "eth0").await;
@@ -181,8 +185,8 @@ fn holder(container: &str) -> Holder {
     }
 }
 
-fn patience() -> Patience {
-    Patience::until(Duration::from_secs(50))
+fn patience() -> Deadline {
+    Deadline::until(Duration::from_secs(50))
 }
 
 /// A clock that stands still: in the model an order is an order, however long it takes.

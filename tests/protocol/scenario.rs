@@ -4,9 +4,9 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use leasehold::api::Pool;
+use leasehold::pool::Pool;
 
-use crate::board::{Board, hash};
+use crate::fake_store::{FakeStore, hash};
 use crate::runtime::{self, Act, Stage, Standing};
 use crate::search::{self, Choices};
 use crate::world::World;
@@ -59,39 +59,43 @@ impl<'a> Scenario<'a> {
         let lease = |standing| runtime::lease(standing, pool);
         let leases: Vec<_> = self.before.iter().map(lease).collect();
         let stage = Stage {
-            board: Board::new(choices, &leases, self.faults),
+            fake_store: FakeStore::new(choices, &leases, self.faults),
             world: World::default(),
             pool: [Arc::clone(pool)],
             looks_at_namespaces: self.looks_at_namespaces,
         };
         self.run_on(&stage, choices)?;
-        stage.board.faults.set(0);
+        stage.fake_store.faults.set(0);
         stage.clear();
-        match stage.board.held().first() {
+        match stage.fake_store.held().first() {
             Some(lost) => Err(format!("{lost} is still held after every DEL")),
             None => Ok(()),
         }
     }
 
     fn run_on(&self, stage: &Stage<'_>, choices: &Choices) -> Result<(), String> {
-        let Stage { board, world, .. } = stage;
+        let Stage {
+            fake_store, world, ..
+        } = stage;
         let play = |acts: &&'a [Act]| Some(Box::pin(stage.play(acts)) as Actor<'_>);
         let mut actors: Vec<Option<Actor<'_>>> = self.runtimes.iter().map(play).collect();
         for index in 0..actors.len() {
-            step(index, &mut actors, board);
+            step(index, &mut actors, fake_store);
         }
         loop {
-            world.look(board, self.addresses)?;
-            let moves = moves(&actors, board);
+            world.look(fake_store, self.addresses)?;
+            let moves = moves(&actors, fake_store);
             let ended: Vec<bool> = actors.iter().map(Option::is_none).collect();
-            if moves.is_empty() || choices.have_met(hash((board.state(), world.state(), ended))) {
+            if moves.is_empty()
+                || choices.have_met(hash((fake_store.state(), world.state(), ended)))
+            {
                 return Ok(());
             }
             match moves[choices.of(moves.len())] {
-                Move::Step(index) => step(index, &mut actors, board),
-                Move::Arrive(index) => board.arrive(index),
+                Move::Step(index) => step(index, &mut actors, fake_store),
+                Move::Arrive(index) => fake_store.arrive(index),
                 Move::Kill => {
-                    board.kill(0);
+                    fake_store.kill(0);
                     actors[0] = None;
                 }
             }
@@ -99,10 +103,10 @@ impl<'a> Scenario<'a> {
     }
 }
 
-fn moves(actors: &[Option<Actor<'_>>], board: &Board<'_>) -> Vec<Move> {
+fn moves(actors: &[Option<Actor<'_>>], fake_store: &FakeStore<'_>) -> Vec<Move> {
     let steps = (0..actors.len()).filter(|&index| actors[index].is_some());
-    let arrivals = 0..board.adrift.borrow().len();
-    let may_kill = board.faults.get() > 0 && actors[0].is_some();
+    let arrivals = 0..fake_store.adrift.borrow().len();
+    let may_kill = fake_store.faults.get() > 0 && actors[0].is_some();
     let kill = may_kill.then_some(Move::Kill);
     steps
         .map(Move::Step)
@@ -111,8 +115,8 @@ fn moves(actors: &[Option<Actor<'_>>], board: &Board<'_>) -> Vec<Move> {
         .collect()
 }
 
-fn step(index: usize, actors: &mut [Option<Actor<'_>>], board: &Board<'_>) {
-    board.turn.set(index);
+fn step(index: usize, actors: &mut [Option<Actor<'_>>], fake_store: &FakeStore<'_>) {
+    fake_store.turn.set(index);
     let actor = &mut actors[index];
     let future = actor.as_mut().expect("who has ended has no turn");
     if runtime::step(future.as_mut()).is_ready() {

@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use leasehold::ip::Vrf;
 use leasehold::lease::LeaseName;
 
-use crate::board::{Board, hash};
+use crate::fake_store::{FakeStore, hash};
 
 /// The runtime's view: sandboxes, and what ADD answered.
 #[derive(Default)]
@@ -58,8 +58,8 @@ impl World {
     }
 
     /// ADD answers, with the only address that its container holds.
-    pub fn answer(&self, board: &Board<'_>, container: &'static str, address: IpAddr) {
-        if let Some(surplus) = board.surplus(container, address) {
+    pub fn answer(&self, fake_store: &FakeStore<'_>, container: &'static str, address: IpAddr) {
+        if let Some(surplus) = fake_store.surplus(container, address) {
             self.break_rule(format!(
                 "{container} was answered with {address} and holds {surplus} too"
             ));
@@ -83,8 +83,8 @@ impl World {
     }
 
     /// Looks at the board after a step of somebody.
-    pub fn look(&self, board: &Board<'_>, addresses: usize) -> Result<(), String> {
-        if board.held().len() == addresses {
+    pub fn look(&self, fake_store: &FakeStore<'_>, addresses: usize) -> Result<(), String> {
+        if fake_store.held().len() == addresses {
             self.room.borrow_mut().clear();
         }
         for (&container, &address) in &*self.promised.borrow() {
@@ -92,7 +92,7 @@ impl World {
                 vrf: Vrf::default(),
                 address,
             };
-            if !board
+            if !fake_store
                 .get(&name)
                 .is_some_and(|seen| seen.is_held_by(container, "eth0"))
             {

@@ -8,11 +8,11 @@ use rscni_types::types::GcAttachment;
 use rscni_types::version::SpecVersion;
 use serde_json::{Value, json};
 
-use super::super::{Call, Config, Failure, FamilyPolicy, PodRef};
+use super::super::{Call, CniError, Config, FamilyPolicy, PodRef};
 use super::{Said, addresses, says};
 use crate::ip::Family;
 
-fn config(ipam: Value) -> Result<Config, Failure> {
+fn config(ipam: Value) -> Result<Config, CniError> {
     let call = says("ADD").set("/ipam", ipam).read()?;
     let Call::Add(attach) = call else {
         panic!("{call:?}");
@@ -284,7 +284,7 @@ fn by_hand_it_tells_what_it_is_and_reads_nothing() {
     for command in [None, Some("".into())] {
         assert!(matches!(
             Call::read(|_| command.clone(), Terminal),
-            Ok(Call::About)
+            Ok(Call::NoCommand)
         ));
     }
     let about = super::super::about();

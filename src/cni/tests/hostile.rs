@@ -201,15 +201,15 @@ fn stdin_that_is_no_configuration_is_refused() {
 
 #[test]
 fn a_stdin_that_breaks_is_an_io_failure_and_no_hindrance_to_del() {
-    struct Broken;
-    impl Read for Broken {
+    struct InvalidPool;
+    impl Read for InvalidPool {
         fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
             Err(std::io::Error::other("the pipe burst"))
         }
     }
     let read = |command| {
         let said = says(command);
-        Call::read(|name| said.env.get(name).cloned(), Broken)
+        Call::read(|name| said.env.get(name).cloned(), InvalidPool)
     };
     let failure = read("ADD").expect_err("refused");
     assert_eq!(failure.code(), Code::Io);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::super::text::{Family, Kind, Text};
+use super::super::text::{Family, MetricType, Text};
 use super::Call;
 
 const NAME: &str = "leasehold_call_duration_seconds";
@@ -38,7 +38,7 @@ impl Latency {
         let ours = commands.entry(call.command).or_default();
         ours.observe(call.took.as_secs_f64());
         let family = Family::new(
-            Kind::Histogram,
+            MetricType::Histogram,
             NAME,
             "How long calls of the plugin took, from the start of the process to its answer.",
         );

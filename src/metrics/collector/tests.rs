@@ -1,9 +1,11 @@
 //! What the numbers of a run are, and which of them go on.
 
-use crate::api::{IPPool, IPPoolSpec, PoolName, Pools};
-use crate::collect::Counted;
+use crate::api::{IPPool, IPPoolSpec};
+use crate::collector::Counted;
+use crate::ip::PoolName;
 use crate::ip::Vrf;
 use crate::lease::{LeaseName, State};
+use crate::pool::Pools;
 
 use super::*;
 
@@ -36,7 +38,7 @@ fn summary() -> Summary {
     Summary {
         pools: pools(),
         taken_back: [("pod_gone", 2)].into(),
-        kept: [(Kept::Silent, 1)].into(),
+        kept: [(KeepReason::Silent, 1)].into(),
         oldest_suspect: Some(Duration::from_secs(90)),
         ..Summary::default()
     }

@@ -65,7 +65,7 @@ impl Text {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::{Family, Kind};
+    use super::super::{Family, MetricType};
     use super::*;
 
     #[test]
@@ -82,7 +82,7 @@ mod tests {
         #[test]
         fn what_was_written_is_read_back(label in any::<String>(), value in 0.0..1e18) {
             let labels = [("pool", &*label), ("state", "held")];
-            let family = Family::new(Kind::Gauge, "a", "A.").with(&labels, value);
+            let family = Family::new(MetricType::Gauge, "a", "A.").with(&labels, value);
             let text = Text::parse(&family.to_string());
             // A line ends with \n for Prometheus and for us; a \r before it is the line's.
             prop_assume!(!label.contains('\r'));

@@ -110,7 +110,7 @@ fn the_default_route_is_left_to_others_as_the_closest_says() {
     let item = |clean: &str| format!(r#"[{{"interface":"eth0","ipv4":["a"]{clean}}}]"#);
     let has_default = |in_config: bool, clean: &str| {
         let mut scene = town().pod("ippools", &item(clean));
-        scene.wishes.clean_gateway = in_config;
+        scene.request.clean_gateway = in_config;
         served(&scene).contains("0.0.0.0/0")
     };
     assert!(has_default(false, ""));

@@ -145,7 +145,7 @@ fn a_list_means_the_same_at_every_level_and_for_both_families() {
         };
         for (level, write) in PLACES {
             for (rule, list, expected) in LISTS {
-                let case = format!("{rule}: {list} for {family} at {level:?}");
+                let input = format!("{rule}: {list} for {family} at {level:?}");
                 let lower = format!("b{own}");
                 let scene = town().config(family, &[&lower]);
                 let scene = write(scene, family, &list.replace('N', own));
@@ -154,11 +154,11 @@ fn a_list_means_the_same_at_every_level_and_for_both_families() {
                     .and_then(|selection| selection.settle(|_| false));
                 let selection = match (expected, settled) {
                     ("error", Err(Error::NoPool { families, .. })) => {
-                        assert_eq!(families, [family], "{case}");
+                        assert_eq!(families, [family], "{input}");
                         continue;
                     }
                     ("malformed", Err(Error::Malformed { .. })) => continue,
-                    (_, Err(error)) => panic!("{case}: {error}"),
+                    (_, Err(error)) => panic!("{input}: {error}"),
                     (_, Ok(selection)) => selection,
                 };
                 let of = |family| {
@@ -170,12 +170,12 @@ fn a_list_means_the_same_at_every_level_and_for_both_families() {
                     "lower" => Some((Level::Config, lower)),
                     pools => Some((level, pools.replace('N', own))),
                 };
-                assert_eq!(of(family), wanted, "{case}");
+                assert_eq!(of(family), wanted, "{input}");
                 let untouched = Some((
                     Level::Default,
                     if own == "4" { "d6" } else { "d4" }.to_owned(),
                 ));
-                assert_eq!(of(other), untouched, "{case}: the other family");
+                assert_eq!(of(other), untouched, "{input}: the other family");
             }
         }
     }
@@ -286,7 +286,7 @@ fn families_come_as_the_policy_has_it() {
         "IPv4 Default: d4; IPv6 Default: d6"
     );
     let mut six_first = town();
-    six_first.wishes.families.reverse();
+    six_first.request.families.reverse();
     assert_eq!(six_first.told(), "IPv6 Default: d6; IPv4 Default: d4");
 }
 

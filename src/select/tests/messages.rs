@@ -146,7 +146,7 @@ fn a_thousand_pools_do_not_take_a_thousand_times_as_long() {
     });
     let pools = scene.pools();
     let began = Instant::now();
-    let selection = select(&scene.facts, &pools, &scene.wishes).expect("a selection");
+    let selection = select(&scene.facts, &pools, &scene.request).expect("a selection");
     assert_eq!(selection.families[0].candidates.len(), 1_000);
     assert!(
         began.elapsed() < Duration::from_millis(100),

@@ -222,7 +222,7 @@ fn an_address_that_is_asked_for_comes_out_of_the_first_candidate_that_gives_it()
                 let told = selection
                     .families
                     .iter()
-                    .map(|choice| match &choice.exactly {
+                    .map(|choice| match &choice.requested {
                         Some((address, pool)) => {
                             format!(
                                 "{address} from {} of {}",

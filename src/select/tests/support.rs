@@ -3,14 +3,14 @@
 use serde_json::{Value, json};
 
 use super::super::*;
+use crate::annotations::PoolLists;
 use crate::api::IPPool;
-use crate::api::annotations::PoolLists;
 
 /// A pod `default/web` on node `n1`, its interface `eth0`, both families wished for.
 #[derive(Debug, Clone)]
 pub struct Scene {
     pub facts: Facts,
-    pub wishes: Wishes,
+    pub request: Request,
     pools: Vec<IPPool>,
 }
 
@@ -32,7 +32,7 @@ pub fn scene() -> Scene {
             },
             node_labels: Some(labels("zone")),
         },
-        wishes: Wishes {
+        request: Request {
             interface: "eth0".into(),
             pools: PoolLists::default(),
             policy: FamilyPolicy::PreferDualStack,
@@ -101,14 +101,14 @@ impl Scene {
             .map(|name| name.parse().expect("a pool"))
             .collect();
         match family {
-            Family::V4 => self.wishes.pools.ipv4 = refs,
-            Family::V6 => self.wishes.pools.ipv6 = refs,
+            Family::V4 => self.request.pools.ipv4 = refs,
+            Family::V6 => self.request.pools.ipv6 = refs,
         }
         self
     }
 
     pub fn at(mut self, interface: &str) -> Self {
-        self.wishes.interface = interface.to_owned();
+        self.request.interface = interface.to_owned();
         self
     }
 
@@ -117,18 +117,18 @@ impl Scene {
     }
 
     pub fn single(mut self, family: Family) -> Self {
-        self.wishes.policy = FamilyPolicy::SingleStack;
-        self.wishes.families = vec![family];
+        self.request.policy = FamilyPolicy::SingleStack;
+        self.request.families = vec![family];
         self
     }
 
     pub fn requiring_both(mut self) -> Self {
-        self.wishes.policy = FamilyPolicy::RequireDualStack;
+        self.request.policy = FamilyPolicy::RequireDualStack;
         self
     }
 
     pub fn asking_for(mut self, addresses: &[&str]) -> Self {
-        self.wishes.requested = addresses
+        self.request.requested = addresses
             .iter()
             .map(|a| a.parse().expect("an address"))
             .collect();
@@ -136,11 +136,11 @@ impl Scene {
     }
 
     pub fn pools(&self) -> Pools {
-        Pools::read(self.pools.clone(), &[], &[], &self.wishes.vrf).expect("no reservations")
+        Pools::read(self.pools.clone(), &[], &[], &self.request.vrf).expect("no reservations")
     }
 
     pub fn select(&self) -> Result<Selection, Error> {
-        select(&self.facts, &self.pools(), &self.wishes)
+        select(&self.facts, &self.pools(), &self.request)
     }
 
     /// For a pod that has no addresses yet: `IPv4 Pod: a b; IPv6 Default: d`, or the error.

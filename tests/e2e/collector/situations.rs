@@ -16,11 +16,11 @@ mod cases;
 /// Where a case ends: with a reason, or held on.
 pub enum End {
     TakenBack(&'static str),
-    Kept,
+    KeepReason,
     Contested,
 }
 
-use End::{Contested, Kept, TakenBack};
+use End::{Contested, KeepReason, TakenBack};
 
 const HEARTBEAT: &str = "the pod is gone, and its node has shown since that it lives";
 
@@ -43,7 +43,9 @@ async fn a_lease_is_taken_back_when_its_pod_is_proven_dead_and_never_before() ->
         silent,
         all: Vec::new(),
     };
-    cases.on_living("alive", "a pod that lives", Kept).await?;
+    cases
+        .on_living("alive", "a pod that lives", KeepReason)
+        .await?;
     cases.surplus().await?;
     cases.pods_that_are_gone().await?;
     cases.pods_that_end().await?;
@@ -100,8 +102,12 @@ async fn a_lease_is_taken_back_when_its_pod_is_proven_dead_and_never_before() ->
     );
     ensure!(status.reclaimed == 10, "{status:?}");
 
-    let prolonged = cases.address("deletion with grace that hangs").parse()?;
-    let noted = ground.lease(prolonged).await?.context("no lease")?.spec;
+    let grace_extended = cases.address("deletion with grace that hangs").parse()?;
+    let noted = ground
+        .lease(grace_extended)
+        .await?
+        .context("no lease")?
+        .spec;
     ensure!(
         noted.termination_grace_period_seconds == 30,
         "it was given more than it had: {noted:?}"
@@ -157,7 +163,7 @@ impl Cases<'_> {
                     Some(("taken back".to_owned(), reason.replace("KEPT", &reported)))
                 }
                 Contested => Some(("contested".to_owned(), String::new())),
-                Kept => None,
+                KeepReason => None,
             };
             for told in runs {
                 let about = told.about(&address.to_string());

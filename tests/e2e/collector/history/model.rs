@@ -110,7 +110,7 @@ impl<'a> Model<'a> {
                 self.create(index, random.random_range(0..self.places.len()))
                     .await
             }
-            Step::Attach => self.attach(index).await,
+            Step::Add => self.attach(index).await,
             Step::Kill => {
                 let after = Duration::from_millis(random.random_range(0..60));
                 self.kill(index, after).await

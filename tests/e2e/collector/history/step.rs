@@ -9,7 +9,7 @@ pub enum Step {
     /// A pod is created, and its runtime calls ADD.
     Create,
     /// The runtime calls ADD for a pod that has no sandbox.
-    Attach,
+    Add,
     /// The same, and the plugin is killed at some moment.
     Kill,
     /// A pod's sandbox dies, and a new one takes its place, with or without a DEL of the old one.
@@ -39,7 +39,7 @@ pub enum Step {
 /// Out of a thousand.
 const WEIGHTS: [(Step, u32); 14] = [
     (Step::Create, 260),
-    (Step::Attach, 90),
+    (Step::Add, 90),
     (Step::Kill, 90),
     (Step::Restart, 80),
     (Step::Finish, 70),

@@ -6,7 +6,7 @@ use kube::api::{Api, DeleteParams, Patch, PatchParams};
 use serde_json::json;
 use testbed::Node;
 
-use super::End::{Contested, Kept, TakenBack};
+use super::End::{Contested, KeepReason, TakenBack};
 use super::{Case, End, HEARTBEAT};
 use crate::collector::ground::{Attached, Ground};
 use crate::collector::heartbeats::{Heartbeat, alive};
@@ -60,7 +60,7 @@ impl Cases<'_> {
                 &silent,
                 "partitioned",
                 "a pod force-deleted while its node is partitioned",
-                Kept,
+                KeepReason,
             )
             .await?;
         partitioned.pod.force_delete().await?;
@@ -99,14 +99,14 @@ impl Cases<'_> {
     pub async fn pods_that_end(&mut self) -> Result<()> {
         let silent = self.silent.clone();
         let grace = self
-            .on_living("grace", "deletion with grace that hangs", Kept)
+            .on_living("grace", "deletion with grace that hangs", KeepReason)
             .await?;
         grace.pod.delete().await?;
         let finalizer = self
             .on_living(
                 "finalizer",
                 "a finalizer that hangs, nothing terminated",
-                Kept,
+                KeepReason,
             )
             .await?;
         let finalizers = json!({"metadata": {"finalizers": ["test.local/hangs"]}});
@@ -136,7 +136,12 @@ impl Cases<'_> {
                 "a finished Job",
                 TakenBack("the pod has succeeded, and its node has shown since that it lives"),
             ),
-            (silent, "lost-job", "a finished Job, its node silent", Kept),
+            (
+                silent,
+                "lost-job",
+                "a finished Job, its node silent",
+                KeepReason,
+            ),
         ] {
             let job = self.attach(&node, name, says, end).await?;
             job.pod.patch_status(json!({"phase": "Succeeded"})).await?;
@@ -147,7 +152,7 @@ impl Cases<'_> {
     pub async fn static_pods(&mut self) -> Result<()> {
         let ground = self.ground;
         for (name, says, end) in [
-            ("static", "a static pod, known by its mirror", Kept),
+            ("static", "a static pod, known by its mirror", KeepReason),
             (
                 "static-gone",
                 "a static pod that is gone with its mirror",
@@ -182,7 +187,7 @@ impl Cases<'_> {
             &deleted,
             "orphan",
             "a node deleted while its pod still exists",
-            Kept,
+            KeepReason,
         )
         .await?;
         let orphan = self
@@ -238,7 +243,7 @@ impl Cases<'_> {
                 "a pod that is gone, its node just back",
             ),
         ] {
-            let gone = self.attach(&node, name, says, Kept).await?;
+            let gone = self.attach(&node, name, says, KeepReason).await?;
             gone.pod.force_delete().await?;
             node.report_ready(status).await?;
         }
@@ -254,7 +259,7 @@ impl Cases<'_> {
         self.all.push(Case {
             says: "a pod that takes longer to end",
             address: attached.address,
-            end: Kept,
+            end: KeepReason,
         });
         Ok(())
     }
@@ -271,7 +276,7 @@ impl Cases<'_> {
         self.all.push(Case {
             says: "a lease that two hold",
             address: "10.60.3.1".parse()?,
-            end: Kept,
+            end: KeepReason,
         });
         Ok(())
     }
@@ -302,7 +307,7 @@ impl Cases<'_> {
     pub async fn surplus(&mut self) -> Result<()> {
         let ground = self.ground;
         let kept = self
-            .on_living("surplus", "the lease that the pod reports", Kept)
+            .on_living("surplus", "the lease that the pod reports", KeepReason)
             .await?;
         let lease = ground
             .lease(kept.address)
@@ -342,7 +347,7 @@ impl Cases<'_> {
                 "10.60.2.2",
                 json!({"state": "Cooling", "releasedAt": future}),
                 "one that is not",
-                Kept,
+                KeepReason,
             ),
             (
                 "10.60.2.3",
@@ -354,19 +359,19 @@ impl Cases<'_> {
                 "10.60.2.4",
                 json!({"state": "Quarantined", "quarantinedUntil": future}),
                 "one that is not",
-                Kept,
+                KeepReason,
             ),
             (
                 "10.60.2.5",
                 json!({"state": "Retained"}),
                 "what a person keeps",
-                Kept,
+                KeepReason,
             ),
             (
                 "10.60.2.6",
                 json!({"state": "Retained", "claim": {"namespace": "a", "name": "b"}}),
                 "what a claim keeps that can't be read",
-                Kept,
+                KeepReason,
             ),
         ];
         for (address, spec, says, end) in cases {

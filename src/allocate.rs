@@ -1,0 +1,224 @@
+//! Which address of a pool to try next.
+//!
+//! Everything here is a function of its arguments. What is taken was read a moment ago and may be stale by now: a
+//! choice made here is a proposal, and whoever writes the lease finds out whether it still holds.
+//!
+//! The order of the proposals is that of §3.4 of the design: [`order`] for the blind tries, and once the leases of the
+//! pool are known [`free`], then [`cooled`]; [`cooling`] when no pool has anything else.
+
+use std::cmp::Reverse;
+use std::collections::HashSet;
+use std::fmt;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::ip::Spans;
+
+mod order;
+
+pub use order::{Seed, order};
+
+/// An address that has a lease.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Taken {
+    /// The address.
+    pub address: IpAddr,
+    /// What its lease says of it.
+    pub state: TakenState,
+    /// Who holds it, or held it last; `None` where the lease names nobody.
+    pub owner: Option<Owner>,
+}
+
+/// The state of a lease, as far as it matters for the next one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TakenState {
+    /// A pod uses it.
+    Held,
+    /// It is kept for a claim.
+    Retained,
+    /// Somebody outside the cluster answers for it. When that ends is the collector's business.
+    Quarantined,
+    /// It was given back.
+    Cooling {
+        /// When, by the clock of the node that gave it back.
+        released_at: Timestamp,
+        /// How long it is left alone after that, unless nothing else is free.
+        cooldown: Duration,
+    },
+}
+
+/// The pod behind a lease, for messages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owner {
+    /// The pod's namespace.
+    pub namespace: String,
+    /// The pod's name.
+    pub pod: String,
+    /// The interface inside the pod.
+    pub interface: String,
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{} ({})", self.namespace, self.pod, self.interface)
+    }
+}
+
+/// The addresses of `usable` that have no lease, in the order of `seed`.
+///
+/// A step of the walk costs some nanoseconds, and there are at most as many steps without a result as there are leases.
+pub fn free<'a>(
+    usable: &'a Spans,
+    taken: &[Taken],
+    seed: Seed,
+) -> impl Iterator<Item = IpAddr> + use<'a> {
+    let taken: HashSet<IpAddr> = taken.iter().map(|t| t.address).collect();
+    let inside = taken.iter().filter(|a| usable.contains(**a)).count() as u128;
+    let mut left = usable.len() - inside;
+    order(usable, seed)
+        .filter(move |address| !taken.contains(address))
+        // The walk ends with the last free address, not with the last address.
+        .take_while(move |_| {
+            let more = left > 0;
+            left = left.saturating_sub(1);
+            more
+        })
+}
+
+/// The addresses of `usable` that were given back and whose cooldown is over at `now`.
+///
+/// Those that were released long ago come first, by classes of doubling age; within a class the order is that of
+/// `seed`. Were the order by time alone, all rivals would go for the same address.
+pub fn cooled(
+    usable: &Spans,
+    taken: &[Taken],
+    now: Timestamp,
+    seed: Seed,
+) -> impl Iterator<Item = IpAddr> + use<> {
+    let mut over: Vec<(u32, IpAddr)> = released(usable, taken)
+        .filter(|(_, release)| release.over(now))
+        .map(|(address, release)| (release.doublings(now), address))
+        .collect();
+    over.sort_by_key(|&(doublings, address)| (Reverse(doublings), seed.rank(address), address));
+    over.into_iter().map(|(_, address)| address)
+}
+
+/// The addresses of `usable` that were given back, whether their cooldown is over or not, each with the time of its
+/// release and the longest released first: for when no pool has anything better.
+pub fn cooling(
+    usable: &Spans,
+    taken: &[Taken],
+) -> impl Iterator<Item = (Timestamp, IpAddr)> + use<> {
+    let mut all: Vec<(Timestamp, IpAddr)> = released(usable, taken)
+        .map(|(address, release)| (release.released_at, address))
+        .collect();
+    all.sort_unstable();
+    all.into_iter()
+}
+
+/// The cooling leases of `taken` that lie in `usable`: what was excluded or reserved since then is not given again.
+fn released<'a>(
+    usable: &'a Spans,
+    taken: &'a [Taken],
+) -> impl Iterator<Item = (IpAddr, Release)> + 'a {
+    taken.iter().filter_map(|lease| match lease.state {
+        TakenState::Cooling {
+            released_at,
+            cooldown,
+        } => usable.contains(lease.address).then_some((
+            lease.address,
+            Release {
+                released_at,
+                cooldown,
+            },
+        )),
+        TakenState::Held | TakenState::Retained | TakenState::Quarantined => None,
+    })
+}
+
+struct Release {
+    released_at: Timestamp,
+    cooldown: Duration,
+}
+
+impl Release {
+    /// How long ago it was; negative if the releasing node's clock is ahead.
+    fn age(&self, now: Timestamp) -> SignedDuration {
+        now.duration_since(self.released_at)
+    }
+
+    fn over(&self, now: Timestamp) -> bool {
+        SignedDuration::try_from(self.cooldown).is_ok_and(|cooldown| self.age(now) >= cooldown)
+    }
+
+    /// The logarithm of the age in seconds.
+    fn doublings(&self, now: Timestamp) -> u32 {
+        self.age(now).as_secs().checked_ilog2().unwrap_or(0)
+    }
+}
+
+/// How the addresses of a pool are used, for messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Usage {
+    /// How many addresses the pool may give at all; saturates at `u128::MAX`.
+    pub usable: u128,
+    /// Those that a pod uses.
+    pub held: u128,
+    /// Those that were given back, whether their cooldown is over or not.
+    pub cooling: u128,
+    /// Those that are kept for a claim.
+    pub retained: u128,
+    /// Those that somebody outside the cluster uses.
+    pub quarantined: u128,
+    /// Those without a lease.
+    pub free: u128,
+}
+
+impl Usage {
+    /// Counts the leases of `taken` that lie in `usable`; `taken` names no address twice.
+    #[must_use]
+    pub fn of(usable: &Spans, taken: &[Taken]) -> Self {
+        let mut counts = Self {
+            usable: usable.len(),
+            held: 0,
+            cooling: 0,
+            retained: 0,
+            quarantined: 0,
+            free: usable.len(),
+        };
+        for lease in taken.iter().filter(|t| usable.contains(t.address)) {
+            *match lease.state {
+                TakenState::Held => &mut counts.held,
+                TakenState::Cooling { .. } => &mut counts.cooling,
+                TakenState::Retained => &mut counts.retained,
+                TakenState::Quarantined => &mut counts.quarantined,
+            } += 1;
+            counts.free -= 1;
+        }
+        counts
+    }
+}
+
+impl fmt::Display for Usage {
+    /// `256 addresses: 250 held, 6 cooling`: what there is none of is left out.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plural = if self.usable == 1 { "" } else { "es" };
+        write!(f, "{} address{plural}", self.usable)?;
+        let parts = [
+            (self.held, "held"),
+            (self.cooling, "cooling"),
+            (self.retained, "retained"),
+            (self.quarantined, "quarantined"),
+            (self.free, "free"),
+        ];
+        for (index, (count, name)) in parts.iter().filter(|(n, _)| *n > 0).enumerate() {
+            write!(f, "{} {count} {name}", if index == 0 { ":" } else { "," })?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

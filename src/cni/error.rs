@@ -1,0 +1,265 @@
+//! How a failed call is told: one JSON object, and the codes in it.
+//!
+//! Sure of the form only: the numbers are those of the specification and ours, and neither text breaks the
+//! line. Which code a failure deserves is decided where it is understood.
+
+use std::error::Error;
+use std::fmt::Write as _;
+use std::io;
+
+use rscni_types::types::ErrorResult;
+use rscni_types::version::SpecVersion;
+
+/// What a failure means to the runtime (CNI specification, "Error"; from 100 on: ours).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u32)]
+pub enum Code {
+    /// The configuration's `cniVersion` is not supported, or does not know the command.
+    IncompatibleVersion = 1,
+    /// The configuration has a key that nobody acts on; the message holds key and value.
+    UnsupportedField = 2,
+    /// The container is unknown: the runtime need not clean up.
+    UnknownContainer = 3,
+    /// An environment variable is missing or malformed; the message names it.
+    InvalidEnvironment = 4,
+    /// Stdin could not be read or stdout not be written.
+    Io = 5,
+    /// Stdin is no JSON.
+    Decode = 6,
+    /// The configuration is JSON, and wrong.
+    InvalidConfig = 7,
+    /// The network namespace is not one (not in the specification's table; the Go library has it).
+    InvalidNetns = 8,
+    /// Something passing was in the way, and the time was over.
+    TryAgainLater = 11,
+    /// STATUS: an ADD would not be served.
+    Unavailable = 50,
+    /// STATUS: an ADD would not be served, and attached containers may be cut off.
+    UnavailableLimited = 51,
+    /// Every pool that the pod may use is full.
+    Exhausted = 100,
+    /// No pool fits the pod.
+    NoPool = 101,
+    /// The address that was asked for is in no pool of the pod's, or is held.
+    AddressUnavailable = 102,
+    /// The pod is gone, being deleted, finished, or another one than the call says.
+    PodUnfit = 103,
+    /// The sandbox was removed while the call ran: it came too late.
+    SandboxGone = 104,
+    /// CHECK: an address of the result is not held by this container and interface.
+    NotHeld = 105,
+    /// The API server does not know the caller, or forbids what it asked (401, 403).
+    Denied = 106,
+    /// The API server does not know leasehold's kinds.
+    NotInstalled = 107,
+    /// GC: some leases could not be released.
+    GcIncomplete = 108,
+}
+
+impl Code {
+    /// As it stands in the error object.
+    #[must_use]
+    pub fn number(self) -> u32 {
+        self as u32
+    }
+
+    /// In a word, as metrics have it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::IncompatibleVersion => "incompatible_version",
+            Self::UnsupportedField => "unsupported_field",
+            Self::UnknownContainer => "unknown_container",
+            Self::InvalidEnvironment => "invalid_environment",
+            Self::Io => "io",
+            Self::Decode => "decode",
+            Self::InvalidConfig => "invalid_config",
+            Self::InvalidNetns => "invalid_netns",
+            Self::TryAgainLater => "try_again_later",
+            Self::Unavailable => "unavailable",
+            Self::UnavailableLimited => "unavailable_limited",
+            Self::Exhausted => "exhausted",
+            Self::NoPool => "no_pool",
+            Self::AddressUnavailable => "address_unavailable",
+            Self::PodUnfit => "pod_unfit",
+            Self::SandboxGone => "sandbox_gone",
+            Self::NotHeld => "not_held",
+            Self::Denied => "denied",
+            Self::NotInstalled => "not_installed",
+            Self::GcIncomplete => "gc_incomplete",
+        }
+    }
+}
+
+/// A failed call as the runtime is told of it.
+///
+/// libcni joins both texts by `"; "`, and kubelet shows that as an event of the pod.
+///
+/// # Invariants
+///
+/// Neither text has a control character: line breaks are written as `\n`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CniError {
+    version: SpecVersion,
+    code: Code,
+    msg: String,
+    details: String,
+}
+
+impl CniError {
+    /// A failure in a few words, told in the newest version until [`in_version`](Self::in_version) says otherwise.
+    #[must_use]
+    pub fn new(code: Code, msg: impl AsRef<str>) -> Self {
+        Self {
+            version: SpecVersion::CURRENT,
+            code,
+            msg: one_line(msg.as_ref()),
+            details: String::new(),
+        }
+    }
+
+    /// A failure with the error's own text as `msg` and its causes as `details`.
+    #[must_use]
+    pub fn because(code: Code, error: &dyn Error) -> Self {
+        Self::new(code, error.to_string())
+            .with_details(error.source().map(chain).unwrap_or_default())
+    }
+
+    /// The same with `details`.
+    #[must_use]
+    pub fn with_details(self, details: impl AsRef<str>) -> Self {
+        Self {
+            details: one_line(details.as_ref()),
+            ..self
+        }
+    }
+
+    /// The same, told in the version of the configuration.
+    #[must_use]
+    pub fn in_version(self, version: SpecVersion) -> Self {
+        Self { version, ..self }
+    }
+
+    /// Its code.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        self.code
+    }
+
+    /// What went wrong.
+    #[must_use]
+    pub fn msg(&self) -> &str {
+        &self.msg
+    }
+
+    /// Why.
+    #[must_use]
+    pub fn details(&self) -> &str {
+        &self.details
+    }
+
+    /// Writes the error object as one line.
+    pub fn print(&self, out: impl io::Write) -> io::Result<()> {
+        let error = rscni_types::error::Error::Custom(
+            self.code.number(),
+            self.msg.clone(),
+            self.details.clone(),
+        );
+        super::print(&ErrorResult::new(self.version, &error), out)
+    }
+}
+
+/// An error and its causes as one text: `a: b: c`. A cause that its effect has told already is not told again.
+#[must_use]
+pub fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let told = error.to_string();
+        if !text.ends_with(&told) {
+            // Writing to a String does not fail.
+            let _ = write!(text, ": {told}");
+        }
+        cause = error.source();
+    }
+    text
+}
+
+/// `text` without anything that breaks a line or moves a terminal's cursor.
+#[must_use]
+pub fn one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') {
+            line.extend(c.escape_debug());
+        } else {
+            line.push(c);
+        }
+    }
+    line
+}
+
+/// A foreign value as a message shows it: in one line, and not longer than a reader bears.
+#[must_use]
+pub fn shown(value: &str) -> String {
+    /// Longer than any name, address or path that somebody wrote by hand, and an event of the pod has 1,024 bytes.
+    const READABLE: usize = 120;
+    match value.char_indices().nth(READABLE) {
+        None => one_line(value),
+        Some((end, _)) => format!("{}… ({} bytes)", one_line(&value[..end]), value.len()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn printed(failure: &CniError) -> String {
+        let mut out = Vec::new();
+        failure.print(&mut out).expect("memory");
+        String::from_utf8(out).expect("a text")
+    }
+
+    #[test]
+    fn a_failure_is_one_line_whatever_is_in_it() {
+        let failure = CniError::new(Code::Exhausted, "no\nfree \u{1b}[31maddress\u{2028}")
+            .with_details("pool \"a\":\r\n10 of 10")
+            .in_version(SpecVersion::new(0, 4, 0));
+        insta::assert_snapshot!(printed(&failure), @r#"{"cniVersion":"0.4.0","code":100,"msg":"no\\nfree \\u{1b}[31maddress\\u{2028}","details":"pool \"a\":\\r\\n10 of 10"}"#);
+        assert_eq!(failure.msg(), r"no\nfree \u{1b}[31maddress\u{2028}");
+    }
+
+    #[test]
+    fn the_causes_of_an_error_are_its_details() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("the leases are out of reach")]
+        struct Outer(#[source] Inner);
+        #[derive(Debug, thiserror::Error)]
+        #[error("connecting to 10.0.0.1:6443")]
+        struct Inner(#[source] io::Error);
+        let error = Outer(Inner(io::ErrorKind::ConnectionRefused.into()));
+        insta::assert_snapshot!(printed(&CniError::because(Code::TryAgainLater, &error)), @r#"{"cniVersion":"1.1.0","code":11,"msg":"the leases are out of reach","details":"connecting to 10.0.0.1:6443: connection refused"}"#);
+    }
+
+    #[test]
+    fn a_cause_is_told_once() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("connecting to 10.0.0.1:6443: {0}")]
+        struct Talkative(#[source] io::Error);
+        let error = Talkative(io::ErrorKind::ConnectionRefused.into());
+        assert_eq!(
+            chain(&error),
+            "connecting to 10.0.0.1:6443: connection refused"
+        );
+    }
+
+    #[test]
+    fn a_long_value_is_cut_between_characters() {
+        assert_eq!(shown("short\n"), r"short\n");
+        assert_eq!(shown(&"ä".repeat(120)), "ä".repeat(120));
+        assert_eq!(
+            shown(&"ä".repeat(121)),
+            format!("{}… (242 bytes)", "ä".repeat(120))
+        );
+    }
+}

@@ -1,0 +1,20 @@
+//! The one client of the API server.
+//!
+//! Each method of this module is one request (and one more where the API server's answer asks for
+//! it). It is sure of what went over the wire and of what the answer means; whether to try again,
+//! which address to choose and what a missing pod signifies is decided elsewhere, behind the traits
+//! that are implemented here.
+
+mod collector;
+mod connection;
+mod credentials;
+mod exec_plugin;
+mod forbidden;
+mod kubeconfig;
+mod leases;
+mod plugin;
+mod request;
+
+pub use credentials::Credentials;
+pub use kubeconfig::{KubeconfigError, check, find};
+pub use request::KubeClient;

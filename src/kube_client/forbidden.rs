@@ -1,0 +1,126 @@
+//! Denials, in words that say what to do about them.
+
+use std::path::Path;
+
+use http::StatusCode;
+
+/// What `deploy/rbac.yaml` grants. Its own pods and its own Node are the Node authorizer's to grant.
+const GRANTED: [&str; 5] = [
+    "ippools",
+    "reservedips",
+    "subnets",
+    "ipleases",
+    "namespaces",
+];
+
+/// A request that the API server denied.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Forbidden {
+    /// The caller's role lacks a rule.
+    #[error("apply deploy/rbac.yaml: its rule that nodes may {verb} {resource} is not in force")]
+    NoRule {
+        /// What was tried: `list`.
+        verb: String,
+        /// On which resource: `ippools`.
+        resource: String,
+        /// What the server said.
+        #[source]
+        said: ServerMessage,
+    },
+    /// The credentials are not known, or not any more.
+    #[error("renew the credentials in {kubeconfig}: the API server does not know them")]
+    Stranger {
+        /// Where they are from.
+        kubeconfig: String,
+        /// What the server said.
+        #[source]
+        said: ServerMessage,
+    },
+    /// Something else than a role is in the way: an admission policy says itself what it wants.
+    #[error(transparent)]
+    Otherwise(ServerMessage),
+}
+
+/// The server's status and words.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct ServerMessage(pub String);
+
+impl Forbidden {
+    /// What an answer of this status means, whose body says `said`.
+    pub(super) fn new(status: StatusCode, said: String, kubeconfig: &Path) -> Self {
+        if status == StatusCode::UNAUTHORIZED {
+            let kubeconfig = kubeconfig.display().to_string();
+            return Self::Stranger {
+                kubeconfig,
+                said: ServerMessage(said),
+            };
+        }
+        match refused_by_role(&said) {
+            Some((verb, resource)) if is_node(&said) && GRANTED.contains(&resource) => {
+                Self::NoRule {
+                    verb: verb.to_owned(),
+                    resource: resource.to_owned(),
+                    said: ServerMessage(said),
+                }
+            }
+            _ => Self::Otherwise(ServerMessage(said)),
+        }
+    }
+}
+
+/// Verb and resource of `User "…" cannot list resource "ippools" in API group "…"`, as authorizers' refusals are worded
+/// (Kubernetes, `apiserver/pkg/endpoints/handlers/responsewriters`). An admission policy's begin otherwise.
+fn refused_by_role(said: &str) -> Option<(&str, &str)> {
+    let (_, rest) = said.split_once("\" cannot ")?;
+    let (verb, rest) = rest.split_once(" resource \"")?;
+    let (resource, _) = rest.split_once('"')?;
+    Some((verb, resource))
+}
+
+/// Whether it is a node that was refused: others have other rules.
+fn is_node(said: &str) -> bool {
+    said.contains("User \"system:node:")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_denial_says_what_to_do_about_it() {
+        let told = |status, said: &str| {
+            Forbidden::new(
+                status,
+                said.to_owned(),
+                Path::new("/etc/kubernetes/kubelet.conf"),
+            )
+            .to_string()
+        };
+        insta::assert_snapshot!([
+            told(
+                StatusCode::FORBIDDEN,
+                r#"403 Forbidden: ippools.leasehold.io is forbidden: User "system:node:n1" cannot list resource "ippools" in API group "leasehold.io" at the cluster scope"#,
+            ),
+            told(
+                StatusCode::FORBIDDEN,
+                r#"403 Forbidden: namespaces "shop" is forbidden: User "system:node:n1" cannot get resource "namespaces" in API group "" in the namespace "shop""#,
+            ),
+            told(StatusCode::UNAUTHORIZED, "401 Unauthorized: Unauthorized"),
+            told(
+                StatusCode::FORBIDDEN,
+                r#"403 Forbidden: ipleases.leasehold.io "10.0.0.7" is forbidden: ValidatingAdmissionPolicy 'leasehold-node' with binding 'leasehold-node' denied request: no pod a/b is bound to node n1"#,
+            ),
+            told(
+                StatusCode::FORBIDDEN,
+                r#"403 Forbidden: pods is forbidden: User "mallory" cannot list resource "pods" in API group """#,
+            ),
+        ].join("\n"), @r#"
+        apply deploy/rbac.yaml: its rule that nodes may list ippools is not in force
+        apply deploy/rbac.yaml: its rule that nodes may get namespaces is not in force
+        renew the credentials in /etc/kubernetes/kubelet.conf: the API server does not know them
+        403 Forbidden: ipleases.leasehold.io "10.0.0.7" is forbidden: ValidatingAdmissionPolicy 'leasehold-node' with binding 'leasehold-node' denied request: no pod a/b is bound to node n1
+        403 Forbidden: pods is forbidden: User "mallory" cannot list resource "pods" in API group ""
+        "#);
+    }
+}

@@ -1,0 +1,250 @@
+//! Facts over the wire: each call of [`Api`] as a request.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use k8s_openapi::api::authentication::v1::SelfSubjectReview;
+use k8s_openapi::api::core::v1::{Namespace, Node, Pod};
+use kube::Resource;
+use kube::core::Request as Path;
+use kube::core::params::{GetParams, ListParams, PostParams};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use super::KubeClient;
+use super::request::{built, list_params, trouble};
+use crate::api::{
+    IPPool, MAX_TERMINATION_GRACE_PERIOD_SECONDS, ReservedIP, Subnet,
+    TERMINATION_GRACE_PERIOD_SECONDS,
+};
+use crate::cni::PodRef;
+use crate::lease::{ApiError, ErrorKind, Freshness};
+use crate::plugin::{Api, ObjectMetadata, PodSnapshot};
+
+/// The static pod that a mirror pod stands for (kubelet, `pkg/kubelet/types`).
+const MIRROR: &str = "kubernetes.io/config.mirror";
+/// What Multus writes once all interfaces are there (Network Plumbing Working Group, "network-status").
+const NETWORK_STATUS: &str = "k8s.v1.cni.cncf.io/network-status";
+/// The user names of kubelets (Kubernetes, "Using Node Authorization").
+const NODE_USER: &str = "system:node:";
+
+impl Api for KubeClient {
+    async fn pod(&self, pod: &PodRef) -> Result<Option<PodSnapshot>, ApiError> {
+        let path = Path::new(Pod::url_path(&(), Some(&pod.namespace)));
+        let request = built(path.get(&pod.name, &GetParams::default()))?;
+        match self.send(request).await {
+            Ok((what, answer)) => Ok(answer.object::<PodObject>(&what)?.map(PodSnapshot::from)),
+            // The Node authorizer denies a pod of another node and one that does not exist alike: only a list can
+            // tell, which a node may make of its own pods.
+            Err(denied) if denied.kind == ErrorKind::Denied => {
+                let node = match self.own_node().await {
+                    Ok(node) => node,
+                    // Credentials that are not known to be anybody's were denied already.
+                    Err(trouble) if trouble.kind == ErrorKind::Denied => return Err(denied),
+                    Err(trouble) => return Err(trouble),
+                };
+                let mine = format!("spec.nodeName={node},metadata.name={}", pod.name);
+                let (what, answer) = self
+                    .send(built(path.list(&ListParams::default().fields(&mine)))?)
+                    .await?;
+                let list = answer.object::<List<PodObject>>(&what)?;
+                Ok(list
+                    .and_then(|list| list.items.into_iter().next())
+                    .map(PodSnapshot::from))
+            }
+            Err(trouble) => Err(trouble),
+        }
+    }
+
+    async fn namespace(
+        &self,
+        name: &str,
+        freshness: Freshness,
+    ) -> Result<Option<ObjectMetadata>, ApiError> {
+        let path = Path::new(Namespace::url_path(&(), None));
+        self.marks(&path, name, freshness).await
+    }
+
+    async fn node(&self, name: &str) -> Result<Option<ObjectMetadata>, ApiError> {
+        let path = Path::new(Node::url_path(&(), None));
+        self.marks(&path, name, Freshness::Cached).await
+    }
+
+    async fn pools(&self, freshness: Freshness) -> Result<Vec<IPPool>, ApiError> {
+        self.list(IPPool::url_path(&(), None), freshness).await
+    }
+
+    async fn reserved(&self, freshness: Freshness) -> Result<Vec<ReservedIP>, ApiError> {
+        self.list(ReservedIP::url_path(&(), None), freshness).await
+    }
+
+    async fn subnets(&self, freshness: Freshness) -> Result<Vec<Subnet>, ApiError> {
+        self.list(Subnet::url_path(&(), None), freshness).await
+    }
+
+    async fn own_node(&self) -> Result<String, ApiError> {
+        let path = Path::new(SelfSubjectReview::url_path(&(), None));
+        let body = serde_json::json!({"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"});
+        let request = path.create(&PostParams::default(), body.to_string().into_bytes());
+        let (what, answer) = self.send(built(request)?).await?;
+        let review = answer.object::<SelfSubjectReview>(&what)?;
+        let user = review
+            .and_then(|review| review.status?.user_info?.username)
+            .unwrap_or_default();
+        match user.strip_prefix(NODE_USER) {
+            Some(node) => Ok(node.to_owned()),
+            None => Err(trouble(
+                &what,
+                ErrorKind::Denied,
+                format!("the kubeconfig's user is {user:?}, not a {NODE_USER}<name>"),
+            )),
+        }
+    }
+}
+
+impl KubeClient {
+    /// Labels and annotations. A stale pair chooses as it would have chosen a moment ago.
+    async fn marks(
+        &self,
+        path: &Path,
+        name: &str,
+        freshness: Freshness,
+    ) -> Result<Option<ObjectMetadata>, ApiError> {
+        let params = match freshness {
+            Freshness::Cached => GetParams::at("0"),
+            Freshness::Consistent => GetParams::default(),
+        };
+        let request = built(path.get_metadata(name, &params))?;
+        let (what, answer) = self.send(request).await?;
+        Ok(answer
+            .object::<MarksObject>(&what)?
+            .map(|object| object.metadata.into()))
+    }
+
+    async fn list<T: DeserializeOwned>(
+        &self,
+        path: String,
+        freshness: Freshness,
+    ) -> Result<Vec<T>, ApiError> {
+        let (what, answer) = self
+            .send(built(Path::new(path).list(&list_params(freshness)))?)
+            .await?;
+        match answer.object::<List<T>>(&what)? {
+            Some(list) => Ok(list.items),
+            None => Err(trouble(&what, ErrorKind::NotInstalled, "404 Not Found")),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct List<T> {
+    items: Vec<T>,
+}
+
+#[derive(Deserialize)]
+struct MarksObject {
+    metadata: Metadata,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, rename_all = "camelCase")]
+struct Metadata {
+    uid: String,
+    deletion_timestamp: Option<String>,
+    labels: BTreeMap<String, String>,
+    annotations: BTreeMap<String, String>,
+}
+
+impl From<Metadata> for ObjectMetadata {
+    fn from(
+        Metadata {
+            labels,
+            annotations,
+            ..
+        }: Metadata,
+    ) -> Self {
+        Self {
+            labels,
+            annotations,
+        }
+    }
+}
+
+/// How long a pod may take to end, by its `terminationGracePeriodSeconds`: 1 where it is negative (Kubernetes, `PodSpec`),
+/// and no more than fits into a lease.
+pub(super) fn termination(seconds: Option<i64>) -> Duration {
+    let seconds = seconds.unwrap_or(TERMINATION_GRACE_PERIOD_SECONDS);
+    let seconds = seconds.min(MAX_TERMINATION_GRACE_PERIOD_SECONDS);
+    Duration::from_secs(seconds.try_into().unwrap_or(1))
+}
+
+/// What is read of a pod, which may be large.
+#[derive(Deserialize)]
+struct PodObject {
+    metadata: Metadata,
+    spec: PodSpec,
+    #[serde(default)]
+    status: PodStatus,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PodSpec {
+    node_name: Option<String>,
+    termination_grace_period_seconds: Option<i64>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, rename_all = "camelCase")]
+struct PodStatus {
+    phase: String,
+    #[serde(rename = "podIPs")]
+    pod_ips: Vec<serde::de::IgnoredAny>,
+    container_statuses: Vec<ContainerStatus>,
+    init_container_statuses: Vec<ContainerStatus>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, rename_all = "camelCase")]
+struct ContainerStatus {
+    #[serde(rename = "containerID")]
+    container_id: String,
+    restart_count: u32,
+    last_state: Map<String, Value>,
+}
+
+impl ContainerStatus {
+    fn has_run(&self) -> bool {
+        !self.container_id.is_empty() || self.restart_count > 0 || !self.last_state.is_empty()
+    }
+}
+
+impl From<PodObject> for PodSnapshot {
+    fn from(
+        PodObject {
+            metadata,
+            spec,
+            status,
+        }: PodObject,
+    ) -> Self {
+        let statuses = || {
+            status
+                .container_statuses
+                .iter()
+                .chain(&status.init_container_statuses)
+        };
+        Self {
+            uid: metadata.uid.clone(),
+            mirrors: metadata.annotations.get(MIRROR).cloned(),
+            node: spec.node_name,
+            termination: termination(spec.termination_grace_period_seconds),
+            deleting: metadata.deletion_timestamp.is_some(),
+            had_sandbox: !status.pod_ips.is_empty()
+                || statuses().any(ContainerStatus::has_run)
+                || metadata.annotations.contains_key(NETWORK_STATUS),
+            phase: status.phase,
+            marks: metadata.into(),
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! A pool as it is meant: spans instead of texts, what a Subnet adds put in, what is never given taken out.
+//!
+//! Here a spec that the schema admitted is understood once and for all. What it can't judge (the order of the ends of
+//! an IPv6 range) makes the pool a [`InvalidPool`] one, which is still known by name so that whoever asks for it is told
+//! why it gives nothing. Which pod may use a pool is decided by [`select`](crate::select), which of its addresses
+//! comes next by [`pick`](crate::allocate).
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use crate::api::{IPPool, ReservedIP, Subnet};
+use crate::ip::{Family, PoolName, Route, Spans, Vrf};
+
+mod affinity;
+mod read;
+mod reserved;
+
+pub use affinity::Affinity;
+pub use read::PoolError;
+pub use reserved::{InvalidReservedIP, Reserved};
+
+/// A pool.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pool {
+    /// Its name.
+    pub name: PoolName,
+    /// The address space of its addresses.
+    pub vrf: Vrf,
+    /// The segment: its prefix length is on every address that is given.
+    pub subnet: IpNet,
+    /// What it may give: `ips`, without exclusions, reservations, the gateway and the subnet's special addresses.
+    pub usable: Spans,
+    /// The router, its own or the Subnet's.
+    pub gateway: Option<IpAddr>,
+    /// Its routes and, for destinations that it says nothing of, the Subnet's. None is a default route.
+    pub routes: Vec<Route>,
+    /// How long a released address rests.
+    pub cooldown: Duration,
+    /// How many addresses had no lease when the collector counted last, if it ever did.
+    pub free_hint: Option<u64>,
+    /// Whether pods that name no pool may use it.
+    pub default: bool,
+    /// Whether it gives no new address.
+    pub disabled: bool,
+    /// Whether somebody has deleted it and a finalizer keeps it.
+    pub deleting: bool,
+    /// Which pods may use it.
+    pub pods: Affinity,
+    /// Which namespaces may use it.
+    pub namespaces: Scope,
+    /// Which nodes may use it.
+    pub nodes: Scope,
+    /// Which network attachments may use it; empty: all, and attachments by other means than Multus too.
+    pub attachments: Vec<AttachmentName>,
+}
+
+impl Pool {
+    /// The family of its addresses.
+    #[must_use]
+    pub fn family(&self) -> Family {
+        Family::of(self.subnet.addr())
+    }
+}
+
+/// Which objects of a sort, nodes or namespaces, a pool serves: where names are listed, labels count for nothing.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Scope {
+    /// Those of these names.
+    Named(Vec<String>),
+    /// Those with such labels.
+    Labelled(Affinity),
+}
+
+/// An item of `multusName`: `namespace/name`, or `name` alone for any namespace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttachmentName {
+    /// The namespace of the network attachment definition, if it matters.
+    pub namespace: Option<String>,
+    /// Its name.
+    pub name: String,
+}
+
+impl From<&str> for AttachmentName {
+    fn from(text: &str) -> Self {
+        let (namespace, name) = match text.split_once('/') {
+            Some((namespace, name)) => (Some(namespace.to_owned()), name),
+            None => (None, text),
+        };
+        Self {
+            namespace,
+            name: name.to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for AttachmentName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(namespace) = &self.namespace {
+            write!(f, "{namespace}/")?;
+        }
+        f.write_str(&self.name)
+    }
+}
+
+/// A pool that can't be used, because something in it says nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InvalidPool {
+    /// Its name.
+    pub name: PoolName,
+    /// The address space of its addresses, if that is known.
+    pub vrf: Option<Vrf>,
+    /// The family of its addresses, if that is known.
+    pub family: Option<Family>,
+    /// Whether pods that name no pool would use it.
+    pub default: bool,
+    /// What is wrong.
+    pub fault: Box<PoolError>,
+}
+
+/// All pools of the cluster by name, the broken ones among them.
+#[derive(Debug, Clone, Default)]
+pub struct Pools(BTreeMap<PoolName, Result<Arc<Pool>, InvalidPool>>);
+
+impl Pools {
+    /// The pools as `written`, for addresses of `vrf`.
+    ///
+    /// What is reserved in `vrf` has to be known whole, else an address might be given that somebody uses. In another
+    /// vrf an unreadable reservation makes its pools broken ones.
+    pub fn read(
+        written: Vec<IPPool>,
+        subnets: &[Subnet],
+        reserved: &[ReservedIP],
+        vrf: &Vrf,
+    ) -> Result<Self, InvalidReservedIP> {
+        let reserved = Reserved::read(reserved);
+        reserved.of(vrf)?;
+        let segments = read::Segments::of(subnets);
+        Ok(written
+            .into_iter()
+            .map(|pool| read::pool(pool, &segments, &reserved))
+            .collect())
+    }
+
+    /// The pool of this name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<Result<&Arc<Pool>, &InvalidPool>> {
+        self.0.get(name).map(Result::as_ref)
+    }
+
+    /// All of them in the order of their names.
+    pub fn iter(&self) -> impl Iterator<Item = Result<&Arc<Pool>, &InvalidPool>> {
+        self.0.values().map(Result::as_ref)
+    }
+}
+
+impl FromIterator<Result<Pool, InvalidPool>> for Pools {
+    fn from_iter<I: IntoIterator<Item = Result<Pool, InvalidPool>>>(pools: I) -> Self {
+        let named = |pool: Result<Pool, InvalidPool>| match pool {
+            Ok(pool) => (pool.name.clone(), Ok(Arc::new(pool))),
+            Err(broken) => (broken.name.clone(), Err(broken)),
+        };
+        Self(pools.into_iter().map(named).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests;

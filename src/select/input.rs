@@ -1,0 +1,105 @@
+//! What a choice of pools is made from.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use super::Error;
+use crate::annotations::{Annotations, PoolLists, PoolRef};
+use crate::cni::{Config, FamilyPolicy};
+use crate::ip::{Family, Vrf};
+
+/// Labels by key.
+pub type Labels = BTreeMap<String, String>;
+
+/// What the cluster says of the pod.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// The pod.
+    pub pod: PodFacts,
+    /// Its namespace.
+    pub namespace: NamespaceFacts,
+    /// The labels of its node; `None`: they were not read, since [`needs_node`](super::needs_node) did not ask for them.
+    pub node_labels: Option<Labels>,
+}
+
+/// What a pod says of itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PodFacts {
+    /// Its namespace's name.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Its uid.
+    pub uid: String,
+    /// Its node's name.
+    pub node: String,
+    /// Its labels.
+    pub labels: Labels,
+    /// Its annotations.
+    pub annotations: Annotations,
+}
+
+/// What a namespace says of itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NamespaceFacts {
+    /// Its labels.
+    pub labels: Labels,
+    /// Its annotations.
+    pub annotations: Annotations,
+}
+
+/// What the call asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// The interface at hand.
+    pub interface: String,
+    /// The pools that the CNI configuration names.
+    pub pools: PoolLists,
+    /// How many families the pod gets.
+    pub policy: FamilyPolicy,
+    /// The families to try, in this order.
+    pub families: Vec<Family>,
+    /// The address space of the network.
+    pub vrf: Vrf,
+    /// Whether the CNI configuration leaves the default route to others.
+    pub clean_gateway: bool,
+    /// Addresses that are asked for, at most one of each family.
+    pub requested: Vec<IpAddr>,
+}
+
+impl Request {
+    /// What `config` asks for, for the interface `interface`, with these addresses.
+    pub fn of(config: &Config, interface: &str, requested: &[IpAddr]) -> Result<Self, Error> {
+        Ok(Self {
+            interface: interface.to_owned(),
+            pools: PoolLists {
+                ipv4: refs(config_key(Family::V4), &config.ipv4_pools)?,
+                ipv6: refs(config_key(Family::V6), &config.ipv6_pools)?,
+            },
+            policy: config.policy,
+            families: config.families.clone(),
+            vrf: config.vrf.clone(),
+            clean_gateway: config.clean_gateway,
+            requested: requested.to_vec(),
+        })
+    }
+}
+
+/// The configuration's key for pools of `family`.
+pub(super) fn config_key(family: Family) -> &'static str {
+    match family {
+        Family::V4 => "ipv4Pools",
+        Family::V6 => "ipv6Pools",
+    }
+}
+
+fn refs(key: &'static str, texts: &[String]) -> Result<Vec<PoolRef>, Error> {
+    let parse = |(index, text): (usize, &String)| {
+        text.parse().map_err(|problem| Error::BadConfig {
+            key,
+            index,
+            problem,
+        })
+    };
+    texts.iter().enumerate().map(parse).collect()
+}

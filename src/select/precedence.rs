@@ -1,0 +1,161 @@
+//! Who names pools for this interface: the levels of precedence, except the last, which names none.
+
+use std::collections::BTreeMap;
+
+use super::input::config_key;
+use super::interfaces::Interfaces;
+use super::{AnnotationSource, Error, Facts, Level, Request};
+use crate::annotations::{
+    ForInterface, Found, Malformed, PerInterface, PoolRef, default_pools, ippool, ippools,
+};
+use crate::ip::Family;
+
+/// What the levels said that had to be asked.
+#[derive(Debug, Clone, Default)]
+pub(super) struct AllNamed {
+    families: BTreeMap<Family, Named>,
+    /// Whether the default route is left to others, if the pod says so for this interface.
+    pub(super) clean_gateway: Option<bool>,
+}
+
+/// The pools that the first level names that names any.
+#[derive(Debug, Clone)]
+pub(super) struct Named {
+    pub(super) level: Level,
+    /// The key of the annotation or of the configuration.
+    pub(super) key: String,
+    pub(super) refs: Vec<PoolRef>,
+}
+
+impl AllNamed {
+    pub(super) fn of(&self, family: Family) -> Option<&Named> {
+        self.families.get(&family)
+    }
+
+    /// A family that has its pools already keeps them.
+    fn add(&mut self, family: Family, level: Level, key: &str, refs: &[PoolRef]) {
+        if !refs.is_empty() {
+            self.families.entry(family).or_insert_with(|| Named {
+                level,
+                key: key.to_owned(),
+                refs: refs.to_vec(),
+            });
+        }
+    }
+}
+
+/// Asks level after level, until each family has its pools.
+pub(super) fn look(
+    facts: &Facts,
+    request: &Request,
+    interfaces: &Interfaces,
+) -> Result<AllNamed, Error> {
+    let mut named = AllNamed::default();
+    for level in [
+        Level::Interface,
+        Level::Pod,
+        Level::Namespace,
+        Level::Config,
+        Level::Default,
+    ] {
+        let open: Vec<Family> = request
+            .families
+            .iter()
+            .copied()
+            .filter(|family| named.of(*family).is_none())
+            .collect();
+        if open.is_empty() {
+            break;
+        }
+        match level {
+            Level::Interface => by_interface(&mut named, &open, facts, request, interfaces)?,
+            Level::Pod => by_pod(&mut named, &open, facts, request)?,
+            Level::Namespace => by_namespace(&mut named, &open, facts)?,
+            Level::Config => {
+                for family in open {
+                    named.add(family, level, config_key(family), request.pools.of(family));
+                }
+            }
+            Level::Default => {}
+        }
+    }
+    Ok(named)
+}
+
+fn by_interface(
+    named: &mut AllNamed,
+    open: &[Family],
+    facts: &Facts,
+    request: &Request,
+    interfaces: &Interfaces,
+) -> Result<(), Error> {
+    let found = ippools(&facts.pod.annotations).map_err(|m| malformed(AnnotationSource::Pod, m))?;
+    let Some(Found { key, value }) = found else {
+        return Ok(());
+    };
+    let item: ForInterface = match value {
+        PerInterface::Named(mut items) => match items.remove(&request.interface) {
+            Some(item) => item,
+            None => {
+                return Err(Error::InterfaceNotNamed {
+                    annotation: key,
+                    interface: request.interface.clone(),
+                    named: items.into_keys().collect(),
+                });
+            }
+        },
+        PerInterface::InOrder(mut items) => {
+            let (place, count) = (interfaces.place(), items.len());
+            if place >= count {
+                return Err(Error::InterfaceWithoutItem {
+                    annotation: key,
+                    interface: request.interface.clone(),
+                    number: place + 1,
+                    items: count,
+                });
+            }
+            items.swap_remove(place)
+        }
+    };
+    named.clean_gateway = item.clean_gateway;
+    for &family in open {
+        named.add(family, Level::Interface, &key, item.pools.of(family));
+    }
+    Ok(())
+}
+
+fn by_pod(
+    named: &mut AllNamed,
+    open: &[Family],
+    facts: &Facts,
+    request: &Request,
+) -> Result<(), Error> {
+    let found = ippool(&facts.pod.annotations).map_err(|m| malformed(AnnotationSource::Pod, m))?;
+    let Some(Found { key, value }) = found else {
+        return Ok(());
+    };
+    if value.interface.is_none_or(|name| name == request.interface) {
+        for &family in open {
+            named.add(family, Level::Pod, &key, value.pools.of(family));
+        }
+    }
+    Ok(())
+}
+
+fn by_namespace(named: &mut AllNamed, open: &[Family], facts: &Facts) -> Result<(), Error> {
+    for &family in open {
+        let found = default_pools(&facts.namespace.annotations, family)
+            .map_err(|m| malformed(AnnotationSource::Namespace, m))?;
+        if let Some(Found { key, value }) = found {
+            named.add(family, Level::Namespace, &key, &value);
+        }
+    }
+    Ok(())
+}
+
+fn malformed(bearer: AnnotationSource, malformed: Malformed) -> Error {
+    Error::Malformed {
+        bearer,
+        malformed: Box::new(malformed),
+    }
+}

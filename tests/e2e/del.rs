@@ -1,0 +1,255 @@
+//! DEL: what is the container's own is given back, whatever the runtime has forgotten, and nothing else is.
+//!
+//! The rules hold with the node's note of the container and without it.
+
+mod api_server_away;
+
+use std::fs;
+use std::io;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, ensure};
+use kube::api::{Api, DeleteParams};
+use leasehold::api::IPPool;
+use serde_json::json;
+use testbed::{Attachment, Outcome, Sandbox};
+
+use crate::stage::{Stage, with};
+
+/// What is left on the node of an ADD.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum CacheEntry {
+    KeepReason,
+    Lost,
+}
+
+const BOTH: [CacheEntry; 2] = [CacheEntry::KeepReason, CacheEntry::Lost];
+
+/// A pod whose `eth0` is attached, to a pool of ten addresses.
+struct Attached {
+    stage: Stage,
+    pool: String,
+    sandbox: Arc<Sandbox>,
+    eth0: Attachment,
+    note: CacheEntry,
+}
+
+impl Attached {
+    async fn new(note: CacheEntry) -> Result<Self> {
+        let stage = Stage::new().await?;
+        let pool = stage.pool("pool", stage.v4(1..=10)).await?;
+        let pod = stage.pod("web").await?;
+        let sandbox = Arc::new(Sandbox::new()?);
+        let eth0 = stage.attach_in(&pod, &pool, &sandbox)?;
+        let attached = Self {
+            stage,
+            pool,
+            sandbox,
+            eth0,
+            note,
+        };
+        attached.eth0.add().await?.success()?;
+        Ok(attached)
+    }
+
+    /// DEL as this runtime would call it, after the node's note has met its fate.
+    async fn del(&self, by: &Attachment) -> Result<Outcome> {
+        if self.note == CacheEntry::Lost {
+            forget(&self.sandbox)?;
+        }
+        let outcome = by.call("DEL")?.run().await?;
+        ensure!(
+            outcome.succeeded() && outcome.stdout.is_empty() && outcome.stderr.is_empty(),
+            "{:?}: {outcome}",
+            self.note
+        );
+        Ok(outcome)
+    }
+
+    async fn states(&self) -> Result<Vec<String>> {
+        let leases = self.stage.leases().await?;
+        let states = leases.iter().map(|lease| format!("{:?}", lease.spec.state));
+        Ok(states.collect())
+    }
+
+    async fn is(&self, states: &[&str], after: &str) -> Result<()> {
+        let found = self.states().await?;
+        ensure!(found == states, "{:?}: {after}: {found:?}", self.note);
+        Ok(())
+    }
+}
+
+/// Takes the node's note of this container away, as a reboot would.
+fn forget(sandbox: &Sandbox) -> Result<()> {
+    let note = format!(
+        "{}/{}.eth0",
+        leasehold::plugin::RELEASE_CACHE,
+        sandbox.container()
+    );
+    match fs::remove_file(&note) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e).context(note),
+        _ => Ok(()),
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_was_given_back_cools() -> Result<()> {
+    for note in BOTH {
+        let pod = Attached::new(note).await?;
+        pod.del(&pod.eth0).await?;
+        pod.is(&["Cooling"], "after DEL").await?;
+        let [lease] = &pod.stage.leases().await?[..] else {
+            anyhow::bail!("one lease");
+        };
+        ensure!(lease.spec.released_at >= lease.spec.held_since);
+        let holder = lease.spec.holder.as_ref().context("its last holder")?;
+        assert_eq!(holder.container, pod.sandbox.container());
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn without_a_cooldown_nothing_is_left_of_an_address() -> Result<()> {
+    for note in BOTH {
+        let pod = Attached::new(note).await?;
+        pod.eth0.del().await?.success()?;
+        let at_once = with(pod.stage.v4(1..=10), &json!({"cooldownSeconds": 0}));
+        pod.stage.pool("pool", at_once).await?;
+        // The address that it had cools still; it comes back with the pool's new cooldown.
+        pod.eth0.add().await?.success()?;
+        pod.del(&pod.eth0).await?;
+        pod.is(&[], "after DEL").await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_second_del_finds_nothing_and_succeeds() -> Result<()> {
+    for note in BOTH {
+        let pod = Attached::new(note).await?;
+        for after in ["the first", "the second", "the third"] {
+            pod.del(&pod.eth0).await?;
+            pod.is(&["Cooling"], after).await?;
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_runtime_that_lost_its_cache_need_not_know_the_address() -> Result<()> {
+    for note in BOTH {
+        let pod = Attached::new(note).await?;
+        pod.eth0.remember(None);
+        pod.del(&pod.eth0).await?;
+        pod.is(&["Cooling"], "DEL without prevResult").await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_sandbox_that_is_gone_has_given_back_nothing_yet() -> Result<()> {
+    for note in BOTH {
+        let Attached {
+            stage,
+            pool,
+            sandbox,
+            eth0,
+            note,
+        } = Attached::new(note).await?;
+        sandbox.remove();
+        let eth0 = eth0.without_netns();
+        let pod = Attached {
+            stage,
+            pool,
+            sandbox,
+            eth0,
+            note,
+        };
+        pod.del(&pod.eth0).await?;
+        pod.is(&["Cooling"], "DEL without CNI_NETNS").await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn another_container_gives_back_nothing_even_if_it_names_the_address() -> Result<()> {
+    for note in BOTH {
+        let pod = Attached::new(note).await?;
+        let web = pod.stage.pod("other").await?;
+        let other = pod.stage.attach(&web, &pod.pool)?;
+        pod.del(&other).await?;
+        other.remember(pod.eth0.result());
+        pod.del(&other).await?;
+        pod.is(&["Held"], "DEL of another container").await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn another_interface_of_the_container_gives_back_nothing() -> Result<()> {
+    for note in BOTH {
+        let pod = Attached::new(note).await?;
+        let web = pod.stage.pod("other").await?;
+        let net1 = pod.stage.attach_in(&web, &pod.pool, &pod.sandbox)?;
+        let net1 = net1.interface("net1");
+        pod.del(&net1).await?;
+        net1.remember(pod.eth0.result());
+        pod.del(&net1).await?;
+        pod.is(&["Held"], "DEL of another interface").await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_container_that_is_attached_again_can_be_detached_again() -> Result<()> {
+    for note in BOTH {
+        let pod = Attached::new(note).await?;
+        pod.del(&pod.eth0).await?;
+        pod.eth0.add().await?.success()?;
+        pod.is(&["Held"], "ADD after DEL").await?;
+        pod.eth0.remember(None);
+        pod.del(&pod.eth0).await?;
+        pod.is(&["Cooling"], "DEL after ADD after DEL").await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_pool_that_is_gone_is_not_needed() -> Result<()> {
+    for note in BOTH {
+        let pod = Attached::new(note).await?;
+        let pools: Api<IPPool> = pod.stage.all().await?;
+        pools.delete(&pod.pool, &DeleteParams::default()).await?;
+        pod.del(&pod.eth0).await?;
+        pod.is(&["Cooling"], "DEL without the pool").await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_pod_that_was_deleted_by_force_gives_back_its_address_all_the_same() -> Result<()> {
+    for note in BOTH {
+        let stage = Stage::new().await?;
+        let pool = stage.pool("pool", stage.v4(1..=10)).await?;
+        let sandbox = Arc::new(Sandbox::new()?);
+        let pod = stage.pod("web").await?;
+        let eth0 = stage.attach_in(&pod, &pool, &sandbox)?;
+        eth0.add().await?.success()?;
+        pod.force_delete().await?;
+        let old = Attached {
+            stage,
+            pool,
+            sandbox,
+            eth0,
+            note,
+        };
+        // A new pod of that name is attached before the old one is detached.
+        let (_, new) = old.stage.attached("web", &old.pool).await?;
+        new.add().await?.success()?;
+        old.del(&old.eth0).await?;
+        let held = old.stage.held().await?;
+        assert_eq!(held.len(), 1);
+        assert_eq!(held[0].spec.address, new.ips()?[0].to_string());
+    }
+    Ok(())
+}

@@ -1,0 +1,270 @@
+//! The leases as etcd keeps them, and requests that are on their way.
+//!
+//! The board admits a name once and a version once, and nothing else: what a write means is for others to judge. Every
+//! answer is noted for whoever asked, since what an actor does next is a function of the answers that it had.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
+use std::future::poll_fn;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::net::IpAddr;
+use std::task::Poll;
+
+use leasehold::allocate::Taken;
+use leasehold::lease::{ApiError, ErrorKind, Lease, LeaseName, State, StoredLease};
+
+use crate::search::Choices;
+
+mod store;
+
+use store::taken;
+
+/// All leases, and what may still go wrong in this run.
+pub struct FakeStore<'a> {
+    choices: &'a Choices,
+    leases: RefCell<BTreeMap<LeaseName, StoredLease>>,
+    /// The last version that stood under a name, of a lease that is gone too. It tells the whole history of the name,
+    /// so that boards of the same versions are the same board.
+    versions: RefCell<BTreeMap<LeaseName, u64>>,
+    /// What a watch cache that never caught up would show.
+    stale: Vec<Taken>,
+    /// Whose turn it is.
+    pub turn: Cell<usize>,
+    /// What each actor has learned, as a hash.
+    learned: RefCell<BTreeMap<usize, u64>>,
+    /// The write that each actor has sent, and that has not arrived.
+    sent: RefCell<BTreeMap<usize, Write>>,
+    /// Writes that nobody waits for any more, and that arrive all the same.
+    pub adrift: RefCell<Vec<Write>>,
+    /// Names that somebody was seen at while such a write was under way to them, and who saw it.
+    left: RefCell<BTreeSet<(usize, LeaseName)>>,
+    /// How many things may still go wrong.
+    pub faults: Cell<usize>,
+}
+
+/// A write as it goes over the wire.
+#[derive(Debug, Clone)]
+pub enum Write {
+    Create(Lease),
+    Replace(Box<StoredLease>, Lease),
+    Delete(Box<StoredLease>),
+}
+
+impl Write {
+    fn name(&self) -> &LeaseName {
+        match self {
+            Self::Create(lease) => &lease.name,
+            Self::Replace(seen, _) | Self::Delete(seen) => &seen.lease.name,
+        }
+    }
+
+    /// In words that are the same for the same write only.
+    fn told(&self) -> String {
+        let version = |seen: &StoredLease| format!("{} ({})", told(&seen.lease), seen.version);
+        match self {
+            Self::Create(lease) => format!("create {}", told(lease)),
+            Self::Replace(seen, lease) => format!("{} becomes {}", version(seen), told(lease)),
+            Self::Delete(seen) => format!("delete {}", version(seen)),
+        }
+    }
+}
+
+fn told(lease: &Lease) -> String {
+    let holder = lease
+        .holder
+        .as_ref()
+        .map_or("nobody", |holder| &holder.container);
+    format!("{} {:?} by {holder}", lease.name, lease.state)
+}
+
+pub fn hash(what: impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    what.hash(&mut hasher);
+    hasher.finish()
+}
+
+impl<'a> FakeStore<'a> {
+    pub fn new(choices: &'a Choices, leases: &[Lease], faults: usize) -> Self {
+        let mut fake_store = Self {
+            choices,
+            leases: RefCell::default(),
+            versions: RefCell::default(),
+            stale: Vec::new(),
+            turn: Cell::new(usize::MAX),
+            learned: RefCell::default(),
+            sent: RefCell::default(),
+            adrift: RefCell::default(),
+            left: RefCell::default(),
+            faults: Cell::new(faults),
+        };
+        for lease in leases {
+            fake_store.put(lease, None);
+        }
+        fake_store.stale = fake_store.taken_now();
+        fake_store
+    }
+
+    pub fn get(&self, name: &LeaseName) -> Option<StoredLease> {
+        self.leases.borrow().get(name).cloned()
+    }
+
+    pub fn held(&self) -> Vec<LeaseName> {
+        let leases = self.leases.borrow();
+        let held = leases
+            .values()
+            .filter(|seen| seen.lease.state == State::Held);
+        held.map(|seen| seen.lease.name.clone()).collect()
+    }
+
+    /// What the container of whose turn it is holds besides. A name that it left because it saw somebody else there
+    /// is not counted: if an earlier write makes it its own yet, the collector takes that back.
+    pub fn surplus(&self, container: &str, address: IpAddr) -> Option<LeaseName> {
+        let (leases, left) = (self.leases.borrow(), self.left.borrow());
+        let mut held = leases
+            .values()
+            .filter(|seen| seen.is_held_by(container, "eth0"));
+        let surplus = held.find(|seen| {
+            let name = &seen.lease.name;
+            name.address != address && !left.contains(&(self.turn.get(), name.clone()))
+        })?;
+        Some(surplus.lease.name.clone())
+    }
+
+    /// A hash of all that the board and its users are.
+    pub fn state(&self) -> u64 {
+        let leases = self.leases.borrow();
+        let standing: Vec<&str> = leases.values().map(|seen| seen.version.as_str()).collect();
+        let adrift: Vec<_> = self.adrift.borrow().iter().map(Write::told).collect();
+        hash((
+            standing,
+            &*self.versions.borrow(),
+            &*self.learned.borrow(),
+            adrift,
+            &*self.left.borrow(),
+            self.faults.get(),
+        ))
+    }
+
+    /// Whose turn it is has learned this.
+    pub fn learn<T: Debug>(&self, what: T, words: impl FnOnce(&T) -> String) -> T {
+        let mut learned = self.learned.borrow_mut();
+        let so_far = learned.entry(self.turn.get()).or_default();
+        *so_far = hash((*so_far, format!("{what:?}")));
+        self.choices
+            .tell(|| format!("{}: {}", self.turn.get(), words(&what)));
+        what
+    }
+
+    /// Its process is killed: what it has sent may still arrive.
+    pub fn kill(&self, actor: usize) {
+        self.faults.set(self.faults.get() - 1);
+        let sent = self.sent.borrow_mut().remove(&actor);
+        self.choices.tell(|| format!("{actor} is killed"));
+        self.adrift.borrow_mut().extend(sent);
+    }
+
+    /// A write that nobody waits for arrives.
+    pub fn arrive(&self, index: usize) {
+        let write = self.adrift.borrow_mut().remove(index);
+        let done = self.carry_out(&write).is_some();
+        self.choices.tell(|| {
+            format!(
+                "late: {}: {}",
+                write.told(),
+                if done { "done" } else { "lost" }
+            )
+        });
+    }
+
+    /// The lease after the write, `None` if something else stands there.
+    fn carry_out(&self, write: &Write) -> Option<StoredLease> {
+        let standing = self.get(write.name());
+        let is_that = |seen: &StoredLease| {
+            standing
+                .as_ref()
+                .is_some_and(|now| (&now.uid, &now.version) == (&seen.uid, &seen.version))
+        };
+        match write {
+            Write::Create(lease) => standing.is_none().then(|| self.put(lease, None)),
+            Write::Replace(seen, lease) => is_that(seen).then(|| self.put(lease, Some(seen))),
+            Write::Delete(seen) => is_that(seen).then(|| {
+                self.leases.borrow_mut().remove(&seen.lease.name);
+                (**seen).clone()
+            }),
+        }
+    }
+
+    fn put(&self, lease: &Lease, over: Option<&StoredLease>) -> StoredLease {
+        let mut versions = self.versions.borrow_mut();
+        let version = versions.entry(lease.name.clone()).or_default();
+        *version = hash((*version, format!("{lease:?}")));
+        let seen = StoredLease {
+            lease: lease.clone(),
+            uid: over.map_or_else(|| version.to_string(), |seen| seen.uid.clone()),
+            version: version.to_string(),
+            written: Box::new(lease.to_object()),
+        };
+        self.leases
+            .borrow_mut()
+            .insert(lease.name.clone(), seen.clone());
+        seen
+    }
+
+    fn taken_now(&self) -> Vec<Taken> {
+        self.leases
+            .borrow()
+            .values()
+            .map(|seen| taken(&seen.lease))
+            .collect()
+    }
+
+    /// Sends a write. In some runs the reply is lost, or the write comes so late that nobody waits any more.
+    async fn send(&self, write: Write) -> Result<Option<StoredLease>, ApiError> {
+        let actor = self.turn.get();
+        self.sent.borrow_mut().insert(actor, write);
+        on_its_way().await;
+        let write = self.sent.borrow_mut().remove(&actor).expect("it was sent");
+        let fate = self.choices.of(if self.faults.get() > 0 { 3 } else { 1 });
+        let words = |end: &str| format!("{}: {end}", write.told());
+        if fate == 0 {
+            let done = self.carry_out(&write);
+            let is_done = done.as_ref().map(|seen| seen.version.clone());
+            self.learn(is_done, |done| {
+                words(if done.is_some() { "done" } else { "lost" })
+            });
+            return Ok(done);
+        }
+        self.faults.set(self.faults.get() - 1);
+        self.learn(fate, |_| {
+            words(if fate == 1 {
+                "the reply is lost"
+            } else {
+                "delayed"
+            })
+        });
+        if fate == 1 {
+            self.carry_out(&write);
+        } else {
+            self.adrift.borrow_mut().push(write);
+        }
+        Err(ApiError {
+            request: "a write".to_owned(),
+            kind: ErrorKind::Transient(None),
+            source: "no reply came".into(),
+        })
+    }
+}
+
+/// The request is on its way: whoever has a turn meanwhile comes first.
+pub async fn on_its_way() {
+    let mut arrived = false;
+    poll_fn(|_| {
+        if std::mem::replace(&mut arrived, true) {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    })
+    .await;
+}

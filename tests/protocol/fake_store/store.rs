@@ -1,0 +1,118 @@
+//! The board as the protocol sees it.
+
+use leasehold::allocate::{Owner, Taken, TakenState};
+use leasehold::lease::{
+    ApiError, Commit, Freshness, Lease, LeaseFilter, LeaseName, ListScope, State, Store,
+    StoredLease,
+};
+
+use super::{FakeStore, Write, on_its_way, told};
+
+impl Store for FakeStore<'_> {
+    async fn read(&self, name: &LeaseName) -> Result<Option<StoredLease>, ApiError> {
+        on_its_way().await;
+        let seen = self.get(name);
+        if seen.is_some()
+            && self
+                .adrift
+                .borrow()
+                .iter()
+                .any(|write| write.name() == name)
+        {
+            let leaving = (self.turn.get(), name.clone());
+            self.left.borrow_mut().insert(leaving);
+        }
+        let version = seen.as_ref().map(|seen| seen.version.clone());
+        self.learn(version, |_| match &seen {
+            Some(seen) => format!("read {}", told(&seen.lease)),
+            None => format!("read {name}: absent"),
+        });
+        Ok(seen)
+    }
+
+    async fn create(&self, lease: &Lease) -> Result<Commit, ApiError> {
+        let done = self.send(Write::Create(lease.clone())).await?;
+        Ok(done.map_or(Commit::Lost, Commit::Won))
+    }
+
+    async fn replace(&self, seen: &StoredLease, lease: &Lease) -> Result<Commit, ApiError> {
+        let done = self
+            .send(Write::Replace(Box::new(seen.clone()), lease.clone()))
+            .await?;
+        Ok(done.map_or(Commit::Lost, Commit::Won))
+    }
+
+    async fn delete(&self, seen: &StoredLease) -> Result<bool, ApiError> {
+        let done = self.send(Write::Delete(Box::new(seen.clone()))).await?;
+        Ok(done.is_some())
+    }
+
+    async fn taken(&self, _: ListScope<'_>, freshness: Freshness) -> Result<Vec<Taken>, ApiError> {
+        on_its_way().await;
+        let now = self.taken_now();
+        let may_lag = freshness == Freshness::Cached && self.faults.get() > 0 && now != self.stale;
+        if self.choices.of(if may_lag { 2 } else { 1 }) == 1 {
+            self.faults.set(self.faults.get() - 1);
+            return Ok(self.learn(self.stale.clone(), |stale| {
+                format!("list {} leases, stale", stale.len())
+            }));
+        }
+        Ok(self.learn(now, |now| format!("list {} leases", now.len())))
+    }
+
+    async fn find(&self, whose: LeaseFilter<'_>) -> Result<Vec<StoredLease>, ApiError> {
+        on_its_way().await;
+        let is_whose = |seen: &&StoredLease| {
+            seen.lease
+                .holder
+                .as_ref()
+                .is_some_and(|holder| match whose {
+                    LeaseFilter::Pod(uid) => holder.uid == uid,
+                    LeaseFilter::Container(id) => holder.container == id,
+                    LeaseFilter::Node(name) => holder.node == name,
+                })
+        };
+        let found: Vec<StoredLease> = self
+            .leases
+            .borrow()
+            .values()
+            .filter(is_whose)
+            .cloned()
+            .collect();
+        let versions: Vec<String> = found.iter().map(|seen| seen.version.clone()).collect();
+        self.learn(versions, |_| {
+            format!(
+                "find [{}]",
+                found
+                    .iter()
+                    .map(|seen| told(&seen.lease))
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            )
+        });
+        Ok(found)
+    }
+}
+
+/// What a list says of a lease.
+pub(super) fn taken(lease: &Lease) -> Taken {
+    let owner = lease.holder.as_ref().map(|holder| Owner {
+        namespace: holder.namespace.clone(),
+        pod: holder.pod.clone(),
+        interface: holder.interface.clone(),
+    });
+    let state = match lease.state {
+        State::Cooling => TakenState::Cooling {
+            released_at: lease.released_at.unwrap_or_default(),
+            cooldown: lease.cooldown,
+        },
+        State::Retained => TakenState::Retained,
+        State::Quarantined => TakenState::Quarantined,
+        State::Held | State::Unknown => TakenState::Held,
+    };
+    Taken {
+        address: lease.name.address,
+        state,
+        owner,
+    }
+}
