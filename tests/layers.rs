@@ -116,6 +116,19 @@ fn every_module_has_its_place_and_names_only_what_is_below_it() {
 }
 
 #[test]
+fn the_architecture_draws_the_modules_in_this_order() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("ARCHITECTURE.md");
+    let page = fs::read_to_string(page).expect("ARCHITECTURE.md");
+    let map = page.split("\n## The map").nth(1).expect("the map");
+    let map = map.split("\n## ").next().unwrap_or(map);
+    let rows: Vec<&str> = map
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split('`').next())
+        .collect();
+    assert_eq!(rows, MODULES.map(|(name, ..)| name));
+}
+
+#[test]
 fn the_allowed_imports_have_no_circle() {
     let edges: BTreeMap<&str, Vec<&str>> = MODULES
         .iter()

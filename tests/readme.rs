@@ -1,9 +1,12 @@
-//! The README is true: what it names is there, and what it tells a reader to run is run.
+//! The documents are true: what they name is there, and what they tell a reader to run is run.
 //!
 //! The `kubectl` lines are run by `tests/e2e/readme.rs`, the `cargo` lines by `.ci/run`.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+
+use leasehold::cni::{Call, CniError};
 
 fn read(path: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path))
@@ -41,9 +44,17 @@ fn each_cargo_line_of_the_readme_is_run_by_ci() {
     }
 }
 
+/// The documents at the root, each of which readers find by its name.
+const DOCUMENTS: [&str; 5] = [
+    "README.md",
+    "ARCHITECTURE.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+    "CHANGELOG.md",
+];
+
 #[test]
-fn each_file_that_the_readme_names_is_there() {
-    let text = read("README.md");
+fn each_file_that_a_document_names_is_there() {
     let roots = [
         "src/",
         "crds/",
@@ -52,13 +63,86 @@ fn each_file_that_the_readme_names_is_there() {
         "tests/",
         "benches/",
         "fuzz/",
+        "xtask/",
         ".ci/",
     ];
-    let words = text.split(|c: char| c.is_whitespace() || "`()[]\"',;:".contains(c));
-    for word in words.filter(|word| roots.iter().any(|root| word.starts_with(root))) {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(word.trim_end_matches('.'));
-        assert!(path.exists(), "the README names {word}, which is not there");
+    for document in DOCUMENTS {
+        let text = read(document);
+        let words = text.split(|c: char| c.is_whitespace() || "`()[]\"',;:".contains(c));
+        for word in words {
+            let word = word.trim_end_matches('.');
+            // `src/plugin/<verb>.rs` stands for many.
+            let is_path = roots.iter().any(|root| word.starts_with(root)) && !word.contains('<');
+            let is_document = DOCUMENTS.contains(&word);
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(word);
+            assert!(
+                !(is_path || is_document) || path.exists(),
+                "{document} names {word}, which is not there"
+            );
+        }
     }
+}
+
+/// Calico, Antrea and Kube-OVN have kinds of the same plural names: kubectl may show theirs.
+#[test]
+fn no_document_has_kubectl_name_a_kind_as_other_projects_do() {
+    let shared = [
+        "ippool", "ippools", "iplease", "ipleases", "subnet", "subnets",
+    ];
+    for document in DOCUMENTS {
+        for (index, line) in read(document).lines().enumerate() {
+            let Some((_, command)) = line.split_once("kubectl ") else {
+                continue;
+            };
+            let command = command.split('`').next().unwrap_or(command);
+            let mut words = command.split(|c: char| c.is_whitespace() || ",/".contains(c));
+            let found = words.find(|word| {
+                let kind = word.split_once(".spec").map_or(*word, |(kind, _)| kind);
+                shared.contains(&kind)
+            });
+            assert_eq!(found, None, "{document}:{}: {line}", index + 1);
+        }
+    }
+}
+
+/// What the plugin says to this `ipam` object.
+fn status(ipam: &str) -> Result<Call, CniError> {
+    let env = |name: &str| match name {
+        "CNI_COMMAND" => Some("STATUS".into()),
+        "CNI_PATH" => Some("/opt/cni/bin".into()),
+        _ => None,
+    };
+    let config = format!(r#"{{"cniVersion":"1.1.0","name":"underlay","ipam":{ipam}}}"#);
+    Call::read(env, config.as_bytes())
+}
+
+#[test]
+fn the_cni_configuration_in_the_readme_is_one_that_the_plugin_understands() {
+    let config: serde_json::Value =
+        serde_json::from_str(&blocks("json").concat()).expect("a configuration");
+    assert!(status(&config["ipam"].to_string()).is_ok());
+}
+
+#[test]
+fn the_readme_has_every_key_of_the_configuration_and_no_other() {
+    let refused = status(r#"{"type":"leasehold","zzz":1}"#).expect_err("an unknown key");
+    let (_, known) = refused
+        .msg()
+        .split_once("known are ")
+        .expect("the known keys");
+    let known: BTreeSet<&str> = known
+        .split([',', ' ', ';'])
+        .filter(|key| !key.is_empty() && *key != "type")
+        .collect();
+    let text = read("README.md");
+    let table = text.split("### Keys of `ipam`").nth(1).expect("the table");
+    let table = table.split("\n## ").next().unwrap_or(table);
+    let rows = table.lines().filter(|line| line.starts_with("| `"));
+    let cells = rows.filter_map(|row| row.split('|').nth(1));
+    let keys: BTreeSet<&str> = cells
+        .flat_map(|cell| cell.split('`').skip(1).step_by(2))
+        .collect();
+    assert_eq!(keys, known);
 }
 
 #[test]

@@ -23,7 +23,7 @@ fn lines(word: &str) -> Result<Vec<String>> {
 async fn the_readmes_way_to_install_works_on_a_cluster_that_has_nothing() -> Result<()> {
     let cluster = Cluster::builder().bare().start().await?;
     let lines = lines("kubectl ")?;
-    assert!(lines.len() >= 3, "{lines:?}");
+    assert!(lines.len() >= 6, "{lines:?}");
     for line in lines {
         let words: Vec<String> = line
             .split_whitespace()
@@ -42,7 +42,7 @@ async fn the_readmes_way_to_install_works_on_a_cluster_that_has_nothing() -> Res
             .await
             .with_context(|| line.clone())?;
     }
-    let pools = cluster.kubectl(&["get", "ippools"]).await?;
+    let pools = cluster.kubectl(&["get", "lhpool"]).await?;
     assert!(
         pools.contains("10.70.0.0/24") && pools.contains("fd00:70::/64"),
         "{pools}"
