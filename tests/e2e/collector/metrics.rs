@@ -1,42 +1,31 @@
 //! The numbers for Prometheus, and what is built on them.
 
 use std::collections::BTreeSet;
-use std::io::{ErrorKind, Write as _};
 use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
-use testbed::repository;
+use testbed::{Tool, Tools, repository};
 
 use super::ground::Ground;
 use super::heartbeats::alive;
 
-/// Runs promtool, of Debian's package `prometheus`. Where it is missing, what it would check is left out, loudly; in CI
-/// that is a failure.
+/// Runs promtool.
 fn promtool(args: &[&str], stdin: Option<&Path>) -> Result<()> {
-    let mut command = Command::new("promtool");
+    let tools = Tools::ready(&[Tool::Promtool])?;
+    let mut command = Command::new(tools.path(Tool::Promtool));
     command.args(args);
     if let Some(path) = stdin {
         command.stdin(std::fs::File::open(path)?);
     }
-    match command.output() {
-        Ok(out) => {
-            let said = [out.stdout, out.stderr].concat();
-            let said = String::from_utf8_lossy(&said).into_owned();
-            // It complains of what is only unusual too, and then succeeds.
-            let fine = out.status.success() && (stdin.is_none() || said.is_empty());
-            ensure!(fine, "promtool {}: {said}", args.join(" "));
-            Ok(())
-        }
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            let line = format!("SKIPPED: no promtool for {}", args.join(" "));
-            ensure!(std::env::var_os("CI").is_none(), "{line}");
-            // Past the test harness, which shows what a test printed only if it fails.
-            writeln!(std::io::stderr(), "{line}").context("stderr")
-        }
-        Err(error) => Err(error).context("run promtool"),
-    }
+    let out = command.output().context("run promtool")?;
+    let output = [out.stdout, out.stderr].concat();
+    let output = String::from_utf8_lossy(&output);
+    // It complains of what is only unusual too, and then succeeds.
+    let fine = out.status.success() && (stdin.is_none() || output.is_empty());
+    ensure!(fine, "promtool {}: {output}", args.join(" "));
+    Ok(())
 }
 
 /// Every word of a text that is the name of a metric of ours, without what a histogram adds to it.

@@ -12,6 +12,16 @@ use crate::tools::{Tool, Tools};
 /// How many nodes `n1`, `n2`, … have a token from the start: the API server reads its token file once.
 pub(crate) const NODES: usize = 1000;
 
+/// What every cluster and its tests need. The others take minutes to build, and most tests are better off without them.
+const EVERYDAY: [Tool; 6] = [
+    Tool::Etcd,
+    Tool::ApiServer,
+    Tool::Kubectl,
+    Tool::Macvlan,
+    Tool::Bridge,
+    Tool::Cnitool,
+];
+
 /// What a cluster shall be like.
 #[derive(Clone, Debug)]
 pub struct Builder {
@@ -72,12 +82,11 @@ impl Builder {
     /// Starts it, and waits until it serves.
     pub async fn start(self) -> Result<Cluster> {
         let run = guardian::run()?;
-        let besides: &[Tool] = if self.plan.controllers.is_empty() {
-            &[]
-        } else {
-            &[Tool::ControllerManager]
-        };
-        let tools = tokio::task::spawn_blocking(|| Tools::ready(besides))
+        let mut wanted = EVERYDAY.to_vec();
+        if !self.plan.controllers.is_empty() {
+            wanted.push(Tool::ControllerManager);
+        }
+        let tools = tokio::task::spawn_blocking(move || Tools::ready(&wanted))
             .await
             .context("look for the real programs")??;
         let dir = run.dir().join(format!("cluster{}", run.number()));
