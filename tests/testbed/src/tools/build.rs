@@ -41,9 +41,9 @@ pub(super) fn in_turn(tools: &Tools, wanted: &[Tool]) -> Result<()> {
         build(&go, tools, *tool, &mut progress, &at)?;
     }
     progress.finish(&format!(
-        "built {} test tools in {}",
-        missing.len(),
-        cache.display()
+        "test tools built in {}: {}",
+        cache.display(),
+        missing.len()
     ));
     Ok(())
 }
