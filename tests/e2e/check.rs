@@ -5,14 +5,14 @@ use kube::api::{Api, DeleteParams, Patch, PatchParams};
 use leasehold::api::IPLease;
 use serde_json::json;
 
-use crate::stage::Stage;
+use crate::env::Isolation;
 
 #[tokio::test]
 async fn right_after_add_it_succeeds_and_says_nothing() -> Result<()> {
-    let stage = Stage::new().await?;
-    let pool = stage.pool("pool", stage.v4(1..=10)).await?;
-    let pool6 = stage.pool("pool6", stage.v6(1..=10)).await?;
-    let (_, eth0) = stage.attached("web", &pool).await?;
+    let env = Isolation::subnets().start().await?;
+    let pool = env.pool("pool", env.v4(1..=10)).await?;
+    let pool6 = env.pool("pool6", env.v6(1..=10)).await?;
+    let (_, eth0) = env.pod_on("web", &pool).await?;
     let eth0 = eth0.ipam("ipv6Pools", json!([pool6]));
     eth0.add().await?.success()?;
     let checked = eth0.check().await?.success()?;
@@ -22,56 +22,56 @@ async fn right_after_add_it_succeeds_and_says_nothing() -> Result<()> {
 
 #[tokio::test]
 async fn a_lease_that_was_deleted_is_missed() -> Result<()> {
-    let stage = Stage::new().await?;
-    let pool = stage.pool("pool", stage.v4(7..=7)).await?;
-    let pool6 = stage.pool("pool6", stage.v6(7..=7)).await?;
-    let (_, eth0) = stage.attached("web", &pool).await?;
+    let env = Isolation::subnets().start().await?;
+    let pool = env.pool("pool", env.v4(7..=7)).await?;
+    let pool6 = env.pool("pool6", env.v6(7..=7)).await?;
+    let (_, eth0) = env.pod_on("web", &pool).await?;
     let eth0 = eth0.ipam("ipv6Pools", json!([pool6]));
     eth0.add().await?.success()?;
     // The second address of two.
-    let lease = stage.leases().await?.remove(1);
-    delete_by_hand(&stage.all().await?, &lease).await?;
-    insta::assert_snapshot!(stage.tells(&eth0.check().await?), @"105: fd00::7 is not held by this container: it has no lease");
+    let lease = env.leases().await?.remove(1);
+    delete_by_hand(&env.api().await?, &lease).await?;
+    insta::assert_snapshot!(env.message(&eth0.check().await?), @"105: fd00::7 is not held by this container: it has no lease");
     Ok(())
 }
 
 #[tokio::test]
 async fn an_address_that_was_taken_over_is_told_with_its_holder() -> Result<()> {
-    let stage = Stage::new().await?;
-    let pool = stage.pool("pool", stage.v4(7..=7)).await?;
-    let (_, eth0) = stage.attached("web", &pool).await?;
+    let env = Isolation::subnets().start().await?;
+    let pool = env.pool("pool", env.v4(7..=7)).await?;
+    let (_, eth0) = env.pod_on("web", &pool).await?;
     eth0.add().await?.success()?;
-    let lease = stage.leases().await?.remove(0);
-    delete_by_hand(&stage.all().await?, &lease).await?;
-    let (_, thief) = stage.attached("thief", &pool).await?;
+    let lease = env.leases().await?.remove(0);
+    delete_by_hand(&env.api().await?, &lease).await?;
+    let (_, thief) = env.pod_on("thief", &pool).await?;
     let thief = thief.container("0ther").interface("net1");
     thief.add().await?.success()?;
-    insta::assert_snapshot!(stage.tells(&eth0.check().await?), @"105: 10.0.0.7 is not held by this container: it is held by stage/thief (net1 on node), container 0ther");
+    insta::assert_snapshot!(env.message(&eth0.check().await?), @"105: 10.0.0.7 is not held by this container: it is held by test/thief (net1 on node), container 0ther");
     thief.check().await?.success()?;
     Ok(())
 }
 
 #[tokio::test]
 async fn an_address_that_was_given_back_is_not_held() -> Result<()> {
-    let stage = Stage::new().await?;
-    let pool = stage.pool("pool", stage.v4(7..=7)).await?;
-    let (_, eth0) = stage.attached("web", &pool).await?;
+    let env = Isolation::subnets().start().await?;
+    let pool = env.pool("pool", env.v4(7..=7)).await?;
+    let (_, eth0) = env.pod_on("web", &pool).await?;
     let eth0 = eth0.container("c0ffee");
     eth0.add().await?.success()?;
     let result = eth0.result();
     eth0.del().await?.success()?;
     eth0.remember(result);
-    insta::assert_snapshot!(stage.tells(&eth0.check().await?), @"105: 10.0.0.7 is not held by this container: it is cooling, last held by stage/web (eth0 on node), container c0ffee");
+    insta::assert_snapshot!(env.message(&eth0.check().await?), @"105: 10.0.0.7 is not held by this container: it is cooling, last held by test/web (eth0 on node), container c0ffee");
     Ok(())
 }
 
 #[tokio::test]
 async fn without_a_result_there_is_nothing_to_check() -> Result<()> {
-    let stage = Stage::new().await?;
-    let (_, eth0) = stage.attached("web", "none").await?;
-    insta::assert_snapshot!(stage.tells(&eth0.check().await?), @"7: prevResult is missing; expected the result of the ADD that is to be checked");
+    let env = Isolation::subnets().start().await?;
+    let (_, eth0) = env.pod_on("web", "none").await?;
+    insta::assert_snapshot!(env.message(&eth0.check().await?), @"7: prevResult is missing; expected the result of the ADD that is to be checked");
     eth0.remember(Some(json!({"cniVersion": "1.1.0", "ips": []})));
-    insta::assert_snapshot!(stage.tells(&eth0.check().await?), @r#"7: prevResult is {"cniVersion":"1.1.0","ips":[]}; expected a result with an address"#);
+    insta::assert_snapshot!(env.message(&eth0.check().await?), @r#"7: prevResult is {"cniVersion":"1.1.0","ips":[]}; expected a result with an address"#);
     Ok(())
 }
 

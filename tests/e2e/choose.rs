@@ -6,9 +6,8 @@
 mod edits;
 mod labels;
 mod lists;
-pub mod place;
+mod refusals;
 mod reserved;
 mod routes;
 mod several;
 mod strange;
-mod told;

@@ -5,7 +5,6 @@
 mod by_hand;
 mod crash;
 mod faults;
-mod ground;
 mod heartbeats;
 mod held_up;
 mod history;
@@ -13,4 +12,5 @@ mod mended;
 mod metrics;
 mod pools;
 mod race;
+mod run;
 mod situations;

@@ -14,7 +14,7 @@ use leasehold::api::IPPool;
 use serde_json::json;
 use testbed::{Attachment, Outcome, Sandbox};
 
-use crate::stage::{Stage, with};
+use crate::env::{Isolation, TestEnv, with};
 
 /// What is left on the node of an ADD.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -27,7 +27,7 @@ const BOTH: [CacheEntry; 2] = [CacheEntry::KeepReason, CacheEntry::Lost];
 
 /// A pod whose `eth0` is attached, to a pool of ten addresses.
 struct Attached {
-    stage: Stage,
+    env: TestEnv,
     pool: String,
     sandbox: Arc<Sandbox>,
     eth0: Attachment,
@@ -36,13 +36,13 @@ struct Attached {
 
 impl Attached {
     async fn new(note: CacheEntry) -> Result<Self> {
-        let stage = Stage::new().await?;
-        let pool = stage.pool("pool", stage.v4(1..=10)).await?;
-        let pod = stage.pod("web").await?;
+        let env = Isolation::subnets().start().await?;
+        let pool = env.pool("pool", env.v4(1..=10)).await?;
+        let pod = env.pod("web").create().await?;
         let sandbox = Arc::new(Sandbox::new()?);
-        let eth0 = stage.attach_in(&pod, &pool, &sandbox)?;
+        let eth0 = env.eth0_on_in(&pod, &pool, &sandbox)?;
         let attached = Self {
-            stage,
+            env,
             pool,
             sandbox,
             eth0,
@@ -67,7 +67,7 @@ impl Attached {
     }
 
     async fn states(&self) -> Result<Vec<String>> {
-        let leases = self.stage.leases().await?;
+        let leases = self.env.leases().await?;
         let states = leases.iter().map(|lease| format!("{:?}", lease.spec.state));
         Ok(states.collect())
     }
@@ -98,7 +98,7 @@ async fn an_address_that_was_given_back_cools() -> Result<()> {
         let pod = Attached::new(note).await?;
         pod.del(&pod.eth0).await?;
         pod.is(&["Cooling"], "after DEL").await?;
-        let [lease] = &pod.stage.leases().await?[..] else {
+        let [lease] = &pod.env.leases().await?[..] else {
             anyhow::bail!("one lease");
         };
         ensure!(lease.spec.released_at >= lease.spec.held_since);
@@ -113,8 +113,8 @@ async fn without_a_cooldown_nothing_is_left_of_an_address() -> Result<()> {
     for note in BOTH {
         let pod = Attached::new(note).await?;
         pod.eth0.del().await?.success()?;
-        let at_once = with(pod.stage.v4(1..=10), &json!({"cooldownSeconds": 0}));
-        pod.stage.pool("pool", at_once).await?;
+        let at_once = with(pod.env.v4(1..=10), &json!({"cooldownSeconds": 0}));
+        pod.env.pool("pool", at_once).await?;
         // The address that it had cools still; it comes back with the pool's new cooldown.
         pod.eth0.add().await?.success()?;
         pod.del(&pod.eth0).await?;
@@ -150,7 +150,7 @@ async fn a_runtime_that_lost_its_cache_need_not_know_the_address() -> Result<()>
 async fn a_sandbox_that_is_gone_has_given_back_nothing_yet() -> Result<()> {
     for note in BOTH {
         let Attached {
-            stage,
+            env,
             pool,
             sandbox,
             eth0,
@@ -159,7 +159,7 @@ async fn a_sandbox_that_is_gone_has_given_back_nothing_yet() -> Result<()> {
         sandbox.remove();
         let eth0 = eth0.without_netns();
         let pod = Attached {
-            stage,
+            env,
             pool,
             sandbox,
             eth0,
@@ -175,8 +175,8 @@ async fn a_sandbox_that_is_gone_has_given_back_nothing_yet() -> Result<()> {
 async fn another_container_gives_back_nothing_even_if_it_names_the_address() -> Result<()> {
     for note in BOTH {
         let pod = Attached::new(note).await?;
-        let web = pod.stage.pod("other").await?;
-        let other = pod.stage.attach(&web, &pod.pool)?;
+        let web = pod.env.pod("other").create().await?;
+        let other = pod.env.eth0_on(&web, &pod.pool)?;
         pod.del(&other).await?;
         other.remember(pod.eth0.result());
         pod.del(&other).await?;
@@ -189,8 +189,8 @@ async fn another_container_gives_back_nothing_even_if_it_names_the_address() -> 
 async fn another_interface_of_the_container_gives_back_nothing() -> Result<()> {
     for note in BOTH {
         let pod = Attached::new(note).await?;
-        let web = pod.stage.pod("other").await?;
-        let net1 = pod.stage.attach_in(&web, &pod.pool, &pod.sandbox)?;
+        let web = pod.env.pod("other").create().await?;
+        let net1 = pod.env.eth0_on_in(&web, &pod.pool, &pod.sandbox)?;
         let net1 = net1.interface("net1");
         pod.del(&net1).await?;
         net1.remember(pod.eth0.result());
@@ -218,7 +218,7 @@ async fn a_container_that_is_attached_again_can_be_detached_again() -> Result<()
 async fn a_pool_that_is_gone_is_not_needed() -> Result<()> {
     for note in BOTH {
         let pod = Attached::new(note).await?;
-        let pools: Api<IPPool> = pod.stage.all().await?;
+        let pools: Api<IPPool> = pod.env.api().await?;
         pools.delete(&pod.pool, &DeleteParams::default()).await?;
         pod.del(&pod.eth0).await?;
         pod.is(&["Cooling"], "DEL without the pool").await?;
@@ -229,25 +229,25 @@ async fn a_pool_that_is_gone_is_not_needed() -> Result<()> {
 #[tokio::test]
 async fn a_pod_that_was_deleted_by_force_gives_back_its_address_all_the_same() -> Result<()> {
     for note in BOTH {
-        let stage = Stage::new().await?;
-        let pool = stage.pool("pool", stage.v4(1..=10)).await?;
+        let env = Isolation::subnets().start().await?;
+        let pool = env.pool("pool", env.v4(1..=10)).await?;
         let sandbox = Arc::new(Sandbox::new()?);
-        let pod = stage.pod("web").await?;
-        let eth0 = stage.attach_in(&pod, &pool, &sandbox)?;
+        let pod = env.pod("web").create().await?;
+        let eth0 = env.eth0_on_in(&pod, &pool, &sandbox)?;
         eth0.add().await?.success()?;
         pod.force_delete().await?;
         let old = Attached {
-            stage,
+            env,
             pool,
             sandbox,
             eth0,
             note,
         };
         // A new pod of that name is attached before the old one is detached.
-        let (_, new) = old.stage.attached("web", &old.pool).await?;
+        let (_, new) = old.env.pod_on("web", &old.pool).await?;
         new.add().await?.success()?;
         old.del(&old.eth0).await?;
-        let held = old.stage.held().await?;
+        let held = old.env.held().await?;
         assert_eq!(held.len(), 1);
         assert_eq!(held[0].spec.address, new.ips()?[0].to_string());
     }

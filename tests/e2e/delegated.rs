@@ -8,42 +8,38 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
-use testbed::{Attachment, Outcome, Sandbox, Segment};
+use testbed::{Attachment, Outcome, Sandbox};
 
-use crate::stage::{Stage, with};
+use crate::env::{Isolation, TestEnv, with};
 
-/// A stage on a segment with a gateway, and a pool of each family whose pods have routes.
+/// An environment on a segment with a gateway, and a pool of each family whose pods have routes.
 struct Wired {
-    stage: Stage,
-    segment: Segment,
+    env: TestEnv,
     pools: [String; 2],
 }
 
 impl Wired {
     async fn new() -> Result<Self> {
-        let segment = Segment::new()?;
-        let stage = Stage::new().await?;
-        let node = stage.cluster.fresh_node().on(&segment).create().await?;
-        let stage = stage.on(node);
+        let env = Isolation::subnets().segment().start().await?;
         let routed = |dst: &str, gateway: IpAddr, gw: IpAddr| json!({"gateway": gateway, "routes": [{"dst": dst, "gw": gw}]});
-        let v4 = routed("192.168.0.0/16", stage.at(1).into(), stage.at(2).into());
-        let v6 = routed("fd99::/64", stage.at6(1).into(), stage.at6(2).into());
-        let v4 = stage.pool("v4", with(stage.v4(10..=20), &v4)).await?;
-        let v6 = stage.pool("v6", with(stage.v6(10..=20), &v6)).await?;
-        segment.add_neighbour(&format!("{}/22", stage.at(1)))?;
-        segment.add_neighbour(&format!("{}/64", stage.at6(1)))?;
+        let v4 = routed("192.168.0.0/16", env.at(1).into(), env.at(2).into());
+        let v6 = routed("fd99::/64", env.at6(1).into(), env.at6(2).into());
+        let v4 = env.pool("v4", with(env.v4(10..=20), &v4)).await?;
+        let v6 = env.pool("v6", with(env.v6(10..=20), &v6)).await?;
+        env.segment()?.add_neighbour(&format!("{}/22", env.at(1)))?;
+        env.segment()?
+            .add_neighbour(&format!("{}/64", env.at6(1)))?;
         Ok(Self {
-            stage,
-            segment,
+            env,
             pools: [v4, v6],
         })
     }
 
     /// A pod's first interface, for a main plugin to be named.
     async fn attach(&self, pod: &str) -> Result<(Arc<Sandbox>, Attachment)> {
-        let pod = self.stage.pod(pod).await?;
+        let pod = self.env.pod(pod).create().await?;
         let sandbox = Arc::new(Sandbox::new()?);
-        let eth0 = self.stage.attach_in(&pod, &self.pools[0], &sandbox)?;
+        let eth0 = self.env.eth0_on_in(&pod, &self.pools[0], &sandbox)?;
         Ok((sandbox, eth0.ipam("ipv6Pools", json!([self.pools[1]]))))
     }
 
@@ -62,13 +58,13 @@ impl Wired {
                 text.replace(&address.addr().to_string(), "<address>")
             });
         let lines: Vec<&str> = told.lines().map(str::trim_end).collect();
-        Ok(self.stage.told(&lines.join("\n")))
+        Ok(self.env.redact(&lines.join("\n")))
     }
 
     async fn is_given_back(&self, sandbox: &Sandbox) -> Result<()> {
         let links = sandbox.netns().ip("-o link")?;
         ensure!(!links.contains("eth0"), "{links}");
-        assert_eq!(self.stage.held().await?.len(), 0);
+        assert_eq!(self.env.held().await?.len(), 0);
         Ok(())
     }
 }
@@ -86,7 +82,7 @@ async fn behind_macvlan_a_pod_has_its_addresses_and_routes_until_del() -> Result
     fd99::/64 via fd00::2 metric 1024
     default via fd00::1 metric 1024
     ");
-    for gateway in [wired.stage.at(1).into(), wired.stage.at6(1).into()] {
+    for gateway in [wired.env.at(1).into(), wired.env.at6(1).into()] {
         sandbox.netns().ping(gateway, Duration::from_secs(10))?;
     }
     eth0.check().await?.success()?;
@@ -109,7 +105,7 @@ async fn behind_a_bridge_a_pod_has_its_addresses_and_routes_until_del() -> Resul
     ");
     eth0.check().await?.success()?;
     eth0.del().await?.success()?;
-    let node = wired.stage.node.netns().context("a node's namespace")?;
+    let node = wired.env.node.netns().context("a node's namespace")?;
     let links = node.ip("-o link show type veth")?;
     assert_eq!(links.lines().count(), 1, "the node's own: {links}");
     wired.is_given_back(&sandbox).await
@@ -135,11 +131,10 @@ async fn a_check_behind_a_main_plugin_finds_a_lease_that_is_gone() -> Result<()>
 #[tokio::test]
 async fn pods_of_two_nodes_reach_each_other() -> Result<()> {
     let wired = Wired::new().await?;
-    let node = wired.stage.cluster.fresh_node();
-    let node = node.on(&wired.segment).create().await?;
+    let node = wired.env.cluster.fresh_node();
+    let node = node.on(wired.env.segment()?).create().await?;
     let elsewhere = Wired {
-        stage: wired.stage.clone().on(node),
-        segment: wired.segment.clone(),
+        env: wired.env.clone().on(node),
         pools: wired.pools.clone(),
     };
     let (here, eth0) = wired.attach("here").await?;
@@ -160,7 +155,7 @@ async fn a_refusal_passes_through_the_main_plugin_and_del_clears_up_after_it() -
         .by_macvlan()
         .ipam("ipv4Pools", json!(["no-such-pool"]))
         .ipam("ipFamilyPolicy", json!("SingleStack"));
-    insta::assert_snapshot!(wired.stage.tells(&eth0.add().await?), @"101: no IPv4 pool for this pod: create IPPool no-such-pool or correct the CNI configuration's ipv4Pools; IPv4 from the CNI configuration's ipv4Pools: no-such-pool: does not exist");
+    insta::assert_snapshot!(wired.env.message(&eth0.add().await?), @"101: no IPv4 pool for this pod: create IPPool no-such-pool or correct the CNI configuration's ipv4Pools; IPv4 from the CNI configuration's ipv4Pools: no-such-pool: does not exist");
     eth0.del().await?.success()?;
     wired.is_given_back(&sandbox).await
 }

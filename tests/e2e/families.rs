@@ -6,11 +6,11 @@ use leasehold::api::IPLease;
 use serde_json::json;
 use testbed::{Attachment, Outcome};
 
-use crate::stage::{Stage, with};
+use crate::env::{Isolation, TestEnv, with};
 
-/// A stage with a pool of each family, an address in each.
+/// An environment with a pool of each family, an address in each.
 struct Dual {
-    stage: Stage,
+    env: TestEnv,
     pod: testbed::Pod,
     v4: String,
     v6: String,
@@ -18,17 +18,17 @@ struct Dual {
 
 impl Dual {
     async fn new() -> Result<Self> {
-        let stage = Stage::new().await?;
+        let env = Isolation::subnets().start().await?;
         Ok(Self {
-            pod: stage.pod("web").await?,
-            v4: stage.pool("v4", stage.v4(4..=4)).await?,
-            v6: stage.pool("v6", stage.v6(6..=6)).await?,
-            stage,
+            pod: env.pod("web").create().await?,
+            v4: env.pool("v4", env.v4(4..=4)).await?,
+            v6: env.pool("v6", env.v6(6..=6)).await?,
+            env,
         })
     }
 
     fn eth0(&self) -> Result<Attachment> {
-        let eth0 = self.stage.attach(&self.pod, &self.v4)?;
+        let eth0 = self.env.eth0_on(&self.pod, &self.v4)?;
         Ok(eth0.ipam("ipv6Pools", json!([self.v6])))
     }
 
@@ -38,9 +38,9 @@ impl Dual {
         let told = if outcome.succeeded() {
             let addresses = outcome.ips()?;
             let texts = addresses.iter().map(ToString::to_string);
-            self.stage.told(&texts.collect::<Vec<_>>().join(" "))
+            self.env.redact(&texts.collect::<Vec<_>>().join(" "))
         } else {
-            self.stage.tells(&outcome)
+            self.env.message(&outcome)
         };
         eth0.del().await?.success()?;
         Ok(told)
@@ -98,8 +98,8 @@ async fn a_family_without_a_pool_is_left_out_unless_both_are_required() -> Resul
     SingleStack IPv4, no ipv6Pools: 10.0.0.4
     PreferDualStack IPv6, no ipv4Pools: fd00::6
     PreferDualStack IPv4, no ipv6Pools: 10.0.0.4
-    RequireDualStack IPv6, no ipv4Pools: 101: no IPv4 pool for this pod: set "default: true" in an IPPool with IPv4 addresses, or name one in the pod's annotation ipam.leasehold.io/ippool; IPv6 from the CNI configuration's ipv6Pools: stage-v6: fits; IPv4 from the default pools: there are none
-    RequireDualStack IPv4, no ipv6Pools: 101: no IPv6 pool for this pod: set "default: true" in an IPPool with IPv6 addresses, or name one in the pod's annotation ipam.leasehold.io/ippool; IPv4 from the CNI configuration's ipv4Pools: stage-v4: fits; IPv6 from the default pools: there are none
+    RequireDualStack IPv6, no ipv4Pools: 101: no IPv4 pool for this pod: set "default: true" in an IPPool with IPv4 addresses, or name one in the pod's annotation ipam.leasehold.io/ippool; IPv6 from the CNI configuration's ipv6Pools: test-v6: fits; IPv4 from the default pools: there are none
+    RequireDualStack IPv4, no ipv6Pools: 101: no IPv6 pool for this pod: set "default: true" in an IPPool with IPv6 addresses, or name one in the pod's annotation ipam.leasehold.io/ippool; IPv4 from the CNI configuration's ipv4Pools: test-v4: fits; IPv6 from the default pools: there are none
     "#);
     Ok(())
 }
@@ -107,32 +107,32 @@ async fn a_family_without_a_pool_is_left_out_unless_both_are_required() -> Resul
 #[tokio::test]
 async fn when_the_second_family_is_full_the_first_is_given_back() -> Result<()> {
     let dual = Dual::new().await?;
-    let (_, first) = dual.stage.attached("first", &dual.v4).await?;
+    let (_, first) = dual.env.pod_on("first", &dual.v4).await?;
     let only6 = first
         .ipam("ipv6Pools", json!([dual.v6]))
         .ipam("ipv4Pools", json!(null));
     only6.add().await?.success()?;
 
     let refused: Outcome = dual.eth0()?.add().await?;
-    insta::assert_snapshot!(dual.stage.tells(&refused), @"100: no free IPv6 address in stage-v6 (1 address: 1 held): enlarge a pool or name a backup; IPv4 from the CNI configuration's ipv4Pools: stage-v4: fits; IPv6 from the CNI configuration's ipv6Pools: stage-v6: fits");
-    insta::assert_snapshot!(dual.stage.standing().await?, @"fd00::6 Held first eth0");
+    insta::assert_snapshot!(dual.env.message(&refused), @"100: no free IPv6 address in test-v6 (1 address: 1 held): enlarge a pool or name a backup; IPv4 from the CNI configuration's ipv4Pools: test-v4: fits; IPv6 from the CNI configuration's ipv6Pools: test-v6: fits");
+    insta::assert_snapshot!(dual.env.lease_lines().await?, @"fd00::6 Held first eth0");
     Ok(())
 }
 
 #[tokio::test]
 async fn what_is_given_back_is_what_it_was_before() -> Result<()> {
     let dual = Dual::new().await?;
-    let (_, full) = dual.stage.attached("full", "none").await?;
+    let (_, full) = dual.env.pod_on("full", "none").await?;
     let full = full
         .ipam("ipv6Pools", json!([dual.v6]))
         .ipam("ipv4Pools", json!(null));
     full.add().await?.success()?;
     // The only IPv4 address cools after somebody else.
-    let (_, before) = dual.stage.attached("before", &dual.v4).await?;
+    let (_, before) = dual.env.pod_on("before", &dual.v4).await?;
     before.add().await?.success()?;
     before.del().await?.success()?;
-    let leases: Api<IPLease> = dual.stage.all().await?;
-    let name = dual.stage.at(4).to_string();
+    let leases: Api<IPLease> = dual.env.api().await?;
+    let name = dual.env.at(4).to_string();
     // A version that this plugin does not know has written more than it knows.
     let noted = json!({"metadata": {"labels": {"noted": "yes"}}});
     leases
@@ -155,15 +155,15 @@ async fn each_family_has_its_gateway_and_its_routes() -> Result<()> {
     let dual = Dual::new().await?;
     let route = |dst: &str, gw: String| json!({"gateway": gw, "routes": [{"dst": dst, "gw": gw}]});
     let v4 = with(
-        dual.stage.v4(4..=4),
-        &route("192.168.0.0/16", dual.stage.at(1).to_string()),
+        dual.env.v4(4..=4),
+        &route("192.168.0.0/16", dual.env.at(1).to_string()),
     );
     let v6 = with(
-        dual.stage.v6(6..=6),
-        &route("fd99::/64", dual.stage.at6(1).to_string()),
+        dual.env.v6(6..=6),
+        &route("fd99::/64", dual.env.at6(1).to_string()),
     );
-    dual.stage.pool("v4", v4).await?;
-    dual.stage.pool("v6", v6).await?;
-    insta::assert_snapshot!(dual.stage.tells(&dual.eth0()?.add().await?), @r#"{"cniVersion":"1.1.0","ips":[{"address":"10.0.0.4/22","gateway":"10.0.0.1"},{"address":"fd00::6/64","gateway":"fd00::1"}],"routes":[{"dst":"0.0.0.0/0","gw":"10.0.0.1"},{"dst":"192.168.0.0/16","gw":"10.0.0.1"},{"dst":"::/0","gw":"fd00::1"},{"dst":"fd99::/64","gw":"fd00::1"}]}"#);
+    dual.env.pool("v4", v4).await?;
+    dual.env.pool("v6", v6).await?;
+    insta::assert_snapshot!(dual.env.message(&dual.eth0()?.add().await?), @r#"{"cniVersion":"1.1.0","ips":[{"address":"10.0.0.4/22","gateway":"10.0.0.1"},{"address":"fd00::6/64","gateway":"fd00::1"}],"routes":[{"dst":"0.0.0.0/0","gw":"10.0.0.1"},{"dst":"192.168.0.0/16","gw":"10.0.0.1"},{"dst":"::/0","gw":"fd00::1"},{"dst":"fd99::/64","gw":"fd00::1"}]}"#);
     Ok(())
 }

@@ -6,27 +6,27 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use testbed::{Attachment, Call, Sandbox};
 
-use crate::stage::{Stage, with};
+use crate::env::{Isolation, TestEnv, with};
 
-/// A stage with a pool, and attachments on it.
+/// An environment with a pool, and attachments on it.
 struct Swept {
-    stage: Stage,
+    env: TestEnv,
     pool: String,
 }
 
 impl Swept {
     async fn new() -> Result<Self> {
-        let stage = Stage::new().await?;
-        let at_once = with(stage.v4(1..=50), &json!({"cooldownSeconds": 0}));
-        let pool = stage.pool("pool", at_once).await?;
-        Ok(Self { stage, pool })
+        let env = Isolation::subnets().start().await?;
+        let at_once = with(env.v4(1..=50), &json!({"cooldownSeconds": 0}));
+        let pool = env.pool("pool", at_once).await?;
+        Ok(Self { env, pool })
     }
 
     /// A pod of this name, attached in this network.
     async fn attached(&self, name: &str, network: &str) -> Result<(Value, Attachment)> {
-        let pod = self.stage.pod(name).await?;
+        let pod = self.env.pod(name).create().await?;
         let sandbox = Arc::new(Sandbox::new()?);
-        let eth0 = self.stage.attach_in(&pod, &self.pool, &sandbox)?;
+        let eth0 = self.env.eth0_on_in(&pod, &self.pool, &sandbox)?;
         let eth0 = eth0.set("name", json!(network));
         eth0.add().await?.success()?;
         let known = json!({"containerID": sandbox.container(), "ifname": "eth0"});
@@ -45,7 +45,7 @@ impl Swept {
 
     /// The pods that hold an address.
     async fn holders(&self) -> Result<Vec<String>> {
-        let held = self.stage.held().await?;
+        let held = self.env.held().await?;
         let pods = held.into_iter().map(|lease| Some(lease.spec.holder?.pod));
         let mut pods: Vec<String> = pods.collect::<Option<_>>().context("a holder")?;
         pods.sort();
@@ -100,13 +100,13 @@ async fn a_list_that_is_absent_or_null_is_refused_since_go_omits_an_empty_one() 
     let swept = Swept::new().await?;
     let (_, eth0) = swept.attached("web", "net").await?;
     let absent = call(&eth0, &json!({}))?.run().await?;
-    insta::assert_snapshot!(swept.stage.tells(&absent), @"7: cni.dev/valid-attachments is missing; expected a list, [] if nothing is attached (a list that is absent is not taken for an empty one)");
+    insta::assert_snapshot!(swept.env.message(&absent), @"7: cni.dev/valid-attachments is missing; expected a list, [] if nothing is attached (a list that is absent is not taken for an empty one)");
     let null = json!({"cni.dev/valid-attachments": null, "cni.dev/attachments": null});
     let null = call(&eth0, &null)?.run().await?;
     assert_eq!(null.stdout, absent.stdout);
     let strange = json!({"cni.dev/valid-attachments": [{"containerID": "c1"}]});
     let strange = call(&eth0, &strange)?.run().await?;
-    insta::assert_snapshot!(swept.stage.tells(&strange), @r#"7: cni.dev/valid-attachments is [{"containerID":"c1"}]; expected a list of objects with containerID and ifname"#);
+    insta::assert_snapshot!(swept.env.message(&strange), @r#"7: cni.dev/valid-attachments is [{"containerID":"c1"}]; expected a list of objects with containerID and ifname"#);
     assert_eq!(swept.holders().await?, ["web"]);
     Ok(())
 }
@@ -129,16 +129,16 @@ async fn other_networks_and_nodes_and_address_spaces_are_left_alone() -> Result<
     let (_, eth0) = swept.attached("stale", "net").await?;
     swept.attached("of-another-network", "other").await?;
 
-    let node = swept.stage.cluster.fresh_node().create().await?;
+    let node = swept.env.cluster.fresh_node().create().await?;
     let elsewhere = Swept {
-        stage: swept.stage.clone().on(node),
+        env: swept.env.clone().on(node),
         pool: swept.pool.clone(),
     };
     elsewhere.attached("of-another-node", "net").await?;
 
-    let spec = with(swept.stage.v4(1..=50), &json!({"vrf": "gc"}));
-    let vrf = swept.stage.pool("vrf", spec).await?;
-    let (_, attachment) = swept.stage.attached("of-another-vrf", &vrf).await?;
+    let spec = with(swept.env.v4(1..=50), &json!({"vrf": "gc"}));
+    let vrf = swept.env.pool("vrf", spec).await?;
+    let (_, attachment) = swept.env.pod_on("of-another-vrf", &vrf).await?;
     let attachment = attachment
         .ipam("vrf", json!("gc"))
         .set("name", json!("net"));
@@ -156,7 +156,7 @@ async fn before_cni_1_1_0_there_is_no_gc() -> Result<()> {
     let (_, eth0) = swept.attached("web", "net").await?;
     let keys = json!({"cniVersion": "1.0.0", "cni.dev/valid-attachments": []});
     let outcome = call(&eth0, &keys)?.run().await?;
-    insta::assert_snapshot!(swept.stage.tells(&outcome), @"1: cniVersion is 1.0.0, which has no GC");
+    insta::assert_snapshot!(swept.env.message(&outcome), @"1: cniVersion is 1.0.0, which has no GC");
     assert_eq!(swept.holders().await?, ["web"]);
     Ok(())
 }

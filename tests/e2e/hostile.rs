@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use testbed::{Attachment, Outcome};
 
-use crate::stage::Stage;
+use crate::env::{Isolation, TestEnv};
 
 /// Configurations, each with what it is, made of a sane one.
 fn configurations(sane: &Value) -> Vec<(&'static str, Vec<u8>)> {
@@ -93,16 +93,16 @@ fn refused(case: &str, outcome: &Outcome) -> Result<u64> {
 }
 
 /// A pod's first interface, attached.
-async fn attached() -> Result<(Stage, Attachment)> {
-    let stage = Stage::new().await?;
-    let pool = stage.pool("pool", stage.v4(1..=100)).await?;
-    let (_, eth0) = stage.attached("web", &pool).await?;
-    Ok((stage, eth0))
+async fn attached() -> Result<(TestEnv, Attachment)> {
+    let env = Isolation::subnets().start().await?;
+    let pool = env.pool("pool", env.v4(1..=100)).await?;
+    let (_, eth0) = env.pod_on("web", &pool).await?;
+    Ok((env, eth0))
 }
 
 #[tokio::test]
 async fn a_hostile_configuration_is_refused() -> Result<()> {
-    let (stage, eth0) = attached().await?;
+    let (env, eth0) = attached().await?;
     for (case, stdin) in configurations(eth0.config()) {
         for command in ["ADD", "CHECK", "GC", "STATUS"] {
             let outcome = eth0.call(command)?.stdin(stdin.clone()).run().await?;
@@ -113,14 +113,14 @@ async fn a_hostile_configuration_is_refused() -> Result<()> {
             );
         }
     }
-    assert_eq!(stage.leases().await?.len(), 0);
+    assert_eq!(env.leases().await?.len(), 0);
     Ok(())
 }
 
 #[tokio::test]
 async fn del_lives_with_a_hostile_configuration_and_releases_where_it_finds_the_api_server()
 -> Result<()> {
-    let (stage, eth0) = attached().await?;
+    let (env, eth0) = attached().await?;
     let mut released = 0;
     for (case, stdin) in configurations(eth0.config()) {
         eth0.add().await?.success()?;
@@ -131,7 +131,7 @@ async fn del_lives_with_a_hostile_configuration_and_releases_where_it_finds_the_
         );
         let kubeconfig = eth0.config()["ipam"]["kubeconfig"].to_string();
         let names_it = str::from_utf8(&stdin).is_ok_and(|text| text.contains(&kubeconfig));
-        let held = stage.held().await?.len();
+        let held = env.held().await?.len();
         ensure!(held == usize::from(!names_it), "{case}: {outcome}");
         released += usize::from(names_it);
     }
@@ -141,7 +141,7 @@ async fn del_lives_with_a_hostile_configuration_and_releases_where_it_finds_the_
 
 #[tokio::test]
 async fn malformed_args_are_refused_and_del_does_not_need_them() -> Result<()> {
-    let (stage, eth0) = attached().await?;
+    let (env, eth0) = attached().await?;
     for args in args() {
         let case = format!("{:.60?}", args.to_string_lossy());
         let outcome = eth0.call("ADD")?.env("CNI_ARGS", &args).run().await?;
@@ -149,7 +149,7 @@ async fn malformed_args_are_refused_and_del_does_not_need_them() -> Result<()> {
         eth0.add().await?.success()?;
         let outcome = eth0.call("DEL")?.env("CNI_ARGS", &args).run().await?;
         ensure!(outcome.succeeded(), "{case}: {outcome}");
-        ensure!(stage.held().await?.is_empty(), "{case}: {outcome}");
+        ensure!(env.held().await?.is_empty(), "{case}: {outcome}");
     }
     Ok(())
 }
@@ -197,11 +197,11 @@ async fn an_environment_that_does_not_say_what_is_meant_is_refused_even_in_a_del
 
 #[tokio::test]
 async fn a_namespace_that_is_none_is_a_sandbox_that_is_gone() -> Result<()> {
-    let (stage, eth0) = attached().await?;
+    let (env, eth0) = attached().await?;
     for path in ["/etc/passwd", "/nowhere", "relative", "/", "\u{1}"] {
         let outcome = eth0.call("ADD")?.env("CNI_NETNS", path).run().await?;
         assert_eq!(refused(path, &outcome)?, 104, "{path}: {outcome}");
     }
-    assert_eq!(stage.leases().await?.len(), 0);
+    assert_eq!(env.leases().await?.len(), 0);
     Ok(())
 }

@@ -6,6 +6,7 @@ mod choose;
 mod collector;
 mod del;
 mod delegated;
+mod env;
 mod examples;
 mod families;
 mod faults;
@@ -19,7 +20,6 @@ mod readme;
 mod requested;
 mod requests;
 mod sandboxes;
-mod stage;
 mod status;
 mod unfit;
 

@@ -12,20 +12,20 @@ use serde_json::{Value, json};
 use testbed::{Call, Outcome};
 
 use crate::PLUGIN;
-use crate::stage::Stage;
+use crate::env::{Isolation, TestEnv};
 
-/// A stage, and a folder where its calls are counted.
+/// An environment, and a folder where its calls are counted.
 struct Counted {
-    stage: Stage,
+    env: TestEnv,
     folder: PathBuf,
 }
 
 impl Counted {
     async fn new() -> Result<Self> {
-        let stage = Stage::new().await?;
-        let folder = stage.cluster.dir().join(stage.name());
+        let env = Isolation::subnets().start().await?;
+        let folder = env.cluster.dir().join(env.name());
         fs::create_dir(&folder)?;
-        Ok(Self { stage, folder })
+        Ok(Self { env, folder })
     }
 
     fn file(&self) -> PathBuf {
@@ -49,7 +49,7 @@ impl Counted {
 
     fn status_in(&self, folder: &Path) -> Call {
         let ipam = json!({
-            "type": "leasehold", "kubeconfig": self.stage.node.kubeconfig(), "metricsDir": folder,
+            "type": "leasehold", "kubeconfig": self.env.node.kubeconfig(), "metricsDir": folder,
         });
         call("STATUS", &ipam)
     }
@@ -67,11 +67,11 @@ fn call(command: &str, ipam: &Value) -> Call {
 #[tokio::test]
 async fn each_command_is_counted_with_what_came_of_it() -> Result<()> {
     let counted = Counted::new().await?;
-    let stage = &counted.stage;
-    let pool = stage.pool("pool", stage.v4(1..=1)).await?;
-    let (_, web) = stage.attached("web", &pool).await?;
+    let env = &counted.env;
+    let pool = env.pool("pool", env.v4(1..=1)).await?;
+    let (_, web) = env.pod_on("web", &pool).await?;
     let web = web.ipam("metricsDir", json!(counted.folder));
-    let (_, late) = stage.attached("late", &pool).await?;
+    let (_, late) = env.pod_on("late", &pool).await?;
     let late = late.ipam("metricsDir", json!(counted.folder));
     web.add().await?.success()?;
     ensure!(late.add().await?.code == Some(1));

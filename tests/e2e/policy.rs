@@ -15,7 +15,7 @@ use testbed::{Cluster, Node, Pod, Refused};
 const LONG_AGO: MicroTime = MicroTime(Timestamp::UNIX_EPOCH);
 
 /// Two nodes with a pod each, and a vrf in which no other test has leases.
-struct Ground {
+struct TwoNodes {
     cluster: Cluster,
     vrf: &'static str,
     here: Node,
@@ -24,7 +24,7 @@ struct Ground {
     theirs: Pod,
 }
 
-impl Ground {
+impl TwoNodes {
     async fn new(vrf: &'static str) -> Result<Self> {
         let cluster = testbed::shared().await?;
         let here = cluster.fresh_node().create().await?;

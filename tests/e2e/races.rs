@@ -9,7 +9,7 @@ use kube::api::{Api, DeleteParams};
 use leasehold::api::{IPPool, State};
 use serde_json::json;
 
-use crate::stage::{Stage, with};
+use crate::env::{Isolation, TestEnv, with};
 use concurrent_pods::ConcurrentPods;
 
 const EXHAUSTED: Option<u64> = Some(100);
@@ -17,27 +17,27 @@ const EXHAUSTED: Option<u64> = Some(100);
 #[tokio::test]
 async fn three_hundred_pods_on_256_addresses_have_each_of_them_once_and_the_others_are_told()
 -> Result<()> {
-    let stage = Stage::new().await?;
-    let pool = stage.pool("pool", stage.v4(256..=511)).await?;
-    let pods = ConcurrentPods::gather(&stage, &pool, 300).await?;
+    let env = Isolation::subnets().start().await?;
+    let pool = env.pool("pool", env.v4(256..=511)).await?;
+    let pods = ConcurrentPods::gather(&env, &pool, 300).await?;
     let outcomes = pods.add_all_at_once().await?;
     let held = pods.agrees_with_the_leases(&outcomes).await?;
     assert_eq!(held.len(), 256);
     let mut refusals = outcomes.iter().filter(|outcome| !outcome.succeeded());
-    let expected = "100: no free IPv4 address in stage-pool (256 addresses: 256 held)";
-    assert!(refusals.all(|refusal| stage.tells(refusal).starts_with(expected)));
+    let expected = "100: no free IPv4 address in test-pool (256 addresses: 256 held)";
+    assert!(refusals.all(|refusal| env.message(refusal).starts_with(expected)));
     Ok(())
 }
 
 #[tokio::test]
 async fn of_processes_killed_at_any_moment_nothing_remains_held_after_del() -> Result<()> {
-    let stage = Stage::new().await?;
-    let at_once = with(stage.v4(256..=383), &json!({"cooldownSeconds": 0}));
-    let at_once = stage.pool("at-once", at_once).await?;
-    let cooling = stage.pool("cooling", stage.v4(384..=511)).await?;
-    let pods = ConcurrentPods::gather(&stage, &at_once, 150)
+    let env = Isolation::subnets().start().await?;
+    let at_once = with(env.v4(256..=383), &json!({"cooldownSeconds": 0}));
+    let at_once = env.pool("at-once", at_once).await?;
+    let cooling = env.pool("cooling", env.v4(384..=511)).await?;
+    let pods = ConcurrentPods::gather(&env, &at_once, 150)
         .await?
-        .join(ConcurrentPods::gather(&stage, &cooling, 150).await?);
+        .join(ConcurrentPods::gather(&env, &cooling, 150).await?);
     let (killed, orphans) = pods.add_and_kill(Duration::from_secs(2)).await?;
     ensure!(
         killed >= 20 && orphans >= 1,
@@ -45,7 +45,7 @@ async fn of_processes_killed_at_any_moment_nothing_remains_held_after_del() -> R
     );
 
     pods.del_all().await?;
-    let left = stage.leases().await?;
+    let left = env.leases().await?;
     let wrong = left
         .iter()
         .find(|lease| lease.spec.state != State::Cooling || lease.spec.pool != cooling);
@@ -55,18 +55,18 @@ async fn of_processes_killed_at_any_moment_nothing_remains_held_after_del() -> R
 
 #[tokio::test]
 async fn pools_that_overlap_give_no_address_twice() -> Result<()> {
-    let stage = Stage::new().await?;
-    let low = stage.pool("low", stage.v4(300..=419)).await?;
-    let high = stage.pool("high", stage.v4(380..=499)).await?;
-    let pods = ConcurrentPods::gather(&stage, &low, 100)
+    let env = Isolation::subnets().start().await?;
+    let low = env.pool("low", env.v4(300..=419)).await?;
+    let high = env.pool("high", env.v4(380..=499)).await?;
+    let pods = ConcurrentPods::gather(&env, &low, 100)
         .await?
-        .join(ConcurrentPods::gather(&stage, &high, 100).await?);
+        .join(ConcurrentPods::gather(&env, &high, 100).await?);
     let outcomes = pods.add_all_at_once().await?;
     let held = pods.agrees_with_the_leases(&outcomes).await?;
     // 200 pods, 200 addresses; but the pods of one pool may have taken more of what both have than its share.
     for (outcome, pool) in outcomes.iter().zip(pods.pools()) {
         let (first, last) = if pool == low { (300, 419) } else { (380, 499) };
-        let full = (first..=last).all(|number| held.contains(&stage.at(number).into()));
+        let full = (first..=last).all(|number| held.contains(&env.at(number).into()));
         ensure!(
             outcome.succeeded() || outcome.error_code() == EXHAUSTED && full,
             "{outcome}"
@@ -77,10 +77,10 @@ async fn pools_that_overlap_give_no_address_twice() -> Result<()> {
 
 #[tokio::test]
 async fn a_pool_edited_disabled_and_deleted_under_load_gives_no_address_twice() -> Result<()> {
-    let stage = Stage::new().await?;
-    let pool = stage.pool("pool", stage.v4(256..=300)).await?;
-    let pods = ConcurrentPods::gather(&stage, &pool, 120).await?;
-    let editing = tokio::spawn(edit(stage.clone(), pool.clone()));
+    let env = Isolation::subnets().start().await?;
+    let pool = env.pool("pool", env.v4(256..=300)).await?;
+    let pods = ConcurrentPods::gather(&env, &pool, 120).await?;
+    let editing = tokio::spawn(edit(env.clone(), pool.clone()));
     let outcomes = pods.add_over(Duration::from_secs(4)).await?;
     let edits = editing.await??;
     let held = pods.agrees_with_the_leases(&outcomes).await?;
@@ -95,33 +95,33 @@ async fn a_pool_edited_disabled_and_deleted_under_load_gives_no_address_twice() 
         ensure!(matches!(code, 100 | 101), "{refusal}");
     }
 
-    let pools: Api<IPPool> = stage.all().await?;
+    let pools: Api<IPPool> = env.api().await?;
     pools.delete(&pool, &DeleteParams::default()).await.ok();
     pods.del_all().await?;
-    assert_eq!(stage.held().await?.len(), 0);
+    assert_eq!(env.held().await?.len(), 0);
     Ok(())
 }
 
 /// Changes what a pool says, again and again, for four seconds.
-async fn edit(stage: Stage, pool: String) -> Result<usize> {
-    let pools: Api<IPPool> = stage.all().await?;
+async fn edit(env: TestEnv, pool: String) -> Result<usize> {
+    let pools: Api<IPPool> = env.api().await?;
     let begun = std::time::Instant::now();
     let mut edits = 0;
     while begun.elapsed() < Duration::from_secs(4) {
         let spec = match edits % 5 {
-            0 => stage.v4(280..=330),
-            1 => with(stage.v4(256..=400), &json!({"disable": true})),
+            0 => env.v4(280..=330),
+            1 => with(env.v4(256..=400), &json!({"disable": true})),
             2 => with(
-                stage.v4(256..=400),
-                &json!({"excludeIPs": [stage.at(290)], "gateway": stage.at(291)}),
+                env.v4(256..=400),
+                &json!({"excludeIPs": [env.at(290)], "gateway": env.at(291)}),
             ),
             3 => {
                 pools.delete(&pool, &DeleteParams::default()).await?;
-                stage.v4(300..=400)
+                env.v4(300..=400)
             }
-            _ => stage.v4(256..=400),
+            _ => env.v4(256..=400),
         };
-        stage.pool("pool", spec).await?;
+        env.pool("pool", spec).await?;
         edits += 1;
         tokio::time::sleep(Duration::from_millis(50)).await;
     }

@@ -4,11 +4,11 @@ use anyhow::Result;
 use serde_json::{Value, json};
 use testbed::{Attachment, Pod};
 
-use crate::stage::{Stage, with};
+use crate::env::{Isolation, TestEnv, with};
 
-/// A stage with a pool of each family, and a pod that asks.
+/// An environment with a pool of each family, and a pod that asks.
 struct Asking {
-    stage: Stage,
+    env: TestEnv,
     pod: Pod,
     v4: String,
     v6: String,
@@ -16,21 +16,21 @@ struct Asking {
 
 impl Asking {
     async fn new() -> Result<Self> {
-        let stage = Stage::new().await?;
+        let env = Isolation::subnets().start().await?;
         let v4 = with(
-            stage.v4(10..=20),
-            &json!({"excludeIPs": [stage.at(15)], "gateway": stage.at(16)}),
+            env.v4(10..=20),
+            &json!({"excludeIPs": [env.at(15)], "gateway": env.at(16)}),
         );
         Ok(Self {
-            pod: stage.pod("web").await?,
-            v4: stage.pool("v4", v4).await?,
-            v6: stage.pool("v6", stage.v6(10..=20)).await?,
-            stage,
+            pod: env.pod("web").create().await?,
+            v4: env.pool("v4", v4).await?,
+            v6: env.pool("v6", env.v6(10..=20)).await?,
+            env,
         })
     }
 
     fn eth0(&self) -> Result<Attachment> {
-        let eth0 = self.stage.attach(&self.pod, &self.v4)?;
+        let eth0 = self.env.eth0_on(&self.pod, &self.v4)?;
         Ok(eth0.ipam("ipv6Pools", json!([self.v6])))
     }
 
@@ -38,12 +38,12 @@ impl Asking {
     async fn gets(&self, eth0: &Attachment) -> Result<String> {
         let outcome = eth0.add().await?;
         if !outcome.succeeded() {
-            let told = self.stage.tells(&outcome);
+            let told = self.env.message(&outcome);
             let message = told.split("; IPv4 from").next();
             return Ok(message.unwrap_or_default().to_owned());
         }
         let texts: Vec<String> = outcome.ips()?.iter().map(ToString::to_string).collect();
-        Ok(self.stage.told(&texts.join(" ")))
+        Ok(self.env.redact(&texts.join(" ")))
     }
 
     /// The same of an attachment that asks for these addresses by its runtime.
@@ -56,7 +56,7 @@ impl Asking {
 #[tokio::test]
 async fn it_may_be_asked_for_in_three_ways_the_first_of_which_counts() -> Result<()> {
     let asking = Asking::new().await?;
-    let at = |number| asking.stage.at(number);
+    let at = |number| asking.env.at(number);
     let runtime = |eth0: Attachment| eth0.set("runtimeConfig", json!({"ips": [at(11)]}));
     // With a prefix length, which only the pool knows.
     let args = |eth0: Attachment| {
@@ -87,18 +87,18 @@ async fn it_may_be_asked_for_in_three_ways_the_first_of_which_counts() -> Result
 #[tokio::test]
 async fn both_families_may_be_asked_for_or_one_and_the_other_is_given() -> Result<()> {
     let asking = Asking::new().await?;
-    let (v4, v6) = (asking.stage.at(17), asking.stage.at6(18));
+    let (v4, v6) = (asking.env.at(17), asking.env.at6(18));
     let both = asking.gets_asking(json!([v6, v4])).await?;
     assert_eq!(both, "10.0.0.17 fd00::12");
-    let stage = Stage::new().await?;
-    let v4_pool = stage.pool("v4", stage.v4(10..=20)).await?;
-    let v6_pool = stage.pool("v6", stage.v6(9..=9)).await?;
-    let (_, eth0) = stage.attached("web", &v4_pool).await?;
+    let env = Isolation::subnets().start().await?;
+    let v4_pool = env.pool("v4", env.v4(10..=20)).await?;
+    let v6_pool = env.pool("v6", env.v6(9..=9)).await?;
+    let (_, eth0) = env.pod_on("web", &v4_pool).await?;
     let eth0 = eth0
         .ipam("ipv6Pools", json!([v6_pool]))
-        .set("runtimeConfig", json!({"ips": [stage.at(14)]}));
+        .set("runtimeConfig", json!({"ips": [env.at(14)]}));
     let ips = eth0.add().await?.success()?.ips()?;
-    assert_eq!(json!(ips), json!([stage.at(14), stage.at6(9)]));
+    assert_eq!(json!(ips), json!([env.at(14), env.at6(9)]));
     Ok(())
 }
 
@@ -106,30 +106,30 @@ async fn both_families_may_be_asked_for_or_one_and_the_other_is_given() -> Resul
 async fn an_address_that_is_held_is_refused_with_its_holder_and_nothing_else_is_taken() -> Result<()>
 {
     let asking = Asking::new().await?;
-    let (_, first) = asking.stage.attached("first", &asking.v4).await?;
-    let wanted = json!([asking.stage.at(17), asking.stage.at6(17)]);
+    let (_, first) = asking.env.pod_on("first", &asking.v4).await?;
+    let wanted = json!([asking.env.at(17), asking.env.at6(17)]);
     let first = first
         .ipam("ipv6Pools", json!([asking.v6]))
         .interface("net1");
     // Not the IPv4 address that is wanted below, which it might be given otherwise.
-    let ips = json!([asking.stage.at(18), wanted[1]]);
+    let ips = json!([asking.env.at(18), wanted[1]]);
     let first = first.set("runtimeConfig", json!({"ips": ips}));
     first.add().await?.success()?;
-    insta::assert_snapshot!(asking.gets_asking(wanted).await?, @"102: fd00::11 was asked for and is held by stage/first (net1 on node): ask for another");
-    assert_eq!(asking.stage.leases().await?.len(), 2);
+    insta::assert_snapshot!(asking.gets_asking(wanted).await?, @"102: fd00::11 was asked for and is held by test/first (net1 on node): ask for another");
+    assert_eq!(asking.env.leases().await?.len(), 2);
     Ok(())
 }
 
 #[tokio::test]
 async fn an_address_that_cools_is_given_to_who_asks_for_it() -> Result<()> {
     let asking = Asking::new().await?;
-    let (_, first) = asking.stage.attached("first", &asking.v4).await?;
+    let (_, first) = asking.env.pod_on("first", &asking.v4).await?;
     first.add().await?.success()?;
     let had = first.ips()?;
     first.del().await?.success()?;
     let told = asking.gets_asking(json!(had)).await?;
     assert!(
-        told.starts_with(&asking.stage.told(&had[0].to_string())),
+        told.starts_with(&asking.env.redact(&had[0].to_string())),
         "{told}"
     );
     Ok(())
@@ -138,7 +138,7 @@ async fn an_address_that_cools_is_given_to_who_asks_for_it() -> Result<()> {
 #[tokio::test]
 async fn the_same_add_again_has_the_address_that_it_asked_for_and_got() -> Result<()> {
     let asking = Asking::new().await?;
-    let ips = json!({"ips": [asking.stage.at(17)]});
+    let ips = json!({"ips": [asking.env.at(17)]});
     let eth0 = asking.eth0()?.set("runtimeConfig", ips);
     let first = eth0.add().await?.success()?;
     assert_eq!(first.stdout, eth0.add().await?.success()?.stdout);
@@ -148,19 +148,17 @@ async fn the_same_add_again_has_the_address_that_it_asked_for_and_got() -> Resul
 #[tokio::test]
 async fn what_no_pool_of_the_pod_gives_is_refused_with_the_reason() -> Result<()> {
     let asking = Asking::new().await?;
-    let stage = &asking.stage;
-    stage
-        .reserved("printer", json!({"ips": [stage.at(19)]}))
-        .await?;
+    let env = &asking.env;
+    env.reserve("printer", json!([env.at(19)])).await?;
     let mut told = Vec::new();
     for (case, ips) in [
-        ("outside the pool", json!([stage.at(30)])),
+        ("outside the pool", json!([env.at(30)])),
         ("outside the subnet", json!(["192.0.2.1"])),
-        ("excluded", json!([stage.at(15)])),
-        ("the gateway", json!([stage.at(16)])),
-        ("reserved", json!([stage.at(19)])),
-        ("the second family's", json!([stage.at(17), stage.at6(30)])),
-        ("two of a family", json!([stage.at(17), stage.at(18)])),
+        ("excluded", json!([env.at(15)])),
+        ("the gateway", json!([env.at(16)])),
+        ("reserved", json!([env.at(19)])),
+        ("the second family's", json!([env.at(17), env.at6(30)])),
+        ("two of a family", json!([env.at(17), env.at(18)])),
         ("no address", json!(["ten"])),
         ("a mapped one", json!(["::ffff:10.0.0.1"])),
     ] {
@@ -169,7 +167,7 @@ async fn what_no_pool_of_the_pod_gives_is_refused_with_the_reason() -> Result<()
     let single = asking
         .eth0()?
         .ipam("ipFamilyPolicy", json!("SingleStack"))
-        .set("runtimeConfig", json!({"ips": [stage.at6(17)]}));
+        .set("runtimeConfig", json!({"ips": [env.at6(17)]}));
     told.push(format!(
         "a family not given: {}",
         asking.gets(&single).await?
@@ -178,18 +176,18 @@ async fn what_no_pool_of_the_pod_gives_is_refused_with_the_reason() -> Result<()
     let ranges = asking.eth0()?.set("runtimeConfig", ranges);
     told.push(format!("ranges: {}", asking.gets(&ranges).await?));
     insta::assert_snapshot!(told.join("\n"), @r#"
-    outside the pool: 102: 10.0.0.30 was asked for, and pool stage-v4 does not give it: correct its ips and excludeIPs, the ReservedIPs and the gateway, or ask for another
-    outside the subnet: 102: 192.0.2.1 was asked for, and no pool of this pod has it: ask for one of stage-v4
-    excluded: 102: 10.0.0.15 was asked for, and pool stage-v4 does not give it: correct its ips and excludeIPs, the ReservedIPs and the gateway, or ask for another
-    the gateway: 102: 10.0.0.16 was asked for, and pool stage-v4 does not give it: correct its ips and excludeIPs, the ReservedIPs and the gateway, or ask for another
-    reserved: 102: 10.0.0.19 was asked for, and pool stage-v4 does not give it: correct its ips and excludeIPs, the ReservedIPs and the gateway, or ask for another
-    the second family's: 102: fd00::1e was asked for, and pool stage-v6 does not give it: correct its ips and excludeIPs, the ReservedIPs and the gateway, or ask for another
+    outside the pool: 102: 10.0.0.30 was asked for, and pool test-v4 does not give it: correct its ips and excludeIPs, the ReservedIPs and the gateway, or ask for another
+    outside the subnet: 102: 192.0.2.1 was asked for, and no pool of this pod has it: ask for one of test-v4
+    excluded: 102: 10.0.0.15 was asked for, and pool test-v4 does not give it: correct its ips and excludeIPs, the ReservedIPs and the gateway, or ask for another
+    the gateway: 102: 10.0.0.16 was asked for, and pool test-v4 does not give it: correct its ips and excludeIPs, the ReservedIPs and the gateway, or ask for another
+    reserved: 102: 10.0.0.19 was asked for, and pool test-v4 does not give it: correct its ips and excludeIPs, the ReservedIPs and the gateway, or ask for another
+    the second family's: 102: fd00::1e was asked for, and pool test-v6 does not give it: correct its ips and excludeIPs, the ReservedIPs and the gateway, or ask for another
     two of a family: 7: runtimeConfig.ips is ["10.0.0.17","10.0.0.18"]; expected a list of at most one address of each family, with or without a prefix length
     no address: 7: runtimeConfig.ips is ["ten"]; expected a list of at most one address of each family, with or without a prefix length
     a mapped one: 7: runtimeConfig.ips is ["::ffff:10.0.0.1"]; expected a list of at most one address of each family, with or without a prefix length
     a family not given: 102: fd00::11 was asked for, and this network gives no IPv6 addresses: correct ipFamilies or ipFamilyPolicy
     ranges: 2: runtimeConfig.ipRanges is [[{"subnet":"10.0.0.0/24"}]], which is not supported: addresses come from pools
     "#);
-    assert_eq!(stage.leases().await?.len(), 0);
+    assert_eq!(env.leases().await?.len(), 0);
     Ok(())
 }

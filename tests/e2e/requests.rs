@@ -7,11 +7,11 @@ use anyhow::Result;
 use serde_json::json;
 use testbed::{Attachment, Mark, Outcome, Sandbox};
 
-use crate::stage::{Stage, with};
+use crate::env::{Isolation, TestEnv, with};
 
-/// A pod's interface on a stage of its own, and the requests of its node.
+/// A pod's interface on an environment of its own, and the requests of its node.
 struct Counted {
-    stage: Stage,
+    env: TestEnv,
     sandbox: Arc<Sandbox>,
     eth0: Attachment,
     mark: Mark,
@@ -20,24 +20,24 @@ struct Counted {
 impl Counted {
     /// On a pool of each of these families.
     async fn new(families: &[&str]) -> Result<Self> {
-        let stage = Stage::new().await?;
-        let pod = stage.pod("web").await?;
+        let env = Isolation::subnets().start().await?;
+        let pod = env.pod("web").create().await?;
         let sandbox = Arc::new(Sandbox::new()?);
-        let mut eth0 = stage.attach_in(&pod, "none", &sandbox)?;
+        let mut eth0 = env.eth0_on_in(&pod, "none", &sandbox)?;
         for (family, spec) in [
-            ("ipv4Pools", stage.v4(1..=200)),
-            ("ipv6Pools", stage.v6(1..=200)),
+            ("ipv4Pools", env.v4(1..=200)),
+            ("ipv6Pools", env.v6(1..=200)),
         ] {
             let named = if families.contains(&family) {
-                json!([stage.pool(&family.to_lowercase(), spec).await?])
+                json!([env.pool(&family.to_lowercase(), spec).await?])
             } else {
                 json!(null)
             };
             eth0 = eth0.ipam(family, named);
         }
-        let mark = stage.cluster.mark().await?;
+        let mark = env.cluster.mark().await?;
         Ok(Self {
-            stage,
+            env,
             sandbox,
             eth0,
             mark,
@@ -47,9 +47,9 @@ impl Counted {
     /// The requests since the last count, in the order of the alphabet; what was asked of leases last.
     async fn cost(&mut self, outcome: Outcome) -> Result<Vec<String>> {
         outcome.success()?;
-        let requests = self.stage.cluster.requests_since(&self.mark).await?;
-        self.mark = self.stage.cluster.mark().await?;
-        let user = self.stage.node.user();
+        let requests = self.env.cluster.requests_since(&self.mark).await?;
+        self.mark = self.env.cluster.mark().await?;
+        let user = self.env.node.user();
         let mut lines: Vec<String> = requests
             .iter()
             .filter(|request| request.user() == user)
@@ -122,13 +122,13 @@ async fn each_further_family_is_one_more() -> Result<()> {
 async fn labels_of_the_node_are_one_more_where_a_pool_looks_at_them() -> Result<()> {
     let mut call = Counted::new(&["ipv4Pools"]).await?;
     let labelled = json!({"nodeAffinity": {"matchExpressions": [{"key": "no", "operator": "DoesNotExist"}]}, "vrf": "requests"});
-    let spec = with(call.stage.v4(1..=200), &labelled);
-    let pool = call.stage.pool("labelled", spec).await?;
+    let spec = with(call.env.v4(1..=200), &labelled);
+    let pool = call.env.pool("labelled", spec).await?;
     let eth0 = call
-        .stage
-        .attach_in(&call.stage.pod("other").await?, &pool, &call.sandbox)?;
+        .env
+        .eth0_on_in(&call.env.pod("other").create().await?, &pool, &call.sandbox)?;
     call.eth0 = eth0.ipam("vrf", json!("requests"));
-    call.mark = call.stage.cluster.mark().await?;
+    call.mark = call.env.cluster.mark().await?;
     let added = call.eth0.add().await?;
     let cost = call.cost(added).await?;
     assert_eq!(cost.len(), 7, "{cost:#?}");
@@ -142,14 +142,14 @@ async fn labels_of_the_node_are_one_more_where_a_pool_looks_at_them() -> Result<
 #[tokio::test]
 async fn a_new_sandbox_of_a_pod_is_two_more_one_of_them_a_list() -> Result<()> {
     let mut call = Counted::new(&["ipv4Pools"]).await?;
-    let pod = call.stage.pod("rebooted").await?;
+    let pod = call.env.pod("rebooted").create().await?;
     let pool = call.eth0.config()["ipam"]["ipv4Pools"][0].clone();
     let pool = pool.as_str().unwrap_or_default();
-    let old = call.stage.attach(&pod, pool)?;
+    let old = call.env.eth0_on(&pod, pool)?;
     old.add().await?.success()?;
     pod.report_addresses(&old.ips()?).await?;
-    call.mark = call.stage.cluster.mark().await?;
-    let added = call.stage.attach(&pod, pool)?.add().await?;
+    call.mark = call.env.cluster.mark().await?;
+    let added = call.env.eth0_on(&pod, pool)?.add().await?;
     let cost = call.cost(added).await?;
     insta::assert_snapshot!(cost[5..].join("\n"), @"
     get ipleases 200

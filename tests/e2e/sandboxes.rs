@@ -8,11 +8,11 @@ use anyhow::{Result, ensure};
 use serde_json::json;
 use testbed::{Attachment, Pod, Sandbox};
 
-use crate::stage::{Stage, with};
+use crate::env::{Isolation, TestEnv, with};
 
 /// A pod whose first sandbox was attached and is no more, as after a reboot: nobody called DEL for it.
 struct Rebooted {
-    stage: Stage,
+    env: TestEnv,
     pool: String,
     pod: Pod,
     old: Attachment,
@@ -22,16 +22,16 @@ struct Rebooted {
 
 impl Rebooted {
     async fn new() -> Result<Self> {
-        let stage = Stage::new().await?;
-        let pool = stage.pool("pool", stage.v4(1..=200)).await?;
-        let pod = stage.pod("web").await?;
+        let env = Isolation::subnets().start().await?;
+        let pool = env.pool("pool", env.v4(1..=200)).await?;
+        let pod = env.pod("web").create().await?;
         let sandbox = Arc::new(Sandbox::new()?);
-        let old = stage.attach_in(&pod, &pool, &sandbox)?;
+        let old = env.eth0_on_in(&pod, &pool, &sandbox)?;
         old.add().await?.success()?;
         sandbox.remove();
         Ok(Self {
             had: old.ips()?,
-            stage,
+            env,
             pool,
             pod,
             old,
@@ -40,10 +40,10 @@ impl Rebooted {
 
     /// ADD for a new sandbox has the old one's address, and there is one lease.
     async fn has_the_same_address(&self) -> Result<Attachment> {
-        let new = self.stage.attach(&self.pod, &self.pool)?;
+        let new = self.env.eth0_on(&self.pod, &self.pool)?;
         new.add().await?.success()?;
         assert_eq!(new.ips()?, self.had);
-        let leases = self.stage.leases().await?;
+        let leases = self.env.leases().await?;
         assert_eq!(leases.len(), 1, "{leases:?}");
         Ok(new)
     }
@@ -72,12 +72,12 @@ async fn a_pod_whose_address_is_not_the_first_it_would_try_has_it_again_by_any_s
     let network_status =
         json!({"metadata": {"annotations": {"k8s.v1.cni.cncf.io/network-status": "[]"}}});
     for by_status in [true, false] {
-        let stage = Stage::new().await?;
+        let env = Isolation::subnets().start().await?;
         // Given out of a narrow pool, the address is one of two hundred that the wide pool would try.
-        let pool = stage.pool("pool", stage.v4(100..=100)).await?;
-        let (pod, old) = stage.attached("web", &pool).await?;
+        let pool = env.pool("pool", env.v4(100..=100)).await?;
+        let (pod, old) = env.pod_on("web", &pool).await?;
         old.add().await?.success()?;
-        stage.pool("pool", stage.v4(1..=200)).await?;
+        env.pool("pool", env.v4(1..=200)).await?;
         if by_status {
             pod.patch_status(status.clone()).await?;
         } else {
@@ -85,7 +85,7 @@ async fn a_pod_whose_address_is_not_the_first_it_would_try_has_it_again_by_any_s
         }
         let rebooted = Rebooted {
             had: old.ips()?,
-            stage,
+            env,
             pool,
             pod,
             old,
@@ -100,10 +100,10 @@ async fn the_old_sandbox_gives_nothing_back_that_the_new_one_has() -> Result<()>
     let pod = Rebooted::new().await?;
     let new = pod.has_the_same_address().await?;
     pod.old.del().await?.success()?;
-    assert_eq!(pod.stage.held().await?.len(), 1);
+    assert_eq!(pod.env.held().await?.len(), 1);
     new.check().await?.success()?;
     new.del().await?.success()?;
-    assert_eq!(pod.stage.held().await?.len(), 0);
+    assert_eq!(pod.env.held().await?.len(), 0);
     Ok(())
 }
 
@@ -120,12 +120,12 @@ async fn a_sandbox_that_takes_the_place_of_one_given_back_has_its_address_though
 async fn a_pool_disabled_meanwhile_lets_a_pod_keep_its_address_and_gives_no_other_one() -> Result<()>
 {
     let pod = Rebooted::new().await?;
-    let disabled = with(pod.stage.v4(1..=200), &json!({"disable": true}));
-    pod.stage.pool("pool", disabled).await?;
-    let (other, eth0) = pod.stage.attached("other", &pod.pool).await?;
-    insta::assert_snapshot!(pod.stage.tells(&eth0.add().await?), @r#"101: no IPv4 or IPv6 pool for this pod: set "disable: false" in IPPool stage-pool, or name another pool; IPv4 from the CNI configuration's ipv4Pools: stage-pool: disabled; IPv6 from the default pools: there are none"#);
-    other.report_addresses(&[pod.stage.at(7).into()]).await?;
-    insta::assert_snapshot!(pod.stage.tells(&eth0.add().await?), @"101: no new IPv4 address: pool stage-pool is disabled, and this pod has no earlier address there: name another pool; IPv4 from the CNI configuration's ipv4Pools: stage-pool: disabled; IPv6 from the default pools: there are none");
+    let disabled = with(pod.env.v4(1..=200), &json!({"disable": true}));
+    pod.env.pool("pool", disabled).await?;
+    let (other, eth0) = pod.env.pod_on("other", &pod.pool).await?;
+    insta::assert_snapshot!(pod.env.message(&eth0.add().await?), @r#"101: no IPv4 or IPv6 pool for this pod: set "disable: false" in IPPool test-pool, or name another pool; IPv4 from the CNI configuration's ipv4Pools: test-pool: disabled; IPv6 from the default pools: there are none"#);
+    other.report_addresses(&[pod.env.at(7).into()]).await?;
+    insta::assert_snapshot!(pod.env.message(&eth0.add().await?), @"101: no new IPv4 address: pool test-pool is disabled, and this pod has no earlier address there: name another pool; IPv4 from the CNI configuration's ipv4Pools: test-pool: disabled; IPv6 from the default pools: there are none");
 
     pod.pod.report_addresses(&pod.had).await?;
     pod.has_the_same_address().await?;
@@ -135,30 +135,30 @@ async fn a_pool_disabled_meanwhile_lets_a_pod_keep_its_address_and_gives_no_othe
 #[tokio::test]
 async fn a_pod_made_again_under_its_name_is_another_one() -> Result<()> {
     let Rebooted {
-        stage,
+        env,
         pool,
         pod,
         had,
         ..
     } = Rebooted::new().await?;
     pod.force_delete().await?;
-    let (_, new) = stage.attached("web", &pool).await?;
+    let (_, new) = env.pod_on("web", &pool).await?;
     new.add().await?.success()?;
     ensure!(new.ips()? != had, "the old pod may run still");
-    assert_eq!(stage.held().await?.len(), 2);
+    assert_eq!(env.held().await?.len(), 2);
     Ok(())
 }
 
 #[tokio::test]
 async fn a_call_for_a_sandbox_that_is_gone_takes_nothing() -> Result<()> {
-    let stage = Stage::new().await?;
-    let pool = stage.pool("pool", stage.v4(1..=10)).await?;
-    let pod = stage.pod("web").await?;
+    let env = Isolation::subnets().start().await?;
+    let pool = env.pool("pool", env.v4(1..=10)).await?;
+    let pod = env.pod("web").create().await?;
     let sandbox = Arc::new(Sandbox::new()?);
-    let late = stage.attach_in(&pod, &pool, &sandbox)?;
+    let late = env.eth0_on_in(&pod, &pool, &sandbox)?;
     sandbox.remove();
-    insta::assert_snapshot!(stage.tells(&late.add().await?), @"104: the network namespace of this container is gone: the call came too late");
-    assert_eq!(stage.leases().await?.len(), 0);
+    insta::assert_snapshot!(env.message(&late.add().await?), @"104: the network namespace of this container is gone: the call came too late");
+    assert_eq!(env.leases().await?.len(), 0);
     Ok(())
 }
 

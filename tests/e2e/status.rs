@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use testbed::{Call, Outcome};
 
 use crate::PLUGIN;
-use crate::stage::Stage;
+use crate::env::Isolation;
 
 /// STATUS as libcni sends it, with this `ipam`.
 async fn status(version: &str, ipam: Value) -> Result<Outcome> {
@@ -24,18 +24,18 @@ async fn status(version: &str, ipam: Value) -> Result<Outcome> {
 #[tokio::test]
 async fn status_is_good_where_a_configuration_leads_to_an_api_server_and_asks_it_nothing()
 -> Result<()> {
-    let stage = Stage::new().await?;
-    let mark = stage.cluster.mark().await?;
-    let up = json!({"type": "leasehold", "kubeconfig": stage.node.kubeconfig()});
+    let env = Isolation::subnets().start().await?;
+    let mark = env.cluster.mark().await?;
+    let up = json!({"type": "leasehold", "kubeconfig": env.node.kubeconfig()});
     let outcome = status("1.1.0", up).await?.success()?;
     assert_eq!((outcome.stdout.as_str(), outcome.stderr.as_str()), ("", ""));
-    let mut requests = stage.cluster.requests_since(&mark).await?;
-    requests.retain(|request| request.user() == stage.node.user());
+    let mut requests = env.cluster.requests_since(&mark).await?;
+    requests.retain(|request| request.user() == env.node.user());
     ensure!(requests.is_empty(), "{requests:?}");
 
     // Were it otherwise, all nodes would be unready at once when the API server is away.
-    let away = stage.node.identity().server("https://127.0.0.1:1");
-    let away = stage.node.write_kubeconfig("away", &away)?;
+    let away = env.node.identity().server("https://127.0.0.1:1");
+    let away = env.node.write_kubeconfig("away", &away)?;
     let outcome = status("1.1.0", json!({"kubeconfig": away})).await?;
     outcome.success()?;
     Ok(())
@@ -43,8 +43,8 @@ async fn status_is_good_where_a_configuration_leads_to_an_api_server_and_asks_it
 
 #[tokio::test]
 async fn status_says_which_kubeconfig_is_no_good_and_why() -> Result<()> {
-    let stage = Stage::new().await?;
-    let folder = stage.cluster.dir().join(stage.name());
+    let env = Isolation::subnets().start().await?;
+    let folder = env.cluster.dir().join(env.name());
     fs::create_dir(&folder)?;
     let file =
         |name: &str, text: &str| fs::write(folder.join(name), text).map(|()| folder.join(name));
@@ -60,8 +60,8 @@ async fn status_says_which_kubeconfig_is_no_good_and_why() -> Result<()> {
         "/dev/zero".into(),
     ] {
         let outcome = status("1.1.0", json!({"kubeconfig": kubeconfig})).await?;
-        let line = stage.tells(&outcome);
-        told.push(line.replace(&stage.told(&folder.display().to_string()), "<folder>"));
+        let line = env.message(&outcome);
+        told.push(line.replace(&env.redact(&folder.display().to_string()), "<folder>"));
     }
     insta::assert_snapshot!(told.join("\n"), @"
     50: the kubeconfig <folder>/missing cannot be used; No such file or directory (os error 2)
@@ -78,12 +78,12 @@ async fn status_says_which_kubeconfig_is_no_good_and_why() -> Result<()> {
 
 #[tokio::test]
 async fn status_finds_what_is_wrong_in_the_configuration() -> Result<()> {
-    let stage = Stage::new().await?;
-    let kubeconfig = stage.node.kubeconfig();
+    let env = Isolation::subnets().start().await?;
+    let kubeconfig = env.node.kubeconfig();
     let mistyped = json!({"kubeconfig": kubeconfig, "ipv4Pool": ["a"]});
-    insta::assert_snapshot!(stage.tells(&status("1.1.0", mistyped).await?), @r#"2: ipam.ipv4Pool is unknown (its value is ["a"]); did you mean ipv4Pools?"#);
+    insta::assert_snapshot!(env.message(&status("1.1.0", mistyped).await?), @r#"2: ipam.ipv4Pool is unknown (its value is ["a"]); did you mean ipv4Pools?"#);
     let older = json!({"kubeconfig": kubeconfig});
-    insta::assert_snapshot!(stage.tells(&status("1.0.0", older).await?), @"1: cniVersion is 1.0.0, which has no STATUS");
+    insta::assert_snapshot!(env.message(&status("1.0.0", older).await?), @"1: cniVersion is 1.0.0, which has no STATUS");
     Ok(())
 }
 

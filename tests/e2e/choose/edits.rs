@@ -6,13 +6,13 @@ use anyhow::Result;
 use serde_json::json;
 use testbed::{Attachment, Sandbox};
 
-use super::place::Place;
+use crate::env::{Isolation, TestEnv};
 
 /// A pod's eth0 through macvlan, and the namespace that it is in.
-async fn start(place: &Place, name: &str) -> Result<(Attachment, Arc<Sandbox>)> {
-    let pod = place.pod(name).create().await?;
+async fn start(env: &TestEnv, name: &str) -> Result<(Attachment, Arc<Sandbox>)> {
+    let pod = env.pod(name).create().await?;
     let sandbox = Arc::new(Sandbox::new()?);
-    let eth0 = place.eth0_in(&sandbox, &pod)?.by_macvlan();
+    let eth0 = env.eth0_in(&sandbox, &pod)?.by_macvlan();
     eth0.add().await?.success()?;
     Ok((eth0, sandbox))
 }
@@ -25,31 +25,31 @@ fn routes(sandbox: &Sandbox) -> Result<Vec<String>> {
 
 #[tokio::test]
 async fn an_edit_of_a_gateway_or_of_routes_reaches_new_pods_only() -> Result<()> {
-    let place = Place::on_a_segment("edited").await?;
+    let env = Isolation::vrf("edited").segment().start().await?;
     let segment = |gateway: &str, to: &str, by: &str| json!({"gateway": gateway, "routes": [{"dst": to, "gw": by}]});
     let (own, inherited) = ("10.1.0.0/24", "10.2.0.0/24");
     let pools = json!({"ipam.leasehold.io/default-ipv4-ippool": r#"["edited-own"]"#});
-    place.namespace("edited", json!({}), pools).await?;
+    env.namespace("edited", pools).await?;
     let mut own_spec = segment("10.1.0.1", "172.16.0.0/16", "10.1.0.2");
     own_spec["ips"] = json!(["10.1.0.64/26"]);
-    place.pool("edited-own", own, own_spec).await?;
-    let (first, first_sandbox) = start(&place, "first").await?;
+    env.pool_of("edited-own", own, own_spec).await?;
+    let (first, first_sandbox) = start(&env, "first").await?;
 
     let mut own_spec = segment("10.1.0.3", "172.17.0.0/16", "10.1.0.4");
     own_spec["ips"] = json!(["10.1.0.64/26"]);
-    place.pool("edited-own", own, own_spec).await?;
-    let (_second, second_sandbox) = start(&place, "second").await?;
+    env.pool_of("edited-own", own, own_spec).await?;
+    let (_second, second_sandbox) = start(&env, "second").await?;
 
     let pools = json!({"ipam.leasehold.io/default-ipv4-ippool": r#"["edited-heir"]"#});
-    place.namespace("edited", json!({}), pools).await?;
-    place.pool("edited-heir", inherited, json!({})).await?;
+    env.namespace("edited", pools).await?;
+    env.pool_of("edited-heir", inherited, json!({})).await?;
     let subnet = segment("10.2.0.1", "172.18.0.0/16", "10.2.0.2");
-    place.subnet("edited-subnet", inherited, subnet).await?;
-    let (heir, heir_sandbox) = start(&place, "heir").await?;
+    env.subnet_of("edited-subnet", inherited, subnet).await?;
+    let (heir, heir_sandbox) = start(&env, "heir").await?;
 
     let subnet = segment("10.2.0.3", "172.19.0.0/16", "10.2.0.4");
-    place.subnet("edited-subnet", inherited, subnet).await?;
-    let (_later, later_sandbox) = start(&place, "later").await?;
+    env.subnet_of("edited-subnet", inherited, subnet).await?;
+    let (_later, later_sandbox) = start(&env, "later").await?;
 
     let via = |to: &str, by: &str| format!("{to} via {by} dev eth0");
     for (sandbox, expected) in [

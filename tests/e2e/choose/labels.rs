@@ -3,14 +3,15 @@
 use anyhow::Result;
 use serde_json::json;
 
-use super::place::Place;
+use crate::env::Isolation;
 
 #[tokio::test]
 async fn two_zones_of_one_deployment_are_served_by_two_pools_in_one_annotation() -> Result<()> {
-    let place = Place::named("zones").await?;
+    let env = Isolation::vrf("zones").start().await?;
     for (zone, subnet) in [("a", "10.1.0.0/24"), ("b", "10.2.0.0/24")] {
         let serves = json!({"nodeAffinity": {"matchLabels": {"zone": zone}}});
-        place.pool(&format!("zones-{zone}"), subnet, serves).await?;
+        env.pool_of(&format!("zones-{zone}"), subnet, serves)
+            .await?;
     }
     for (zone, pool) in [
         ("a", "zones-a"),
@@ -21,18 +22,18 @@ async fn two_zones_of_one_deployment_are_served_by_two_pools_in_one_annotation()
              node NODE lacks zone=a (nodeAffinity)",
         ),
     ] {
-        let node = place
+        let node = env
             .cluster
             .fresh_node()
             .label("zone", zone)
             .create()
             .await?;
-        let place = place.at(&node);
-        let pod = place.pod(&format!("web-{zone}")).annotation(
+        let env = env.on(node.clone());
+        let pod = env.pod(&format!("web-{zone}")).annotation(
             "ipam.leasehold.io/ippool",
             r#"{"ipv4":["zones-a","zones-b"]}"#,
         );
-        let told = place.served_by(pod).await?;
+        let told = env.pools_for(pod).await?;
         assert_eq!(told.replace(node.name(), "NODE"), pool, "zone {zone}");
     }
     Ok(())
@@ -40,21 +41,19 @@ async fn two_zones_of_one_deployment_are_served_by_two_pools_in_one_annotation()
 
 #[tokio::test]
 async fn namespaces_share_pools_as_their_annotations_and_the_pools_say() -> Result<()> {
-    let place = Place::named("shared").await?;
+    let env = Isolation::vrf("shared").start().await?;
     // One address, so that the second pod of a namespace meets the second pool of its list.
-    place
-        .pool("shared-small", "10.1.0.0/24", json!({"ips": ["10.1.0.7"]}))
+    env.pool_of("shared-small", "10.1.0.0/24", json!({"ips": ["10.1.0.7"]}))
         .await?;
-    place
-        .pool(
-            "shared-by-three",
-            "10.2.0.0/24",
-            json!({"namespaceName": ["shared-1", "shared-2", "shared-3"]}),
-        )
-        .await?;
+    env.pool_of(
+        "shared-by-three",
+        "10.2.0.0/24",
+        json!({"namespaceName": ["shared-1", "shared-2", "shared-3"]}),
+    )
+    .await?;
     for namespace in ["shared-1", "shared-2", "shared-3", "shared-4"] {
         let pools = json!({"ipam.leasehold.io/default-ipv4-ippool": r#"["shared-small","shared-by-three"]"#});
-        place.namespace(namespace, json!({}), pools).await?;
+        env.namespace(namespace, pools).await?;
     }
     for (namespace, pod, pools) in [
         ("shared-1", "first", "shared-small"),
@@ -68,7 +67,7 @@ async fn namespaces_share_pools_as_their_annotations_and_the_pools_say() -> Resu
         ),
     ] {
         let pod_of = format!("{pod} of {namespace}");
-        let told = place.served_by(place.pod_in(namespace, pod)).await?;
+        let told = env.pools_for(env.pod_in(namespace, pod)).await?;
         assert_eq!(told, pools, "{pod_of}");
     }
     Ok(())
@@ -76,20 +75,18 @@ async fn namespaces_share_pools_as_their_annotations_and_the_pools_say() -> Resu
 
 #[tokio::test]
 async fn labels_of_pods_are_matched_by_expressions() -> Result<()> {
-    let place = Place::named("expressions").await?;
+    let env = Isolation::vrf("expressions").start().await?;
     let expressions = json!([
         {"key": "tier", "operator": "In", "values": ["front", "edge"]},
         {"key": "canary", "operator": "DoesNotExist"},
     ]);
-    place
-        .pool(
-            "expressions-front",
-            "10.1.0.0/24",
-            json!({"default": true, "podAffinity": {"matchExpressions": expressions}}),
-        )
-        .await?;
-    place
-        .pool("expressions-rest", "10.2.0.0/24", json!({"default": true}))
+    env.pool_of(
+        "expressions-front",
+        "10.1.0.0/24",
+        json!({"default": true, "podAffinity": {"matchExpressions": expressions}}),
+    )
+    .await?;
+    env.pool_of("expressions-rest", "10.2.0.0/24", json!({"default": true}))
         .await?;
     for (name, labels, pool) in [
         ("in", vec![("tier", "edge")], "expressions-front"),
@@ -102,16 +99,16 @@ async fn labels_of_pods_are_matched_by_expressions() -> Result<()> {
         ),
     ] {
         let labelled = |pod: testbed::PodBuilder, (key, value)| pod.label(key, value);
-        let pod = labels.into_iter().fold(place.pod(name), labelled);
-        assert_eq!(place.served_by(pod).await?, pool, "{name}");
+        let pod = labels.into_iter().fold(env.pod(name), labelled);
+        assert_eq!(env.pools_for(pod).await?, pool, "{name}");
     }
     Ok(())
 }
 
 #[tokio::test]
 async fn names_of_nodes_and_namespaces_stand_before_their_labels() -> Result<()> {
-    let place = Place::named("names").await?;
-    let (node, other) = (place.node.name(), "another-node");
+    let env = Isolation::vrf("names").start().await?;
+    let (node, other) = (env.node.name(), "another-node");
     let nobody = json!({"matchLabels": {"nobody": "has-this"}});
     for (name, spec) in [
         (
@@ -131,7 +128,7 @@ async fn names_of_nodes_and_namespaces_stand_before_their_labels() -> Result<()>
             json!({"namespaceName": ["other"], "namespaceAffinity": {}}),
         ),
     ] {
-        place.pool(name, "10.1.0.0/24", spec).await?;
+        env.pool_of(name, "10.1.0.0/24", spec).await?;
     }
     let mut told = Vec::new();
     for pool in [
@@ -140,11 +137,11 @@ async fn names_of_nodes_and_namespaces_stand_before_their_labels() -> Result<()>
         "names-namespace",
         "names-other-namespace",
     ] {
-        let pod = place.pod(pool).annotation(
+        let pod = env.pod(pool).annotation(
             "ipam.leasehold.io/ippool",
             &json!({"ipv4": [pool]}).to_string(),
         );
-        told.push(place.served_by(pod).await?.replace(node, "NODE"));
+        told.push(env.pools_for(pod).await?.replace(node, "NODE"));
     }
     insta::assert_snapshot!(told.join("\n"), @r#"
     names-node

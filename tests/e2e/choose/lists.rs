@@ -3,19 +3,17 @@
 use anyhow::Result;
 use serde_json::json;
 
-use super::place::Place;
+use crate::env::Isolation;
 
 #[tokio::test]
 async fn a_disabled_pool_in_a_list_is_passed_over() -> Result<()> {
-    let place = Place::named("disabled").await?;
+    let env = Isolation::vrf("disabled").start().await?;
     for disable in [true, false] {
-        place
-            .pool("disabled-first", "10.1.0.0/24", json!({"disable": disable}))
+        env.pool_of("disabled-first", "10.1.0.0/24", json!({"disable": disable}))
             .await?;
-        place
-            .pool("disabled-second", "10.2.0.0/24", json!({}))
+        env.pool_of("disabled-second", "10.2.0.0/24", json!({}))
             .await?;
-        let pod = place.pod(&format!("pod-{disable}")).annotation(
+        let pod = env.pod(&format!("pod-{disable}")).annotation(
             "ipam.leasehold.io/ippool",
             r#"{"ipv4":["disabled-first","disabled-second"]}"#,
         );
@@ -24,29 +22,27 @@ async fn a_disabled_pool_in_a_list_is_passed_over() -> Result<()> {
         } else {
             "disabled-first"
         };
-        assert_eq!(place.served_by(pod).await?, expected);
+        assert_eq!(env.pools_for(pod).await?, expected);
     }
     Ok(())
 }
 
 #[tokio::test]
 async fn a_backup_pool_serves_while_the_first_one_is_full() -> Result<()> {
-    let place = Place::named("backup").await?;
+    let env = Isolation::vrf("backup").start().await?;
     let two = |subnet: &str| json!({"ips": [format!("{subnet}.7"), format!("{subnet}.8")], "cooldownSeconds": 0});
-    place
-        .pool("backup-first", "10.1.0.0/24", two("10.1.0"))
+    env.pool_of("backup-first", "10.1.0.0/24", two("10.1.0"))
         .await?;
-    place
-        .pool("backup-second", "10.2.0.0/24", two("10.2.0"))
+    env.pool_of("backup-second", "10.2.0.0/24", two("10.2.0"))
         .await?;
     let annotation = r#"{"ipv4":["backup-first","backup-second"]}"#;
     let mut attached = Vec::new();
     for number in 0..5 {
-        let pod = place
+        let pod = env
             .pod(&format!("pod-{number}"))
             .annotation("ipam.leasehold.io/ippool", annotation);
-        let eth0 = place.eth0(&pod.create().await?)?;
-        let told = place.told(&eth0.add().await?).await?;
+        let eth0 = env.eth0(&pod.create().await?)?;
+        let told = env.pools_of(&eth0.add().await?).await?;
         attached.push((eth0, told));
     }
     let told: Vec<&str> = attached.iter().map(|(_, told)| told.as_str()).collect();
@@ -62,27 +58,28 @@ async fn a_backup_pool_serves_while_the_first_one_is_full() -> Result<()> {
     let (waiting, _) = &attached[4];
     let (leaving, _) = &attached[1];
     leaving.del().await?.success()?;
-    assert_eq!(place.told(&waiting.add().await?).await?, "backup-first");
+    assert_eq!(env.pools_of(&waiting.add().await?).await?, "backup-first");
     Ok(())
 }
 
 #[tokio::test]
 async fn a_list_of_the_configuration_is_kept_in_order_and_a_wildcard_in_it_sorts_by_what_pools_say()
 -> Result<()> {
-    let place = Place::named("ordered").await?;
+    let env = Isolation::vrf("ordered").start().await?;
     let full = |number: u8| json!({"ips": [format!("10.{number}.0.7")]});
-    place.pool("ordered-z", "10.1.0.0/24", full(1)).await?;
-    place.pool("ordered-wild-a", "10.2.0.0/24", full(2)).await?;
+    env.pool_of("ordered-z", "10.1.0.0/24", full(1)).await?;
+    env.pool_of("ordered-wild-a", "10.2.0.0/24", full(2))
+        .await?;
     let mut for_us = full(3);
     for_us["namespaceName"] = json!(["ordered"]);
-    place.pool("ordered-wild-b", "10.3.0.0/24", for_us).await?;
-    place.pool("ordered-a", "10.4.0.0/24", full(4)).await?;
+    env.pool_of("ordered-wild-b", "10.3.0.0/24", for_us).await?;
+    env.pool_of("ordered-a", "10.4.0.0/24", full(4)).await?;
     let mut told = Vec::new();
     for number in 0..4 {
-        let pod = place.pod(&format!("pod-{number}")).create().await?;
+        let pod = env.pod(&format!("pod-{number}")).create().await?;
         let pools = json!(["ordered-z", "no-such-pool", "ordered-wild-*", "ordered-a"]);
-        let eth0 = place.eth0(&pod)?.ipam("ipv4Pools", pools);
-        told.push(place.told(&eth0.add().await?).await?);
+        let eth0 = env.eth0(&pod)?.ipam("ipv4Pools", pools);
+        told.push(env.pools_of(&eth0.add().await?).await?);
     }
     assert_eq!(
         told,

@@ -6,49 +6,43 @@ use anyhow::Result;
 use serde_json::{Value, json};
 use testbed::{Attachment, Outcome, Pod, Sandbox};
 
-use super::place::Place;
+use crate::env::{Isolation, TestEnv};
 
 const ROUTES: &str = "ipam.leasehold.io/routes";
 const CARRIER: &str = "ipam.leasehold.io/default-route-nic";
 
-/// A pod, and a place with two pools for its interfaces.
+/// A pod, and an environment with two pools for its interfaces.
 struct Net {
-    place: Place,
+    env: TestEnv,
     sandbox: Arc<Sandbox>,
     pod: Pod,
 }
 
 impl Net {
-    /// A pod of a new place with these annotations.
+    /// A pod of a new environment with these annotations.
     async fn of(name: &'static str, annotations: &[(&str, &str)]) -> Result<Self> {
-        let place = Place::on_a_segment(name).await?;
+        let env = Isolation::vrf(name).segment().start().await?;
         let more = |gateway: &str| json!({"gateway": gateway});
-        place
-            .pool(&format!("{name}-1"), "10.1.0.0/24", more("10.1.0.1"))
+        env.pool_of(&format!("{name}-1"), "10.1.0.0/24", more("10.1.0.1"))
             .await?;
-        place
-            .pool(&format!("{name}-2"), "10.2.0.0/24", more("10.2.0.1"))
+        env.pool_of(&format!("{name}-2"), "10.2.0.0/24", more("10.2.0.1"))
             .await?;
-        Self::in_place(place, "pod", annotations).await
+        Self::in_place(env, "pod", annotations).await
     }
 
-    async fn in_place(place: Place, pod: &str, annotations: &[(&str, &str)]) -> Result<Self> {
+    async fn in_place(env: TestEnv, pod: &str, annotations: &[(&str, &str)]) -> Result<Self> {
         let annotated = annotations
             .iter()
-            .fold(place.pod(pod), |pod, (key, text)| pod.annotation(key, text));
+            .fold(env.pod(pod), |pod, (key, text)| pod.annotation(key, text));
         let pod = annotated.create().await?;
         let sandbox = Arc::new(Sandbox::new()?);
-        Ok(Self {
-            place,
-            sandbox,
-            pod,
-        })
+        Ok(Self { env, sandbox, pod })
     }
 
     /// An interface with an address of this pool, on a macvlan.
     fn nic(&self, interface: &str, pool: &str) -> Result<Attachment> {
         let nic = self
-            .place
+            .env
             .eth0_in(&self.sandbox, &self.pod)?
             .interface(interface);
         Ok(nic.ipam("ipv4Pools", json!([pool])).by_macvlan())
@@ -82,7 +76,7 @@ fn error(outcome: &Outcome) -> Result<String> {
 
 #[tokio::test]
 async fn three_levels_merge_by_destination_and_the_higher_one_wins() -> Result<()> {
-    let place = Place::on_a_segment("levels").await?;
+    let env = Isolation::vrf("levels").segment().start().await?;
     let mut own = Vec::new();
     for (name, subnet, gateways, [a, b, c, d]) in [
         (
@@ -106,14 +100,14 @@ async fn three_levels_merge_by_destination_and_the_higher_one_wins() -> Result<(
         let to = |dst: &str, gw: u8| json!({"dst": dst, "gw": format!("{gateways}{gw}")});
         let gateway = format!("{gateways}1");
         let segment = json!({"gateway": gateway, "routes": [to(a, 2), to(b, 2), to(c, 2)]});
-        place.subnet(name, subnet, segment).await?;
+        env.subnet_of(name, subnet, segment).await?;
         let pool = json!({"default": true, "routes": [to(b, 3), to(c, 3)]});
-        place.pool(name, subnet, pool).await?;
+        env.pool_of(name, subnet, pool).await?;
         own.extend([to(c, 4), to(d, 4)]);
     }
     let own = Value::from(own);
-    let net = Net::in_place(place, "pod", &[(ROUTES, &own.to_string())]).await?;
-    let eth0 = net.place.eth0_in(&net.sandbox, &net.pod)?.by_macvlan();
+    let net = Net::in_place(env, "pod", &[(ROUTES, &own.to_string())]).await?;
+    let eth0 = net.env.eth0_in(&net.sandbox, &net.pod)?.by_macvlan();
     eth0.add().await?.success()?;
     insta::assert_snapshot!(net.shown()?, @r#"
     default via 10.1.0.1 dev eth0
@@ -157,26 +151,26 @@ async fn a_route_goes_to_the_interface_that_it_fits_and_one_that_fits_none_is_re
     );
 
     // In no pool of the cluster: another interface's would do, and that one may be of any network.
-    let (place, wrong) = (net.place, r#"[{"dst":"172.16.0.0/12","gw":"198.18.77.9"}]"#);
-    let net = Net::in_place(place, "wrong", &[(ROUTES, wrong), two]).await?;
+    let (env, wrong) = (net.env, r#"[{"dst":"172.16.0.0/12","gw":"198.18.77.9"}]"#);
+    let net = Net::in_place(env, "wrong", &[(ROUTES, wrong), two]).await?;
     let refused = net.nic("net1", "fitting-2")?.add().await?;
     insta::assert_snapshot!(error(&refused)?, @"7: the pod's annotation ipam.leasehold.io/routes: $[0] must have a next hop in the subnet of a pool of this pod: 198.18.77.9, by which 172.16.0.0/12 is to be reached, fits no interface");
-    let leases = net.place.held_by(&net.pod).await?;
+    let leases = net.env.held_by(&net.pod).await?;
     assert!(leases.is_empty(), "{leases:?}");
     Ok(())
 }
 
 #[tokio::test]
 async fn clean_gateway_leaves_the_default_route_to_others() -> Result<()> {
-    let place = Place::on_a_segment("clean").await?;
+    let env = Isolation::vrf("clean").segment().start().await?;
     let spec =
         json!({"gateway": "10.1.0.1", "routes": [{"dst": "172.16.0.0/12", "gw": "10.1.0.2"}]});
-    place.pool("clean-pool", "10.1.0.0/24", spec).await?;
+    env.pool_of("clean-pool", "10.1.0.0/24", spec).await?;
     let (with, without) = (
         "default via 10.1.0.1 dev eth0\n172.16.0.0/12 via 10.1.0.2 dev eth0",
         "172.16.0.0/12 via 10.1.0.2 dev eth0",
     );
-    let mut place = place;
+    let mut env = env;
     for (name, configured, annotated, expected) in [
         ("neither", Value::Null, None, with),
         ("by-configuration", json!(true), None, without),
@@ -196,13 +190,13 @@ async fn clean_gateway_leaves_the_default_route_to_others() -> Result<()> {
             .iter()
             .map(|item| ("ipam.leasehold.io/ippools", item.as_str()))
             .collect();
-        let net = Net::in_place(place, name, &annotations).await?;
+        let net = Net::in_place(env, name, &annotations).await?;
         let eth0 = net
             .nic("eth0", "clean-pool")?
             .ipam("cleanGateway", configured);
         eth0.add().await?.success()?;
         assert_eq!(net.shown()?, expected, "{name}");
-        place = net.place;
+        env = net.env;
     }
     Ok(())
 }
@@ -221,12 +215,12 @@ async fn one_interface_has_the_default_route_the_one_that_the_pod_names_or_the_f
             .into_iter()
             .chain(carrier.map(|nic| (CARRIER, nic)))
             .collect();
-        net = Net::in_place(net.place, name, &annotations).await?;
+        net = Net::in_place(net.env, name, &annotations).await?;
         net.nic("eth0", "carrier-1")?.add().await?.success()?;
         net.nic("net1", "carrier-2")?.add().await?.success()?;
         assert_eq!(net.shown()?, expected, "{name}");
     }
-    let net = Net::in_place(net.place, "missing", &[two, (CARRIER, "net9")]).await?;
+    let net = Net::in_place(net.env, "missing", &[two, (CARRIER, "net9")]).await?;
     let refused = net.nic("eth0", "carrier-1")?.add().await?;
     insta::assert_snapshot!(error(&refused)?, @"7: the pod's annotation ipam.leasehold.io/default-route-nic must name one of eth0, net1: it names net9");
     Ok(())

@@ -8,22 +8,22 @@ use anyhow::{Context, Result};
 use serde_json::json;
 use testbed::{Attachment, Pod, Sandbox};
 
-use super::place::Place;
+use crate::env::{Isolation, TestEnv};
 
 const INTERFACES: [&str; 3] = ["eth0", "net1", "net2"];
 
 /// The pod's interfaces in a new sandbox, in the order in which Multus attaches them.
-fn sandbox(place: &Place, pod: &Pod) -> Result<Vec<Attachment>> {
+fn sandbox(env: &TestEnv, pod: &Pod) -> Result<Vec<Attachment>> {
     let sandbox = Arc::new(Sandbox::new()?);
     INTERFACES
         .iter()
-        .map(|name| Ok(place.eth0_in(&sandbox, pod)?.interface(name)))
+        .map(|name| Ok(env.eth0_in(&sandbox, pod)?.interface(name)))
         .collect()
 }
 
 /// The addresses of leases that say that the pod's `interface` holds them.
-async fn held(place: &Place, pod: &Pod, interface: &str) -> Result<Vec<String>> {
-    let leases = place.held_by(pod).await?.into_iter();
+async fn held(env: &TestEnv, pod: &Pod, interface: &str) -> Result<Vec<String>> {
+    let leases = env.held_by(pod).await?.into_iter();
     Ok(leases
         .filter(|lease| {
             lease
@@ -39,7 +39,7 @@ async fn held(place: &Place, pod: &Pod, interface: &str) -> Result<Vec<String>> 
 #[tokio::test]
 async fn a_full_pool_of_the_second_interface_costs_the_first_one_nothing_over_ten_retries()
 -> Result<()> {
-    let place = Place::named("several").await?;
+    let env = Isolation::vrf("several").start().await?;
     for (name, subnet, spec) in [
         ("several-1", "10.1.0.0/24", json!({})),
         (
@@ -49,15 +49,15 @@ async fn a_full_pool_of_the_second_interface_costs_the_first_one_nothing_over_te
         ),
         ("several-3", "10.3.0.0/24", json!({})),
     ] {
-        place.pool(name, subnet, spec).await?;
+        env.pool_of(name, subnet, spec).await?;
     }
-    let alone = place
+    let alone = env
         .pod("alone")
         .annotation("ipam.leasehold.io/ippool", r#"{"ipv4":["several-2"]}"#);
-    let alone = place.eth0(&alone.create().await?)?;
+    let alone = env.eth0(&alone.create().await?)?;
     alone.add().await?.success()?;
 
-    let pod = place
+    let pod = env
         .pod("pod")
         .annotation("k8s.v1.cni.cncf.io/networks", "second,third")
         .annotation(
@@ -69,7 +69,7 @@ async fn a_full_pool_of_the_second_interface_costs_the_first_one_nothing_over_te
     let mut firsts: BTreeSet<IpAddr> = BTreeSet::new();
     let mut abandoned = Vec::new();
     for attempt in 0..10 {
-        let attached = sandbox(&place, &pod)?;
+        let attached = sandbox(&env, &pod)?;
         let [eth0, net1, _] = attached.as_slice() else {
             unreachable!()
         };
@@ -77,11 +77,11 @@ async fn a_full_pool_of_the_second_interface_costs_the_first_one_nothing_over_te
         let refused = net1.add().await?;
         assert_eq!(refused.error_code(), Some(100), "{refused}");
         assert_eq!(
-            held(&place, &pod, "eth0").await?.len(),
+            held(&env, &pod, "eth0").await?.len(),
             1,
             "attempt {attempt}"
         );
-        assert_eq!(held(&place, &pod, "net1").await?, [] as [&str; 0]);
+        assert_eq!(held(&env, &pod, "net1").await?, [] as [&str; 0]);
         // Multus takes down what it had attached, the last first. Where it was killed nobody does, until much later.
         if attempt % 2 == 0 {
             net1.del().await?.success()?;
@@ -94,16 +94,16 @@ async fn a_full_pool_of_the_second_interface_costs_the_first_one_nothing_over_te
     let first = firsts.first().context("an address")?.to_string();
 
     alone.del().await?.success()?;
-    let attached = sandbox(&place, &pod)?;
+    let attached = sandbox(&env, &pod)?;
     let mut told = Vec::new();
     for attachment in &attached {
-        told.push(place.told(&attachment.add().await?).await?);
+        told.push(env.pools_of(&attachment.add().await?).await?);
     }
     assert_eq!(told, ["several-1", "several-2", "several-3"]);
     for attachment in abandoned.iter().flatten() {
         attachment.del().await?.success()?;
     }
-    assert_eq!(held(&place, &pod, "eth0").await?, [first]);
+    assert_eq!(held(&env, &pod, "eth0").await?, [first]);
     for attachment in &attached {
         attachment.check().await?.success()?;
     }

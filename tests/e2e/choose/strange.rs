@@ -3,34 +3,34 @@
 use anyhow::Result;
 use serde_json::json;
 
-use super::place::Place;
+use crate::env::Isolation;
 
 #[tokio::test]
 async fn a_pod_with_a_quarter_of_a_megabyte_of_annotations_is_served() -> Result<()> {
-    let place = Place::named("large").await?;
-    place.pool("large-pool", "10.1.0.0/24", json!({})).await?;
+    let env = Isolation::vrf("large").start().await?;
+    env.pool_of("large-pool", "10.1.0.0/24", json!({})).await?;
     let pool = json!({"ipv4": ["large-pool"]}).to_string();
-    let beside = place
+    let beside = env
         .pod("beside")
         .annotation("example.org/notes", &"x".repeat(250 * 1024))
         .annotation("ipam.leasehold.io/ippool", &pool);
-    assert_eq!(place.served_by(beside).await?, "large-pool");
+    assert_eq!(env.pools_for(beside).await?, "large-pool");
 
     // The last of 12,000 names.
     let mut names: Vec<String> = (0..12_000).map(|i| format!("missing-{i:08}")).collect();
     names.push("large-pool".to_owned());
     let list = json!({"ipv4": names}).to_string();
-    let inside = place
+    let inside = env
         .pod("inside")
         .annotation("ipam.leasehold.io/ippool", &list);
     assert!(list.len() > 220 * 1024);
-    assert_eq!(place.served_by(inside).await?, "large-pool");
+    assert_eq!(env.pools_for(inside).await?, "large-pool");
     Ok(())
 }
 
 #[tokio::test]
 async fn a_workload_of_spiderpools_moves_over_unedited() -> Result<()> {
-    let place = Place::named("spider").await?;
+    let env = Isolation::vrf("spider").start().await?;
     for (name, subnet) in [
         ("spider-default", "10.1.0.0/24"),
         ("spider-namespace", "10.2.0.0/24"),
@@ -46,27 +46,26 @@ async fn a_workload_of_spiderpools_moves_over_unedited() -> Result<()> {
                 net.replace(".0.0", ".0.1")
             }
         });
-        place
-            .pool(
-                name,
-                subnet,
-                json!({"default": default, "gateway": gateway}),
-            )
-            .await?;
+        env.pool_of(
+            name,
+            subnet,
+            json!({"default": default, "gateway": gateway}),
+        )
+        .await?;
     }
     let theirs = "ipam.spidernet.io";
     let namespace = json!({format!("{theirs}/default-ipv4-ippool"): r#"["spider-namespace"]"#});
-    place.namespace("spider", json!({}), namespace).await?;
+    env.namespace("spider", namespace).await?;
 
-    let plain = place.pod("plain");
-    assert_eq!(place.served_by(plain).await?, "spider-namespace");
-    let ippool = place.pod("ippool").annotation(
+    let plain = env.pod("plain");
+    assert_eq!(env.pools_for(plain).await?, "spider-namespace");
+    let ippool = env.pod("ippool").annotation(
         &format!("{theirs}/ippool"),
         r#"{"ipv4": ["spider-pod"], "ipv6": ["spider-six"]}"#,
     );
-    assert_eq!(place.served_by(ippool).await?, "spider-pod spider-six");
+    assert_eq!(env.pools_for(ippool).await?, "spider-pod spider-six");
 
-    let several = place
+    let several = env
         .pod("several")
         .annotation("k8s.v1.cni.cncf.io/networks", "spider/second")
         .annotation(
@@ -81,11 +80,11 @@ async fn a_workload_of_spiderpools_moves_over_unedited() -> Result<()> {
         )
         .create()
         .await?;
-    let eth0 = place.eth0(&several)?.add().await?;
-    assert_eq!(place.told(&eth0).await?, "spider-pod");
+    let eth0 = env.eth0(&several)?.add().await?;
+    assert_eq!(env.pools_of(&eth0).await?, "spider-pod");
     assert_eq!(eth0.json()?["routes"], json!(null));
-    let net1 = place.eth0(&several)?.interface("net1").add().await?;
-    assert_eq!(place.told(&net1).await?, "spider-nic spider-six");
+    let net1 = env.eth0(&several)?.interface("net1").add().await?;
+    assert_eq!(env.pools_of(&net1).await?, "spider-nic spider-six");
     assert_eq!(
         net1.json()?["routes"],
         json!([
@@ -96,10 +95,10 @@ async fn a_workload_of_spiderpools_moves_over_unedited() -> Result<()> {
     );
 
     // Where a workload has both, ours decides.
-    let both = place
+    let both = env
         .pod("both")
         .annotation(&format!("{theirs}/ippool"), r#"{"ipv4": ["spider-pod"]}"#)
         .annotation("ipam.leasehold.io/ippool", r#"{"ipv4": ["spider-nic"]}"#);
-    assert_eq!(place.served_by(both).await?, "spider-nic");
+    assert_eq!(env.pools_for(both).await?, "spider-nic");
     Ok(())
 }

@@ -3,19 +3,19 @@
 use std::net::IpAddr;
 
 use anyhow::{Context, Result, ensure};
-use leasehold::api::State;
+use leasehold::api::{IPLease, State};
 use serde_json::json;
 use testbed::proxy::{Came, Moment, On, Proxy};
 use testbed::{Attachment, Node, Pod};
 
-use super::ground::Ground;
 use super::heartbeats::alive;
+use crate::env::TestEnv;
 
 /// More calls than any command makes: a loop that does not end is a failure, not a hang.
 const MANY: usize = 60;
 
 struct Crash<'a> {
-    ground: &'a Ground,
+    env: &'a TestEnv,
     node: Node,
     proxy: Proxy,
     /// Pods that live on what they were given.
@@ -26,13 +26,13 @@ struct Crash<'a> {
 
 impl Crash<'_> {
     async fn pod(&self, name: &str) -> Result<Pod> {
-        let pod = self.ground.cluster.pod(self.ground.name, name);
+        let pod = self.env.cluster.pod(self.env.name(), name);
         pod.on(&self.node).create().await
     }
 
     /// With both families, so that there are more calls to stop at.
     fn attachment(&self, pod: &Pod) -> Result<Attachment> {
-        let eth0 = self.ground.attachment(&self.node, pod)?;
+        let eth0 = self.env.attachment(&self.node, pod)?;
         Ok(eth0.ipam("ipv6Pools", json!(["crash6"])))
     }
 
@@ -118,13 +118,13 @@ impl Crash<'_> {
     /// The addresses that somebody holds.
     async fn held(&self) -> Result<Vec<IpAddr>> {
         let leases = self
-            .ground
-            .leases()
+            .env
+            .api::<IPLease>()
             .await?
             .list(&kube::api::ListParams::default())
             .await?;
         let ours = leases.items.into_iter().filter(|lease| {
-            [self.ground.name, "crash6"].contains(&lease.spec.pool.as_str())
+            [self.env.name(), "crash6"].contains(&lease.spec.pool.as_str())
                 && lease.spec.state == State::Held
         });
         ours.map(|lease| Ok(lease.spec.address.parse()?)).collect()
@@ -133,13 +133,13 @@ impl Crash<'_> {
 
 #[tokio::test]
 async fn wherever_the_plugin_is_stopped_the_living_keep_and_the_dead_give_back() -> Result<()> {
-    let ground = Ground::new("crash", "10.68.0.0/24").await?;
-    ground.pool("crash6", "fd00:68::/64", json!({})).await?;
-    let node = ground.cluster.fresh_node().create().await?;
-    let _heartbeat = alive(&ground.cluster, &node).await?;
-    let proxy = Proxy::start(&ground.cluster.url(0), &ground.cluster.ca_pem())?;
+    let env = super::run::env("crash", "10.68.0.0/24").await?;
+    env.pool_of("crash6", "fd00:68::/64", json!({})).await?;
+    let node = env.cluster.fresh_node().create().await?;
+    let _heartbeat = alive(&env.cluster, &node).await?;
+    let proxy = Proxy::start(&env.cluster.url(0), &env.cluster.ca_pem())?;
     let mut crash = Crash {
-        ground: &ground,
+        env: &env,
         node,
         proxy,
         living: Vec::new(),
@@ -162,7 +162,7 @@ async fn wherever_the_plugin_is_stopped_the_living_keep_and_the_dead_give_back()
     for pod in crash.others.drain(..) {
         pod.force_delete().await?;
     }
-    ground.collect(&["--grace", "2"]).await?;
+    env.collect(&["--grace", "2"]).await?;
     crash.the_living_have_what_they_were_given().await?;
     ensure!(
         crash.held().await?.len() == 2 * crash.living.len(),
@@ -172,7 +172,7 @@ async fn wherever_the_plugin_is_stopped_the_living_keep_and_the_dead_give_back()
     for (pod, _) in &crash.living {
         pod.force_delete().await?;
     }
-    ground.collect(&["--grace", "2"]).await?;
+    env.collect(&["--grace", "2"]).await?;
     let held = crash.held().await?;
     ensure!(held.is_empty(), "{held:?}");
     Ok(())

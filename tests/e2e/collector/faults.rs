@@ -7,12 +7,13 @@ use serde_json::json;
 use testbed::Outcome;
 use testbed::proxy::{By, Call, Do, Log, On, Proxy, Verb};
 
-use super::ground::{Ground, Told};
 use super::heartbeats::{Heartbeat, alive};
+use super::run::Report;
+use crate::env::TestEnv;
 
 /// A dead pod's address, and the collector behind a proxy.
 struct Faulty {
-    ground: Ground,
+    env: TestEnv,
     proxy: Proxy,
     dead: std::net::IpAddr,
     _heartbeat: Heartbeat,
@@ -20,15 +21,15 @@ struct Faulty {
 
 impl Faulty {
     async fn new(name: &'static str, subnet: &str) -> Result<Self> {
-        let ground = Ground::new(name, subnet).await?;
-        let node = ground.cluster.fresh_node().create().await?;
-        let heartbeat = alive(&ground.cluster, &node).await?;
-        let dead = ground.attach(&node, "dead").await?;
+        let env = super::run::env(name, subnet).await?;
+        let node = env.cluster.fresh_node().create().await?;
+        let heartbeat = alive(&env.cluster, &node).await?;
+        let dead = env.attach(&node, "dead").await?;
         dead.pod.force_delete().await?;
-        let proxy = Proxy::start(&ground.cluster.url(0), &ground.cluster.ca_pem())?;
+        let proxy = Proxy::start(&env.cluster.url(0), &env.cluster.ca_pem())?;
         Ok(Self {
             dead: dead.address,
-            ground,
+            env,
             proxy,
             _heartbeat: heartbeat,
         })
@@ -36,7 +37,10 @@ impl Faulty {
 
     async fn collect(&self, args: &[&str]) -> Result<Outcome> {
         let server = (self.proxy.url_for("collector"), self.proxy.ca_pem());
-        let call = self.ground.collector(args, Some((&server.0, server.1)))?;
+        let call = self
+            .env
+            .collector(args, Some((&server.0, server.1)))
+            .await?;
         call.run().await
     }
 
@@ -49,10 +53,10 @@ impl Faulty {
         for word in words {
             ensure!(told.contains(word), "{case}: no {word:?} in {told}");
         }
-        let looked = Told::of(&outcome)?.summary["looked"] == true;
+        let looked = Report::of(&outcome)?.summary["looked"] == true;
         let incomplete = told.contains("so nothing was taken back");
         ensure!(looked != incomplete, "{case}: {outcome}");
-        let held = self.ground.is_held(self.dead).await?;
+        let held = self.env.is_held(self.dead).await?;
         ensure!(held, "{case}: it was taken back: {outcome}");
         Ok(())
     }
@@ -130,9 +134,9 @@ async fn a_minute_of_429_is_waited_through() -> Result<()> {
     let asked = rule.acted();
     ensure!((9..=13).contains(&asked), "{asked} requests, {outcome}");
     ensure!(outcome.elapsed > MINUTE, "{outcome}");
-    let told = Told::of(&outcome)?;
+    let told = Report::of(&outcome)?;
     ensure!(told.about(&faulty.dead.to_string()).is_some(), "{told:#?}");
-    ensure!(!faulty.ground.is_held(faulty.dead).await?, "{told:#?}");
+    ensure!(!faulty.env.is_held(faulty.dead).await?, "{told:#?}");
     Ok(())
 }
 
@@ -143,7 +147,7 @@ async fn a_list_that_expires_on_the_way_is_begun_again() -> Result<()> {
     for index in 0..510_u16 {
         let address = format!("10.65.{}.{}", 100 + index / 250, 1 + index % 250);
         faulty
-            .ground
+            .env
             .write_lease(&address, json!({"state": "Retained"}))
             .await?;
     }
@@ -159,7 +163,7 @@ async fn a_list_that_expires_on_the_way_is_begun_again() -> Result<()> {
     rule.remove();
 
     faulty.proxy.rule(next_page().nth(1), Do::answer(410));
-    let told = Told::of(&faulty.collect(&["--grace", "2"]).await?.success()?)?;
+    let told = Report::of(&faulty.collect(&["--grace", "2"]).await?.success()?)?;
     ensure!(told.about(&faulty.dead.to_string()).is_some(), "{told:#?}");
     ensure!(told.summary["leases"].as_u64() >= Some(511), "{told:#?}");
     let log = faulty.proxy.log();
@@ -184,11 +188,11 @@ fn limits(log: &Log, on: &On) -> Vec<u32> {
 #[tokio::test]
 async fn pods_that_are_large_come_in_small_pages() -> Result<()> {
     let faulty = Faulty::new("a-large", "10.72.0.0/24").await?;
-    let ground = &faulty.ground;
-    let node = ground.cluster.fresh_node().create().await?;
+    let env = &faulty.env;
+    let node = env.cluster.fresh_node().create().await?;
     let mut pods = Vec::new();
     for number in 0..120 {
-        let pod = ground.cluster.pod(ground.name, &format!("large-{number}"));
+        let pod = env.cluster.pod(env.name(), &format!("large-{number}"));
         let pod = pod.annotation("example.com/notes", &"x".repeat(200_000));
         pods.push(pod.on(&node).create().await?);
     }
@@ -197,7 +201,7 @@ async fn pods_that_are_large_come_in_small_pages() -> Result<()> {
     for pod in pods {
         pod.force_delete().await?;
     }
-    let told = Told::of(&looked.success()?)?;
+    let told = Report::of(&looked.success()?)?;
     ensure!(told.summary["pods"].as_u64() >= Some(120), "{told:#?}");
     let log = faulty.proxy.log();
     let limits = limits(&log, &On::list("pods"));
@@ -214,8 +218,9 @@ async fn it_ends_between_two_releases_when_it_is_told_to() -> Result<()> {
     let faulty = Faulty::new("told", "10.66.0.0/24").await?;
     let server = (faulty.proxy.url_for("collector"), faulty.proxy.ca_pem());
     let call = faulty
-        .ground
-        .collector(&["--grace", "60"], Some((&server.0, server.1)))?;
+        .env
+        .collector(&["--grace", "60"], Some((&server.0, server.1)))
+        .await?;
     let running = call.spawn()?;
     faulty
         .proxy
@@ -228,8 +233,8 @@ async fn it_ends_between_two_releases_when_it_is_told_to() -> Result<()> {
     )?;
     let outcome = running.wait().await?.success()?;
     ensure!(outcome.elapsed < Duration::from_secs(10), "{outcome}");
-    let told = Told::of(&outcome)?;
+    let told = Report::of(&outcome)?;
     ensure!(told.summary["stopped"] == true, "{told:#?}");
-    ensure!(faulty.ground.is_held(faulty.dead).await?, "{told:#?}");
+    ensure!(faulty.env.is_held(faulty.dead).await?, "{told:#?}");
     Ok(())
 }

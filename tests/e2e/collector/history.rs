@@ -12,7 +12,6 @@ use anyhow::{Context, Result};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use super::ground::Ground;
 use model::Model;
 use step::Step;
 
@@ -29,8 +28,8 @@ async fn whatever_happens_the_living_keep_their_addresses_and_the_dead_give_thei
     let steps = from_env("LEASEHOLD_HISTORY_STEPS").unwrap_or(STEPS);
     let seed: u64 = from_env("LEASEHOLD_HISTORY_SEED").unwrap_or_else(|| rand::rng().random());
     eprintln!("LEASEHOLD_HISTORY_SEED={seed} LEASEHOLD_HISTORY_STEPS={steps}");
-    let ground = Ground::new("history", "10.69.0.0/27").await?;
-    let mut model = Model::new(&ground).await?;
+    let env = super::run::env("history", "10.69.0.0/27").await?;
+    let mut model = Model::new(&env).await?;
     let mut random = StdRng::seed_from_u64(seed);
     for number in 1..=steps {
         let step = Step::any(&mut random);

@@ -3,28 +3,28 @@
 use anyhow::{Result, ensure};
 use k8s_openapi::api::core::v1::Node;
 use kube::api::{Api, DeleteParams, Patch, PatchParams};
-use leasehold::api::ReservedIP;
+use leasehold::api::{IPLease, ReservedIP};
 use serde_json::json;
 
-use super::ground::{Attached, Ground, Told};
 use super::heartbeats::alive;
+use super::run::{Attached, Report};
 
 #[tokio::test]
 async fn leases_that_were_deleted_by_mistake_are_made_again_before_anybody_takes_their_addresses()
 -> Result<()> {
-    let ground = Ground::new("mended", "10.61.0.0/24").await?;
-    let node = ground.cluster.fresh_node().create().await?;
-    let _heartbeat = alive(&ground.cluster, &node).await?;
-    let web = ground.attach(&node, "web").await?;
+    let env = super::run::env("mended", "10.61.0.0/24").await?;
+    let node = env.cluster.fresh_node().create().await?;
+    let _heartbeat = alive(&env.cluster, &node).await?;
+    let web = env.attach(&node, "web").await?;
     web.pod.report_addresses(&[web.address]).await?;
     // What Multus writes of a second interface, which kubelet does not know of.
-    let db = ground.attach(&node, "db").await?;
+    let db = env.attach(&node, "db").await?;
     let status =
         json!([{"name": "mended/net", "interface": "net1", "ips": [db.address]}]).to_string();
     db.pod
         .patch(json!({"metadata": {"annotations": {"k8s.v1.cni.cncf.io/network-status": status}}}))
         .await?;
-    let finished = ground.attach(&node, "finished").await?;
+    let finished = env.attach(&node, "finished").await?;
     finished.pod.report_addresses(&[finished.address]).await?;
     finished
         .pod
@@ -32,24 +32,24 @@ async fn leases_that_were_deleted_by_mistake_are_made_again_before_anybody_takes
         .await?;
     let cleared = json!({"metadata": {"annotations": {"ipam.leasehold.io/release": "true"}}});
     for attached in [&web, &db, &finished] {
-        let (leases, name) = (ground.leases().await?, attached.address.to_string());
+        let (leases, name) = (env.api::<IPLease>().await?, attached.address.to_string());
         leases
             .patch(&name, &PatchParams::default(), &Patch::Merge(&cleared))
             .await?;
         leases.delete(&name, &DeleteParams::default()).await?;
     }
 
-    let would = ground.collect(&["--grace", "0", "--dry-run"]).await?;
-    let made = |told: &Told, attached: &Attached| {
+    let would = env.collect(&["--grace", "0", "--dry-run"]).await?;
+    let made = |told: &Report, attached: &Attached| {
         let about = told.about(&attached.address.to_string());
         about.is_some_and(|(event, _)| event == "made again")
     };
     ensure!(made(&would, &web) && made(&would, &db), "{would:#?}");
-    ensure!(ground.of_pool().await?.is_empty(), "a dry run has made it");
-    let told = ground.collect(&["--grace", "0"]).await?;
+    ensure!(env.leases().await?.is_empty(), "a dry run has made it");
+    let told = env.collect(&["--grace", "0"]).await?;
     ensure!(made(&told, &web) && made(&told, &db), "{told:#?}");
     for (attached, interface) in [(&web, "eth0"), (&db, "net1")] {
-        let lease = ground.lease(attached.address).await?;
+        let lease = env.lease(attached.address).await?;
         let holder = lease
             .and_then(|lease| lease.spec.holder)
             .unwrap_or_default();
@@ -63,22 +63,22 @@ async fn leases_that_were_deleted_by_mistake_are_made_again_before_anybody_takes
         );
     }
     ensure!(
-        ground.lease(finished.address).await?.is_none(),
+        env.lease(finished.address).await?.is_none(),
         "a pod that has finished runs on nothing"
     );
 
     web.eth0.check().await?.success()?;
     web.eth0.del().await?.success()?;
-    ensure!(!ground.is_held(web.address).await?, "its DEL gives it back");
+    ensure!(!env.is_held(web.address).await?, "its DEL gives it back");
     Ok(())
 }
 
 #[tokio::test]
 async fn the_addresses_of_nodes_are_kept_out_of_the_pools() -> Result<()> {
-    let ground = Ground::new("hosts", "10.62.0.0/29").await?;
-    let node = ground.cluster.fresh_node().create().await?;
-    let nodes: Api<Node> = Api::all(ground.cluster.admin().await?);
-    let reserved: Api<ReservedIP> = Api::all(ground.cluster.admin().await?);
+    let env = super::run::env("hosts", "10.62.0.0/29").await?;
+    let node = env.cluster.fresh_node().create().await?;
+    let nodes: Api<Node> = Api::all(env.cluster.admin().await?);
+    let reserved: Api<ReservedIP> = Api::all(env.cluster.admin().await?);
     let addresses = json!([
         {"type": "InternalIP", "address": "10.62.0.3"},
         {"type": "InternalIP", "address": "192.0.2.3"},
@@ -89,16 +89,16 @@ async fn the_addresses_of_nodes_are_kept_out_of_the_pools() -> Result<()> {
         .patch_status(node.name(), &PatchParams::default(), &patch)
         .await?;
     for _ in 0..2 {
-        ground.collect(&["--grace", "0"]).await?;
+        env.collect(&["--grace", "0"]).await?;
         let list = reserved.get("leasehold-nodes").await?;
         assert_eq!(list.spec.ips, ["10.62.0.3"], "and it stays so");
     }
-    ground.collect(&["--grace", "0"]).await?;
-    let status = ground.read_pool("hosts").await?.status.unwrap_or_default();
+    env.collect(&["--grace", "0"]).await?;
+    let status = env.read_pool("hosts").await?.status.unwrap_or_default();
     assert_eq!(status.capacity, 5);
 
     node.delete().await?;
-    ground.collect(&["--grace", "0"]).await?;
+    env.collect(&["--grace", "0"]).await?;
     ensure!(
         reserved.get_opt("leasehold-nodes").await?.is_none(),
         "no node is there any more"

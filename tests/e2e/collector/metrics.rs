@@ -8,7 +8,6 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use testbed::{Tool, Tools, repository};
 
-use super::ground::Ground;
 use super::heartbeats::alive;
 
 /// Runs promtool.
@@ -58,18 +57,18 @@ fn the_alert_rules_do_what_their_tests_say() -> Result<()> {
 
 #[tokio::test]
 async fn what_rules_and_dashboard_ask_for_is_what_is_written() -> Result<()> {
-    let ground = Ground::new("metrics", "10.70.0.0/24").await?;
-    let node = ground.cluster.fresh_node().create().await?;
-    let _heartbeat = alive(&ground.cluster, &node).await?;
-    let folder = ground.cluster.dir().join("metrics");
+    let env = super::run::env("metrics", "10.70.0.0/24").await?;
+    let node = env.cluster.fresh_node().create().await?;
+    let _heartbeat = alive(&env.cluster, &node).await?;
+    let folder = env.cluster.dir().join("metrics");
     std::fs::create_dir_all(&folder)?;
-    let pod = ground
+    let pod = env
         .cluster
-        .pod(ground.name, "web")
+        .pod(env.name(), "web")
         .on(&node)
         .create()
         .await?;
-    let eth0 = ground
+    let eth0 = env
         .attachment(&node, &pod)?
         .ipam("metricsDir", json!(folder));
     eth0.add().await?.success()?;
@@ -81,8 +80,8 @@ async fn what_rules_and_dashboard_ask_for_is_what_is_written() -> Result<()> {
         "--metrics-file",
         of_gc.to_str().context("a path")?,
     ];
-    ground.collect(&args).await?;
-    ground.collect(&args).await?;
+    env.collect(&args).await?;
+    env.collect(&args).await?;
 
     let of_plugin = folder.join("leasehold.prom");
     let (gc, plugin) = (
@@ -124,7 +123,7 @@ async fn what_rules_and_dashboard_ask_for_is_what_is_written() -> Result<()> {
     let resources: Value = serde_norway::from_str(&file("kube-state-metrics.yaml")?)?;
     let of_pools = &resources["spec"]["resources"][0];
     let from_objects = of_pools["metrics"].as_array().context("metrics")?;
-    let status = serde_json::to_value(ground.read_pool("metrics").await?.status)?;
+    let status = serde_json::to_value(env.read_pool("metrics").await?.status)?;
     let mut written: BTreeSet<String> = names(&gc).union(&names(&plugin)).cloned().collect();
     for metric in from_objects {
         let field = metric["each"]["gauge"]["path"][1].as_str();

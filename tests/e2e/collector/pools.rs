@@ -4,8 +4,6 @@ use anyhow::{Context, Result, ensure};
 use leasehold::api::IPPoolStatus;
 use serde_json::json;
 
-use super::ground::Ground;
-
 /// The conditions that hold, with their messages.
 fn holds(status: &IPPoolStatus) -> Vec<(&str, &str)> {
     let true_ones = status.conditions.iter().filter(|c| c.status == "True");
@@ -16,30 +14,27 @@ fn holds(status: &IPPoolStatus) -> Vec<(&str, &str)> {
 
 #[tokio::test]
 async fn the_status_of_a_pool_says_how_full_it_is_and_what_is_odd() -> Result<()> {
-    let ground = Ground::new("full", "10.63.0.0/29").await?;
-    let node = ground.cluster.fresh_node().create().await?;
-    let run = async || ground.collect(&["--grace", "0"]).await;
-    ground
-        .pool(
-            "wide",
-            "fd00:63::/48",
-            json!({"excludeIPs": ["fd00:63::/64"]}),
-        )
-        .await?;
-    ground
-        .pool(
-            "beside",
-            "10.63.0.0/28",
-            json!({"ips": ["10.63.0.6-10.63.0.9"]}),
-        )
-        .await?;
-    ground.attach(&node, "one").await?;
-    ground
-        .write_lease("10.63.0.7", json!({"state": "Retained", "pool": "beside"}))
+    let env = super::run::env("full", "10.63.0.0/29").await?;
+    let node = env.cluster.fresh_node().create().await?;
+    let run = async || env.collect(&["--grace", "0"]).await;
+    env.pool_of(
+        "wide",
+        "fd00:63::/48",
+        json!({"excludeIPs": ["fd00:63::/64"]}),
+    )
+    .await?;
+    env.pool_of(
+        "beside",
+        "10.63.0.0/28",
+        json!({"ips": ["10.63.0.6-10.63.0.9"]}),
+    )
+    .await?;
+    env.attach(&node, "one").await?;
+    env.write_lease("10.63.0.7", json!({"state": "Retained", "pool": "beside"}))
         .await?;
     run().await?;
 
-    let status = async |name: &str| ground.read_pool(name).await?.status.context("no status");
+    let status = async |name: &str| env.read_pool(name).await?.status.context("no status");
     let full = status("full").await?;
     assert_eq!(
         (full.capacity, full.held, full.free, full.retained),
@@ -54,7 +49,7 @@ async fn the_status_of_a_pool_says_how_full_it_is_and_what_is_odd() -> Result<()
     let beside = status("beside").await?;
     assert_eq!((beside.capacity, beside.retained), (4, 1));
 
-    let version = async || anyhow::Ok(ground.read_pool("full").await?.metadata.resource_version);
+    let version = async || anyhow::Ok(env.read_pool("full").await?.metadata.resource_version);
     let before = version().await?;
     run().await?;
     ensure!(
@@ -62,9 +57,9 @@ async fn the_status_of_a_pool_says_how_full_it_is_and_what_is_odd() -> Result<()
         "nothing changed, and it was written"
     );
 
-    let held = ground.of_pool().await?.remove(0).spec.address;
+    let held = env.leases().await?.remove(0).spec.address;
     let reservation = "{apiVersion: leasehold.io/v1alpha1, kind: ReservedIP, metadata: {name: full}, spec: {ips: [10.63.0.0/29]}}";
-    ground.cluster.apply_yaml(reservation).await?;
+    env.cluster.apply_yaml(reservation).await?;
     run().await?;
     let reserved = status("full").await?;
     let outside = format!("pods hold 1 that it would not give today: {held}");
@@ -75,7 +70,7 @@ async fn the_status_of_a_pool_says_how_full_it_is_and_what_is_odd() -> Result<()
             ("OutOfRange", outside.as_str())
         ]
     );
-    let table = ground
+    let table = env
         .cluster
         .kubectl(&["get", "ippools", "wide", "full"])
         .await?;

@@ -9,8 +9,8 @@ use anyhow::{Context, Result, ensure};
 use testbed::Node;
 use tokio::sync::{Mutex, watch};
 
-use super::ground::Ground;
 use super::heartbeats::alive;
+use crate::env::TestEnv;
 
 /// Rounds of a worker: a pod is created, attached and force-deleted in each.
 const ROUNDS: usize = 25;
@@ -20,7 +20,7 @@ const WORKERS: usize = 8;
 type OnAir = Arc<Mutex<HashMap<IpAddr, String>>>;
 
 async fn work(
-    ground: Arc<Ground>,
+    env: Arc<TestEnv>,
     node: Node,
     worker: usize,
     on_air: OnAir,
@@ -31,9 +31,7 @@ async fn work(
         runs.wait_for(|runs| *runs >= round / 2)
             .await
             .context("the collectors have ended")?;
-        let attached = ground
-            .attach(&node, &format!("pod-{worker}-{round}"))
-            .await?;
+        let attached = env.attach(&node, &format!("pod-{worker}-{round}")).await?;
         let (address, name) = (attached.address, attached.pod.name().to_owned());
         let before = on_air.lock().await.insert(address, name.clone());
         ensure!(before.is_none(), "{address} is {before:?}'s and {name}'s");
@@ -56,17 +54,15 @@ async fn work(
 #[tokio::test]
 async fn collectors_without_pause_take_nothing_from_pods_that_come_and_go() -> Result<()> {
     // Fewer addresses than pods: without the collectors they would not do.
-    let ground = Arc::new(Ground::new("race", "10.67.0.0/25").await?);
-    let node = ground.cluster.fresh_node().create().await?;
-    let _heartbeat = alive(&ground.cluster, &node).await?;
+    let env = Arc::new(super::run::env("race", "10.67.0.0/25").await?);
+    let node = env.cluster.fresh_node().create().await?;
+    let _heartbeat = alive(&env.cluster, &node).await?;
     let (over, runs) = (Arc::new(AtomicBool::new(false)), watch::Sender::new(0));
     let collectors = (0..2).map(|_| {
-        let (ground, over, runs) = (Arc::clone(&ground), Arc::clone(&over), runs.clone());
+        let (env, over, runs) = (Arc::clone(&env), Arc::clone(&over), runs.clone());
         tokio::spawn(async move {
             while !over.load(Ordering::Relaxed) {
-                ground
-                    .collect(&["--grace", "0", "--add-timeout", "0"])
-                    .await?;
+                env.collect(&["--grace", "0", "--add-timeout", "0"]).await?;
                 runs.send_modify(|runs| *runs += 1);
             }
             anyhow::Ok(())
@@ -77,7 +73,7 @@ async fn collectors_without_pause_take_nothing_from_pods_that_come_and_go() -> R
     let workers: Vec<_> = (0..WORKERS)
         .map(|worker| {
             tokio::spawn(work(
-                Arc::clone(&ground),
+                Arc::clone(&env),
                 node.clone(),
                 worker,
                 Arc::clone(&on_air),
@@ -95,8 +91,8 @@ async fn collectors_without_pause_take_nothing_from_pods_that_come_and_go() -> R
         collector.await??;
     }
     outcomes.into_iter().collect::<Result<Vec<()>>>()?;
-    ground.collect(&["--grace", "5"]).await?;
-    let left = ground.of_pool().await?;
+    env.collect(&["--grace", "5"]).await?;
+    let left = env.leases().await?;
     ensure!(left.is_empty(), "{left:#?}");
     Ok(())
 }

@@ -7,8 +7,8 @@ use anyhow::{Context, Result, ensure};
 use jiff::Timestamp;
 use leasehold::api::State;
 
-use super::ground::{Ground, Told};
 use super::heartbeats::alive;
+use super::run::Report;
 use cases::Cases;
 
 mod cases;
@@ -32,13 +32,13 @@ pub struct Case {
 
 #[tokio::test]
 async fn a_lease_is_taken_back_when_its_pod_is_proven_dead_and_never_before() -> Result<()> {
-    let ground = Ground::new("situations", "10.60.0.0/16").await?;
-    let living = ground.cluster.fresh_node().create().await?;
-    let silent = ground.cluster.fresh_node().create().await?;
-    let _heartbeat = alive(&ground.cluster, &living).await?;
-    super::heartbeats::beat(&ground.cluster, silent.name()).await?;
+    let env = super::run::env("situations", "10.60.0.0/16").await?;
+    let living = env.cluster.fresh_node().create().await?;
+    let silent = env.cluster.fresh_node().create().await?;
+    let _heartbeat = alive(&env.cluster, &living).await?;
+    super::heartbeats::beat(&env.cluster, silent.name()).await?;
     let mut cases = Cases {
-        ground: &ground,
+        env: &env,
         living,
         silent,
         all: Vec::new(),
@@ -59,22 +59,20 @@ async fn a_lease_is_taken_back_when_its_pod_is_proven_dead_and_never_before() ->
 
     // The API server tells whole seconds: only then is what was left behind older than any ADD by its clock.
     tokio::time::sleep(Duration::from_secs(2)).await;
-    let before = ground.of_pool().await?;
-    let kept = |told: &Told, why: &str| told.summary["kept"][why].as_u64().unwrap_or_default();
-    let early = ground.collect(&["--grace", "3", "--dry-run"]).await?;
+    let before = env.leases().await?;
+    let kept = |told: &Report, why: &str| told.summary["kept"][why].as_u64().unwrap_or_default();
+    let early = env.collect(&["--grace", "3", "--dry-run"]).await?;
     ensure!(
         kept(&early, "young") >= 2,
         "an ADD may be at work on them: {early:#?}"
     );
     let args = ["--grace", "3", "--add-timeout", "0"];
-    let would = ground
-        .collect(&[&args[..], &["--dry-run"]].concat())
-        .await?;
+    let would = env.collect(&[&args[..], &["--dry-run"]].concat()).await?;
     ensure!(
-        before == ground.of_pool().await?,
+        before == env.leases().await?,
         "a dry run has written something"
     );
-    let did = ground.collect(&args).await?;
+    let did = env.collect(&args).await?;
 
     let wrong = cases.not_as_expected([&would, &did]).await?;
     ensure!(wrong.is_empty(), "{}\n{did:#?}", wrong.join("\n"));
@@ -88,9 +86,9 @@ async fn a_lease_is_taken_back_when_its_pod_is_proven_dead_and_never_before() ->
     ] {
         ensure!(kept(&did, why) >= at_least, "{why}: {did:#?}");
     }
-    let pool = ground.read_pool("situations").await?;
-    let held = ground
-        .of_pool()
+    let pool = env.read_pool("situations").await?;
+    let held = env
+        .leases()
         .await?
         .iter()
         .filter(|lease| lease.spec.state == State::Held)
@@ -103,18 +101,14 @@ async fn a_lease_is_taken_back_when_its_pod_is_proven_dead_and_never_before() ->
     ensure!(status.reclaimed == 10, "{status:?}");
 
     let grace_extended = cases.address("deletion with grace that hangs").parse()?;
-    let noted = ground
-        .lease(grace_extended)
-        .await?
-        .context("no lease")?
-        .spec;
+    let noted = env.lease(grace_extended).await?.context("no lease")?.spec;
     ensure!(
         noted.termination_grace_period_seconds == 30,
         "it was given more than it had: {noted:?}"
     );
     cases.ends_in_its_time(&args).await?;
 
-    let again = ground
+    let again = env
         .collect(&[&args[..], &["--release-unreachable"]].concat())
         .await?;
     let waived = "the pod is gone, and --release-unreachable asks for no sign of its node";
@@ -130,11 +124,11 @@ impl Cases<'_> {
     /// What the run marked is taken back by a later one, once the time that the pod was given is over.
     async fn ends_in_its_time(&self, args: &[&str]) -> Result<()> {
         let address = self.address("takes longer to end");
-        let lease = self.ground.lease(address.parse()?).await?;
+        let lease = self.env.lease(address.parse()?).await?;
         let marked = lease.and_then(|lease| lease.spec.gone_since);
         let marked = marked.context("it was not marked")?.0;
         loop {
-            let told = self.ground.collect(args).await?;
+            let told = self.env.collect(args).await?;
             let passed = Timestamp::now().duration_since(marked);
             ensure!(passed.as_secs() < 60, "{told:#?}");
             if let Some(about) = told.about(&address) {
@@ -142,7 +136,7 @@ impl Cases<'_> {
                 ensure!(passed.as_secs() >= 8, "after {passed}");
                 return Ok(());
             }
-            ensure!(self.ground.is_held(address.parse()?).await?, "{told:#?}");
+            ensure!(self.env.is_held(address.parse()?).await?, "{told:#?}");
         }
     }
 
@@ -154,7 +148,7 @@ impl Cases<'_> {
     }
 
     /// What these runs told, and what is there now, where that is not how the cases end.
-    async fn not_as_expected(&self, runs: [&Told; 2]) -> Result<Vec<String>> {
+    async fn not_as_expected(&self, runs: [&Report; 2]) -> Result<Vec<String>> {
         let reported = self.address("the lease that the pod");
         let mut wrong = Vec::new();
         for Case { says, address, end } in &self.all {
@@ -171,7 +165,7 @@ impl Cases<'_> {
                     wrong.push(format!("{says}: {about:?}"));
                 }
             }
-            let gone = self.ground.lease(*address).await?.is_none();
+            let gone = self.env.lease(*address).await?.is_none();
             if gone != matches!(end, TakenBack(_)) {
                 wrong.push(format!("{says}: gone: {gone}"));
             }

@@ -33,17 +33,17 @@ impl Attached {
         let said = del_by(&self.eth0, kubeconfig).await?;
         let address = self.eth0.ips()?[0].to_string();
         Ok(self
-            .stage
-            .told(&said)
-            .replace(&self.stage.told(&address), "<address>")
+            .env
+            .redact(&said)
+            .replace(&self.env.redact(&address), "<address>")
             .replace(self.sandbox.container(), "<container>"))
     }
 
     /// A kubeconfig of this node for a server at this URL.
     fn leading_to(&self, url: &str) -> Result<PathBuf> {
         let name = format!("kubeconfig-{:016x}", rand::random::<u64>());
-        let identity = self.stage.node.identity().server(url);
-        self.stage.node.write_kubeconfig(&name, &identity)
+        let identity = self.env.node.identity().server(url);
+        self.env.node.write_kubeconfig(&name, &identity)
     }
 }
 
@@ -70,8 +70,8 @@ async fn where_nobody_answers_del_succeeds_within_ten_seconds() -> Result<()> {
 #[tokio::test]
 async fn whom_the_api_server_does_not_know_it_lets_go() -> Result<()> {
     let pod = Attached::new(CacheEntry::Lost).await?;
-    let nobody = pod.stage.node.identity().token("nobody");
-    let kubeconfig = pod.stage.node.write_kubeconfig("nobody", &nobody)?;
+    let nobody = pod.env.node.identity().token("nobody");
+    let kubeconfig = pod.env.node.write_kubeconfig("nobody", &nobody)?;
     insta::assert_snapshot!(pod.says(&kubeconfig).await?, @"leasehold: DEL: the addresses of container <container> (eth0) were not released, the collector will take them back: GET https://server/apis/leasehold.io/v1alpha1/ipleases/<address> was denied: renew the credentials in /cluster/nodes/node/nobody: the API server does not know them: 401 Unauthorized: Unauthorized");
     pod.is(&["Held"], "a DEL of nobody").await
 }

@@ -67,12 +67,12 @@ async fn each_version_of_cni_is_answered_in_itself() -> Result<()> {
 async fn libcnis_gc_gives_back_what_is_not_valid_any_more() -> Result<()> {
     let wired = Wired::new().await?;
     let (_sandbox, eth0) = wired.attach("web").await?;
-    let eth0 = eth0.by_macvlan().set("name", json!(wired.stage.name()));
+    let eth0 = eth0.by_macvlan().set("name", json!(wired.env.name()));
     eth0.cnitool("add")?.run().await?.success()?;
     eth0.cnitool("status")?.run().await?.success()?;
-    assert_eq!(wired.stage.held().await?.len(), 2);
+    assert_eq!(wired.env.held().await?.len(), 2);
     // `cnitool` knows no valid attachment: libcni calls DEL for each that it has a result of.
     eth0.cnitool("gc")?.run().await?.success()?;
-    assert_eq!(wired.stage.held().await?.len(), 0);
+    assert_eq!(wired.env.held().await?.len(), 0);
     Ok(())
 }

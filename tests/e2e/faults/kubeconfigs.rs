@@ -11,12 +11,13 @@ use serde_json::json;
 use testbed::proxy::{Do, On};
 use testbed::{Attachment, Outcome, Pair, Sandbox};
 
-use super::scene::{DENIED, INVALID_CONFIG, Scene};
+use super::{DENIED, INVALID_CONFIG};
+use crate::env::{Isolation, TestEnv};
 
-/// A scene, and an interface whose kubeconfig is this file of its node. Of the two calls of it, one has five seconds,
+/// An environment, and an interface whose kubeconfig is this file of its node. Of the two calls of it, one has five seconds,
 /// and one that is to fail has two.
 struct Identity {
-    scene: Scene,
+    env: TestEnv,
     file: PathBuf,
     eth0: Attachment,
     hasty: Attachment,
@@ -24,13 +25,13 @@ struct Identity {
 
 impl Identity {
     async fn new(name: &'static str) -> Result<Self> {
-        let scene = Scene::named(name).await?;
-        scene.pool(name, 20).await?;
-        let pod = scene.place.pod("pod").create().await?;
-        let file = scene.place.node.kubeconfig().with_file_name(name);
+        let env = Isolation::vrf(name).proxy().start().await?;
+        env.default_pool(20).await?;
+        let pod = env.pod("pod").create().await?;
+        let file = env.node.kubeconfig().with_file_name(name);
         let sandbox = Arc::new(Sandbox::new()?);
         let eth0 = |seconds: u32| {
-            let eth0 = scene.eth0_in("unused", &sandbox, &pod)?;
+            let eth0 = env.eth0_via_in("unused", &sandbox, &pod)?;
             anyhow::Ok(
                 eth0.ipam("kubeconfig", json!(file))
                     .ipam("timeoutSeconds", json!(seconds)),
@@ -38,7 +39,7 @@ impl Identity {
         };
         let (eth0, hasty) = (eth0(5)?, eth0(2)?);
         Ok(Self {
-            scene,
+            env,
             file,
             eth0,
             hasty,
@@ -68,7 +69,7 @@ impl Identity {
         right()?;
         add.wait().await?.success()?;
         self.eth0.del().await?.success()?;
-        self.scene.holds_nothing().await
+        self.env.holds_nothing().await
     }
 }
 
@@ -79,22 +80,22 @@ fn replace(file: &Path, text: &str) -> Result<()> {
     Ok(fs::rename(draft, file)?)
 }
 
-fn text_of(scene: &Scene, caller: &str) -> Result<String> {
-    Ok(fs::read_to_string(scene.kubeconfig(caller)?)?)
+fn text_of(env: &TestEnv, caller: &str) -> Result<String> {
+    Ok(fs::read_to_string(env.kubeconfig_via(caller)?)?)
 }
 
 #[tokio::test]
 async fn a_kubeconfig_that_is_replaced_between_two_calls_is_used_from_then_on() -> Result<()> {
     let Identity {
-        scene, file, eth0, ..
+        env, file, eth0, ..
     } = Identity::new("between").await?;
-    replace(&file, &text_of(&scene, "old")?)?;
+    replace(&file, &text_of(&env, "old")?)?;
     eth0.add().await?.success()?;
-    replace(&file, &text_of(&scene, "new")?)?;
-    let old = scene.proxy.log().count(&On::any().caller("old"));
+    replace(&file, &text_of(&env, "new")?)?;
+    let old = env.proxy().log().count(&On::any().caller("old"));
     eth0.check().await?.success()?;
     eth0.del().await?.success()?;
-    let log = scene.proxy.log();
+    let log = env.proxy().log();
     ensure!(
         old > 0 && log.count(&On::any().caller("old")) == old,
         "{log}"
@@ -107,24 +108,23 @@ async fn a_kubeconfig_that_is_replaced_between_two_calls_is_used_from_then_on() 
 #[tokio::test]
 async fn a_kubeconfig_that_is_replaced_during_a_call_is_used_for_the_rest_of_it() -> Result<()> {
     let Identity {
-        scene, file, eth0, ..
+        env, file, eth0, ..
     } = Identity::new("during").await?;
     for k in 1..=6 {
         let [old, new] = ["old", "new"].map(|age| format!("{age}-{k}"));
-        replace(&file, &text_of(&scene, &old)?)?;
-        let gate = scene.proxy.hold(On::any().caller(&old).nth(k));
-        scene
-            .proxy
+        replace(&file, &text_of(&env, &old)?)?;
+        let gate = env.proxy().hold(On::any().caller(&old).nth(k));
+        env.proxy()
             .rule(On::any().caller(&old).from_nth(k), Do::answer(401));
         let add = eth0.call("ADD")?.spawn()?;
         let held = gate.arrived().await?;
-        replace(&file, &text_of(&scene, &new)?)?;
+        replace(&file, &text_of(&env, &new)?)?;
         held.release();
         add.wait().await?.success()?;
-        let log = scene.proxy.log();
+        let log = env.proxy().log();
         ensure!(log.count(&On::any().caller(&new)) > 0, "{log}");
         eth0.del().await?.success()?;
-        scene.holds_nothing().await?;
+        env.holds_nothing().await?;
     }
     Ok(())
 }
@@ -134,10 +134,10 @@ async fn a_kubeconfig_that_is_missing_or_half_written_is_named_unless_it_is_whol
 -> Result<()> {
     let identity = Identity::new("half-written").await?;
     let Identity {
-        scene, file, eth0, ..
+        env, file, eth0, ..
     } = &identity;
     identity.fails(INVALID_CONFIG, "No such file").await?;
-    let whole = text_of(scene, "caller")?;
+    let whole = text_of(env, "caller")?;
     for half in ["", &whole[..whole.len() / 2], "{", "hello", "[1, 2]"] {
         fs::write(file, half)?;
         identity
@@ -169,8 +169,8 @@ fn credentials(token: &str) -> String {
 #[tokio::test]
 async fn a_token_file_is_read_and_read_again() -> Result<()> {
     let identity = Identity::new("token-file").await?;
-    let Identity { scene, file, .. } = &identity;
-    let node = &scene.place.node;
+    let Identity { env, file, .. } = &identity;
+    let node = &env.node;
     let token = file.with_added_extension("token");
     replace(file, &node.identity().token_file(&token).to_yaml()?)?;
     identity
@@ -185,9 +185,9 @@ async fn a_token_file_is_read_and_read_again() -> Result<()> {
 async fn an_exec_plugin_says_who_it_is() -> Result<()> {
     let identity = Identity::new("exec").await?;
     let Identity {
-        scene, file, eth0, ..
+        env, file, eth0, ..
     } = &identity;
-    let node = &scene.place.node;
+    let node = &env.node;
     let program = file.with_added_extension("sh");
     replace(
         file,
@@ -206,9 +206,9 @@ async fn an_exec_plugin_says_who_it_is() -> Result<()> {
 #[tokio::test]
 async fn an_exec_plugin_that_hangs_holds_up_no_longer_than_the_deadline() -> Result<()> {
     let identity = Identity::new("exec-hangs").await?;
-    let Identity { scene, file, .. } = &identity;
+    let Identity { env, file, .. } = &identity;
     let program = script(&file.with_added_extension("sh"), "exec sleep 20")?;
-    let yaml = scene.place.node.identity().exec(&program, &[]).to_yaml()?;
+    let yaml = env.node.identity().exec(&program, &[]).to_yaml()?;
     // Of its own accord such a plugin would have our stderr, and a runtime waits until nobody has that any more.
     replace(file, &yaml.replace("Never", "IfAvailable"))?;
     let begun = Instant::now();
@@ -225,8 +225,8 @@ async fn an_exec_plugin_that_hangs_holds_up_no_longer_than_the_deadline() -> Res
 #[tokio::test]
 async fn a_client_certificate_that_has_expired_is_told_and_its_successor_used() -> Result<()> {
     let identity = Identity::new("certificate").await?;
-    let Identity { scene, file, .. } = &identity;
-    let (cluster, node) = (&scene.place.cluster, &scene.place.node);
+    let Identity { env, file, .. } = &identity;
+    let (cluster, node) = (&env.cluster, &env.node);
     let (now, hour) = (SystemTime::now(), Duration::from_hours(1));
     let expired = cluster.node_certificate(node.name(), now - 2 * hour, now - hour)?;
     let valid = cluster.node_certificate(node.name(), now - hour, now + hour)?;

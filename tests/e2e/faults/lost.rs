@@ -8,7 +8,8 @@ use serde_json::json;
 use testbed::Sandbox;
 use testbed::proxy::{By, Do, Log, On, Reply};
 
-use super::scene::{EXHAUSTED, Scene};
+use super::EXHAUSTED;
+use crate::env::{Isolation, TestEnv};
 
 const LEASES: &str = "ipleases";
 
@@ -36,30 +37,28 @@ fn doubts() -> Vec<(&'static str, Do)> {
 }
 
 /// An ADD whose first create is in this doubt: what it answers is all that it holds, and DEL gives it back.
-async fn holds_what_it_answers(scene: &Scene, name: &str, doubt: Do) -> Result<Log> {
-    let rule = scene
-        .proxy
+async fn holds_what_it_answers(env: &TestEnv, name: &str, doubt: Do) -> Result<Log> {
+    let rule = env
+        .proxy()
         .rule(On::create(LEASES).caller(name).nth(1), doubt);
-    let pod = scene.place.pod(name).create().await?;
+    let pod = env.pod(name).create().await?;
     let sandbox = Arc::new(Sandbox::new()?);
-    let eth0 = scene.eth0_in(name, &sandbox, &pod)?;
+    let eth0 = env.eth0_via_in(name, &sandbox, &pod)?;
     eth0.add().await?.success()?;
-    let log = scene.until_all_has_arrived(name).await?;
+    let log = env.until_all_has_arrived(name).await?;
     ensure!(rule.acted() == 1, "nothing was lost");
-    scene
-        .holds_its_answer_only(&eth0, sandbox.container())
-        .await?;
+    env.holds_only(&eth0).await?;
     eth0.del().await?.success()?;
-    scene.holds_nothing().await?;
+    env.holds_nothing().await?;
     Ok(log)
 }
 
 #[tokio::test]
 async fn an_add_whose_create_is_in_doubt_has_one_lease_and_answers_it() -> Result<()> {
-    let scene = Scene::named("lost-create").await?;
-    scene.pool("lost-create", 200).await?;
+    let env = Isolation::vrf("lost-create").proxy().start().await?;
+    env.default_pool(200).await?;
     for (name, doubt) in doubts() {
-        holds_what_it_answers(&scene, name, doubt)
+        holds_what_it_answers(&env, name, doubt)
             .await
             .context(name)?;
     }
@@ -69,12 +68,12 @@ async fn an_add_whose_create_is_in_doubt_has_one_lease_and_answers_it() -> Resul
 /// What is chosen from a list is left at the first sign that it is another's, so that the sign has to be right.
 #[tokio::test]
 async fn an_add_whose_create_after_a_list_is_in_doubt_has_one_lease_and_answers_it() -> Result<()> {
-    let scene = Scene::named("lost-listed").await?;
-    scene.pool("lost-listed", 200).await?;
-    scene.counted_full("lost-listed").await?;
+    let env = Isolation::vrf("lost-listed").proxy().start().await?;
+    env.default_pool(200).await?;
+    env.report_full("lost-listed").await?;
     // Where a create comes twice, what was made first looks like another's: the collector knows it for a surplus.
     for (name, doubt) in doubts().into_iter().filter(|(name, _)| *name != "twice") {
-        let log = holds_what_it_answers(&scene, name, doubt)
+        let log = holds_what_it_answers(&env, name, doubt)
             .await
             .context(name)?;
         ensure!(
@@ -88,31 +87,31 @@ async fn an_add_whose_create_after_a_list_is_in_doubt_has_one_lease_and_answers_
 /// Both families or neither: what was made is given back, whether it was known at once that it was made or not.
 #[tokio::test]
 async fn an_add_that_fails_after_a_create_in_doubt_gives_that_back() -> Result<()> {
-    let scene = Scene::named("lost-half").await?;
-    scene.pool("lost-half", 200).await?;
+    let env = Isolation::vrf("lost-half").proxy().start().await?;
+    env.default_pool(200).await?;
     let one = json!({"ips": ["fd00::1"], "default": true, "cooldownSeconds": 0});
-    scene.place.pool("lost-half-6", "fd00::/64", one).await?;
-    let other = scene.place.pod("other").create().await?;
-    scene.eth0("other", &other)?.add().await?.success()?;
+    env.pool_of("lost-half-6", "fd00::/64", one).await?;
+    let other = env.pod("other").create().await?;
+    env.eth0_via("other", &other)?.add().await?.success()?;
     for (name, doubt) in doubts() {
-        let rule = scene
-            .proxy
+        let rule = env
+            .proxy()
             .rule(On::create(LEASES).caller(name).nth(1), doubt);
-        let pod = scene.place.pod(name).create().await?;
-        let eth0 = scene.eth0(name, &pod)?;
+        let pod = env.pod(name).create().await?;
+        let eth0 = env.eth0_via(name, &pod)?;
         let outcome = eth0.add().await?;
         ensure!(
             outcome.error_code() == EXHAUSTED && rule.acted() == 1,
             "{name}: {outcome}"
         );
-        scene.until_all_has_arrived(name).await?;
+        env.until_all_has_arrived(name).await?;
         // A create that comes after its own undoing is for DEL, and so is one that came twice.
         if !["late", "twice"].contains(&name) {
-            let left = scene.place.held_by(&pod).await?;
+            let left = env.held_by(&pod).await?;
             ensure!(left.is_empty(), "{name}: {left:#?}");
         }
         eth0.del().await?.success()?;
-        let left = scene.place.held_by(&pod).await?;
+        let left = env.held_by(&pod).await?;
         ensure!(left.is_empty(), "{name}, after DEL: {left:#?}");
     }
     Ok(())
@@ -120,45 +119,39 @@ async fn an_add_that_fails_after_a_create_in_doubt_gives_that_back() -> Result<(
 
 #[tokio::test]
 async fn an_add_whose_move_is_in_doubt_has_the_earlier_lease_and_answers_it() -> Result<()> {
-    let scene = Scene::named("lost-move").await?;
-    scene.pool("lost-move", 200).await?;
+    let env = Isolation::vrf("lost-move").proxy().start().await?;
+    env.default_pool(200).await?;
     for (name, doubt) in doubts() {
-        let pod = scene.place.pod(name).create().await?;
-        let earlier = scene.eth0("earlier", &pod)?;
+        let pod = env.pod(name).create().await?;
+        let earlier = env.eth0_via("earlier", &pod)?;
         let address = earlier.add().await?.success()?.ips()?;
-        let rule = scene
-            .proxy
+        let rule = env
+            .proxy()
             .rule(On::replace(LEASES).caller(name).nth(1), doubt);
         let sandbox = Arc::new(Sandbox::new()?);
-        let eth0 = scene.eth0_in(name, &sandbox, &pod)?;
+        let eth0 = env.eth0_via_in(name, &sandbox, &pod)?;
         ensure!(eth0.add().await?.success().context(name)?.ips()? == address);
-        scene.until_all_has_arrived(name).await?;
+        env.until_all_has_arrived(name).await?;
         ensure!(rule.acted() == 1, "{name}: nothing was lost");
-        scene
-            .holds_its_answer_only(&eth0, sandbox.container())
-            .await
-            .context(name)?;
+        env.holds_only(&eth0).await.context(name)?;
         earlier.del().await?.success()?;
-        scene
-            .holds_its_answer_only(&eth0, sandbox.container())
-            .await
-            .context(name)?;
+        env.holds_only(&eth0).await.context(name)?;
         eth0.del().await?.success()?;
-        scene.holds_nothing().await.context(name)?;
+        env.holds_nothing().await.context(name)?;
     }
     Ok(())
 }
 
 #[tokio::test]
 async fn a_del_whose_write_is_in_doubt_releases_and_takes_nothing_else() -> Result<()> {
-    let scene = Scene::named("lost-release").await?;
-    scene.pool("lost-release", 1).await?;
+    let env = Isolation::vrf("lost-release").proxy().start().await?;
+    env.default_pool(1).await?;
     for (name, doubt) in doubts() {
-        let pod = scene.place.pod(name).create().await?;
-        let eth0 = scene.eth0(name, &pod)?;
+        let pod = env.pod(name).create().await?;
+        let eth0 = env.eth0_via(name, &pod)?;
         eth0.add().await?.success().context(name)?;
-        let rule = scene
-            .proxy
+        let rule = env
+            .proxy()
             .rule(On::delete(LEASES).caller(name).nth(1), doubt);
         let outcome = eth0.del().await?.success().context(name)?;
         ensure!(
@@ -166,17 +159,14 @@ async fn a_del_whose_write_is_in_doubt_releases_and_takes_nothing_else() -> Resu
             "{name}: {outcome}"
         );
         // The only address goes to another pod at once, and stays there whatever comes late.
-        let next = scene.place.pod(&format!("{name}-next")).create().await?;
+        let next = env.pod(&format!("{name}-next")).create().await?;
         let sandbox = Arc::new(Sandbox::new()?);
-        let next = scene.eth0_in("next", &sandbox, &next)?;
+        let next = env.eth0_via_in("next", &sandbox, &next)?;
         next.add().await?.success().context(name)?;
-        scene.until_all_has_arrived(name).await?;
-        scene
-            .holds_its_answer_only(&next, sandbox.container())
-            .await
-            .context(name)?;
+        env.until_all_has_arrived(name).await?;
+        env.holds_only(&next).await.context(name)?;
         next.del().await?.success()?;
-        scene.holds_nothing().await.context(name)?;
+        env.holds_nothing().await.context(name)?;
     }
     Ok(())
 }

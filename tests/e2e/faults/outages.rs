@@ -9,7 +9,8 @@ use testbed::proxy::{Answer, By, Certificate, Do, On, Rule};
 use testbed::{Outcome, Pod, Sandbox};
 use tokio::task::JoinSet;
 
-use super::scene::{Scene, TRY_AGAIN_LATER};
+use super::TRY_AGAIN_LATER;
+use crate::env::{Isolation, TestEnv};
 
 const LEASES: &str = "/apis/leasehold.io/v1alpha1/ipleases";
 
@@ -59,14 +60,14 @@ fn troubles() -> Vec<(&'static str, Do, &'static str)> {
 }
 
 /// What an error says when the request at the end of `path` failed in this way.
-fn says(outcome: &Outcome, scene: &Scene, caller: &str, path: &str, what: &str) -> Result<()> {
+fn says(outcome: &Outcome, env: &TestEnv, caller: &str, path: &str, what: &str) -> Result<()> {
     let json = outcome.json()?;
     let told = format!(
         "{}; {}",
         json["msg"].as_str().unwrap_or_default(),
         json["details"].as_str().unwrap_or_default()
     );
-    let request = format!("{}{path}", scene.proxy.url_for(caller));
+    let request = format!("{}{path}", env.proxy().url_for(caller));
     ensure!(
         told.contains(&request) && told.contains(what),
         "it should tell of {request} and {what:?}: {told}"
@@ -85,15 +86,15 @@ fn in_time(outcome: &Outcome, seconds: u64) -> Result<()> {
 
 #[tokio::test]
 async fn an_add_that_meets_trouble_all_the_time_ends_in_time_and_names_what_failed() -> Result<()> {
-    let scene = Scene::named("outage").await?;
-    scene.pool("outage", 20).await?;
+    let env = Isolation::vrf("outage").proxy().start().await?;
+    env.default_pool(20).await?;
     let mut adds = JoinSet::new();
     for (caller, trouble, what) in troubles() {
-        let rule = scene.proxy.rule(On::any().caller(caller), trouble);
-        let pod = scene.place.pod(caller).create().await?;
+        let rule = env.proxy().rule(On::any().caller(caller), trouble);
+        let pod = env.pod(caller).create().await?;
         let sandbox = Arc::new(Sandbox::new()?);
-        let eth0 = scene
-            .eth0_in(caller, &sandbox, &pod)?
+        let eth0 = env
+            .eth0_via_in(caller, &sandbox, &pod)?
             .ipam("timeoutSeconds", json!(3));
         adds.spawn(async move { (caller, what, rule, pod, sandbox, eth0.add().await) });
     }
@@ -104,41 +105,41 @@ async fn an_add_that_meets_trouble_all_the_time_ends_in_time_and_names_what_fail
             "{caller}: {outcome}"
         );
         let path = format!("/api/v1/namespaces/outage/pods/{caller}");
-        says(&outcome, &scene, caller, &path, what).context(caller)?;
+        says(&outcome, &env, caller, &path, what).context(caller)?;
         in_time(&outcome, 3)?;
-        over(&scene, &pod, &sandbox, &rule).await.context(caller)?;
+        over(&env, &pod, &sandbox, &rule).await.context(caller)?;
     }
     Ok(())
 }
 
 /// The trouble is over: what the failed ADD may have left is released, and the next one succeeds.
-async fn over(scene: &Scene, pod: &Pod, sandbox: &Arc<Sandbox>, rule: &Rule) -> Result<()> {
+async fn over(env: &TestEnv, pod: &Pod, sandbox: &Arc<Sandbox>, rule: &Rule) -> Result<()> {
     rule.remove();
-    let eth0 = scene.eth0_in("afterwards", sandbox, pod)?;
+    let eth0 = env.eth0_via_in("afterwards", sandbox, pod)?;
     eth0.del().await?.success()?;
-    scene.holds_nothing().await?;
+    env.holds_nothing().await?;
     eth0.add().await?.success()?;
     eth0.del().await?.success()?;
-    scene.holds_nothing().await
+    env.holds_nothing().await
 }
 
 /// The worst of it: the lease is made, and nobody hears of it.
 #[tokio::test]
 async fn an_add_whose_writes_are_never_answered_names_the_lease_whose_fate_is_unknown() -> Result<()>
 {
-    let scene = Scene::named("unanswered").await?;
-    scene.pool("unanswered", 1).await?;
+    let env = Isolation::vrf("unanswered").proxy().start().await?;
+    env.default_pool(1).await?;
     for (caller, trouble) in [
         ("reset", Do::LoseReply(By::Reset)),
         ("hang", Do::LoseReply(By::Silence)),
         ("half", Do::LoseHalf(By::Reset)),
         ("503", Do::AnswerInstead(Do::answer(503))),
     ] {
-        let rule = scene.proxy.rule(On::writes().caller(caller), trouble);
-        let pod = scene.place.pod(caller).create().await?;
+        let rule = env.proxy().rule(On::writes().caller(caller), trouble);
+        let pod = env.pod(caller).create().await?;
         let sandbox = Arc::new(Sandbox::new()?);
-        let eth0 = scene
-            .eth0_in(caller, &sandbox, &pod)?
+        let eth0 = env
+            .eth0_via_in(caller, &sandbox, &pod)?
             .ipam("timeoutSeconds", json!(3));
         let outcome = eth0.add().await?;
         ensure!(
@@ -147,15 +148,15 @@ async fn an_add_whose_writes_are_never_answered_names_the_lease_whose_fate_is_un
         );
         says(
             &outcome,
-            &scene,
+            &env,
             caller,
             LEASES,
             "the fate of lease unanswered.10.0.0.1 is unknown",
         )
         .context(caller)?;
         in_time(&outcome, 3)?;
-        ensure!(scene.held().await?.len() == 1, "{caller}: nothing was made");
-        over(&scene, &pod, &sandbox, &rule).await.context(caller)?;
+        ensure!(env.held().await?.len() == 1, "{caller}: nothing was made");
+        over(&env, &pod, &sandbox, &rule).await.context(caller)?;
     }
     Ok(())
 }
@@ -164,15 +165,15 @@ async fn an_add_whose_writes_are_never_answered_names_the_lease_whose_fate_is_un
 #[tokio::test]
 async fn a_del_that_meets_trouble_all_the_time_succeeds_in_ten_seconds_and_says_what_is_left()
 -> Result<()> {
-    let scene = Scene::named("outage-del").await?;
-    scene.pool("outage-del", 20).await?;
+    let env = Isolation::vrf("outage-del").proxy().start().await?;
+    env.default_pool(20).await?;
     let mut dels = JoinSet::new();
     let mut rules = Vec::new();
     for (caller, trouble, what) in troubles() {
-        let pod = scene.place.pod(caller).create().await?;
-        let eth0 = scene.eth0(caller, &pod)?;
+        let pod = env.pod(caller).create().await?;
+        let eth0 = env.eth0_via(caller, &pod)?;
         eth0.add().await?.success()?;
-        rules.push(scene.proxy.rule(On::any().caller(caller), trouble));
+        rules.push(env.proxy().rule(On::any().caller(caller), trouble));
         dels.spawn(async move {
             let kept = eth0.result();
             let outcome = eth0.del().await;
@@ -186,7 +187,7 @@ async fn a_del_that_meets_trouble_all_the_time_succeeds_in_ten_seconds_and_says_
     }
     for (caller, what, eth0, outcome) in outcomes {
         let outcome = outcome?.success()?;
-        let left = format!("{}{LEASES}/outage-del.", scene.proxy.url_for(caller));
+        let left = format!("{}{LEASES}/outage-del.", env.proxy().url_for(caller));
         let told = outcome.stderr.contains("the collector will take them back")
             && outcome.stderr.contains(&left);
         // Of parts of an answer it depends on where the answer was cut what is said.
@@ -197,56 +198,51 @@ async fn a_del_that_meets_trouble_all_the_time_succeeds_in_ten_seconds_and_says_
         in_time(&outcome, 10)?;
         eth0.del().await?.success()?;
     }
-    scene.holds_nothing().await
+    env.holds_nothing().await
 }
 
 /// As when many nodes come back at once: the time for an ADD is longer than that.
 #[tokio::test]
 async fn an_add_waits_through_twenty_seconds_of_429_as_it_is_told() -> Result<()> {
-    let scene = Scene::named("busy").await?;
-    scene.pool("busy", 20).await?;
-    let pod = scene.place.pod("patient").create().await?;
-    let rule = scene
-        .proxy
+    let env = Isolation::vrf("busy").proxy().start().await?;
+    env.default_pool(20).await?;
+    let pod = env.pod("patient").create().await?;
+    let rule = env
+        .proxy()
         .rule(On::any().caller("patient"), Do::answer(429).retry_after(3));
     rule.for_duration(Duration::from_secs(20));
     let sandbox = Arc::new(Sandbox::new()?);
-    let eth0 = scene
-        .eth0_in("patient", &sandbox, &pod)?
+    let eth0 = env
+        .eth0_via_in("patient", &sandbox, &pod)?
         .ipam("timeoutSeconds", Value::Null);
     let outcome = eth0.add().await?.success()?;
     ensure!(outcome.elapsed > Duration::from_secs(20), "{outcome}");
     // One every three seconds, and no more than jitter can lengthen that.
-    ensure!((5..=7).contains(&rule.acted()), "{}", scene.proxy.log());
-    scene
-        .holds_its_answer_only(&eth0, sandbox.container())
-        .await
+    ensure!((5..=7).contains(&rule.acted()), "{}", env.proxy().log());
+    env.holds_only(&eth0).await
 }
 
 /// A first request that fails must not fail the call, whatever it is.
 #[tokio::test]
 async fn an_add_gets_over_one_trouble_at_each_request() -> Result<()> {
-    let scene = Scene::named("hiccup").await?;
-    scene.pool("hiccup", 20).await?;
+    let env = Isolation::vrf("hiccup").proxy().start().await?;
+    env.default_pool(20).await?;
     for k in 1..=6 {
         let caller = format!("hiccup-{k}");
         let rules = [
-            scene
-                .proxy
+            env.proxy()
                 .rule(On::any().caller(&caller).nth(k), Do::answer(503)),
-            scene.proxy.rule(
+            env.proxy().rule(
                 On::any().caller(&caller).nth(k + 1),
                 Do::LoseHalf(By::Reset),
             ),
         ];
-        let pod = scene.place.pod(&caller).create().await?;
+        let pod = env.pod(&caller).create().await?;
         let sandbox = Arc::new(Sandbox::new()?);
-        let eth0 = scene.eth0_in(&caller, &sandbox, &pod)?;
+        let eth0 = env.eth0_via_in(&caller, &sandbox, &pod)?;
         eth0.add().await?.success().context(caller)?;
         ensure!(rules[0].acted() == 1, "there are fewer than {k} requests");
-        scene
-            .holds_its_answer_only(&eth0, sandbox.container())
-            .await?;
+        env.holds_only(&eth0).await?;
         eth0.del().await?.success()?;
     }
     Ok(())
@@ -254,32 +250,34 @@ async fn an_add_gets_over_one_trouble_at_each_request() -> Result<()> {
 
 #[tokio::test]
 async fn a_server_that_is_not_there_or_not_the_one_is_told_as_such() -> Result<()> {
-    let scene = Scene::named("unknown").await?;
-    scene.pool("unknown", 20).await?;
-    let pod = scene.place.pod("pod").create().await?;
-    let eth0 = scene.eth0("caller", &pod)?.ipam("timeoutSeconds", json!(1));
+    let env = Isolation::vrf("unknown").proxy().start().await?;
+    env.default_pool(20).await?;
+    let pod = env.pod("pod").create().await?;
+    let eth0 = env
+        .eth0_via("caller", &pod)?
+        .ipam("timeoutSeconds", json!(1));
     let expect = async |what: &str| {
         let outcome = eth0.add().await?;
         ensure!(outcome.error_code() == TRY_AGAIN_LATER, "{outcome}");
         says(
             &outcome,
-            &scene,
+            &env,
             "caller",
             "/api/v1/namespaces/unknown/pods/pod",
             what,
         )
     };
-    scene.proxy.refuse().await;
+    env.proxy().refuse().await;
     expect("refused").await?;
-    scene.proxy.resume().await;
+    env.proxy().resume().await;
     for (certificate, what) in [
         (Certificate::Expired, "certificate expired"),
         (Certificate::OtherName, "certificate not valid for name"),
         (Certificate::OtherAuthority, "UnknownIssuer"),
     ] {
-        scene.proxy.present(certificate)?;
+        env.proxy().present(certificate)?;
         expect(what).await?;
     }
-    scene.proxy.present(Certificate::Valid)?;
+    env.proxy().present(Certificate::Valid)?;
     eth0.add().await?.success().map(drop)
 }

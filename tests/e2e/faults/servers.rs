@@ -11,43 +11,46 @@ use testbed::proxy::{Do, On};
 use testbed::{Attachment, Cluster, Outcome, Pod, Sandbox};
 use tokio::task::JoinSet;
 
-use super::scene::{EXHAUSTED, NO_POOL, Scene, TRY_AGAIN_LATER};
-use crate::choose::place::Place;
+use super::{EXHAUSTED, NO_POOL, TRY_AGAIN_LATER};
+use crate::env::{Isolation, TestEnv};
 
 async fn two_servers() -> Result<Cluster> {
     Cluster::builder().api_servers(2).start().await
 }
 
 /// What a list of any age shows on a server whose watch cache has stopped.
-fn lags(scene: &Scene, resource: &str) {
-    scene
-        .proxy
+fn lags(env: &TestEnv, resource: &str) {
+    env.proxy()
         .freeze(On::list(resource).with_query("resourceVersion=0"));
 }
 
 #[tokio::test]
 async fn a_server_that_lags_makes_no_pool_full_and_no_pool_missing() -> Result<()> {
-    let scene = Scene::of(Place::on(two_servers().await?, "lagging").await?, 1).await?;
+    let env = Isolation::vrf("lagging")
+        .cluster(two_servers().await?)
+        .proxy_to(1)
+        .start()
+        .await?;
     for resource in ["ipleases", "ippools"] {
-        lags(&scene, resource);
+        lags(&env, resource);
     }
-    let pod = scene.place.pod("last").create().await?;
-    let last = scene.eth0("last", &pod)?;
+    let pod = env.pod("last").create().await?;
+    let last = env.eth0_via("last", &pod)?;
     let outcome = last.add().await?;
     ensure!(outcome.error_code() == NO_POOL, "{outcome}");
-    scene.pool("lagging", 8).await?;
+    env.default_pool(8).await?;
     // By the other server, which knows at once.
     let mut others = Vec::new();
     for number in 0..8 {
-        let pod = scene.place.pod(&format!("other-{number}")).create().await?;
-        let other = scene.place.eth0(&pod)?;
+        let pod = env.pod(&format!("other-{number}")).create().await?;
+        let other = env.eth0(&pod)?;
         other.add().await?.success()?;
         others.push(other);
     }
     let outcome = last.add().await?;
     ensure!(outcome.error_code() == EXHAUSTED, "{outcome}");
     // One is free again, and not one that is tried without a list.
-    let log = scene.proxy.log();
+    let log = env.proxy().log();
     let creates = On::create("ipleases");
     let tried: Vec<_> = log
         .of(&creates)
@@ -66,32 +69,22 @@ async fn a_server_that_lags_makes_no_pool_full_and_no_pool_missing() -> Result<(
 /// A namespace chooses pools, and a server that has not heard of it yet knows of no choice.
 #[tokio::test]
 async fn a_server_that_has_not_heard_of_a_namespace_yet_does_not_choose_for_it() -> Result<()> {
-    let scene = Scene::named("unheard-of").await?;
+    let env = Isolation::vrf("unheard-of").proxy().start().await?;
     for (pool, subnet) in [
         ("unheard-of-a", "10.1.0.0/24"),
         ("unheard-of-z", "10.2.0.0/24"),
     ] {
-        scene
-            .place
-            .pool(pool, subnet, json!({"default": true}))
-            .await?;
+        env.pool_of(pool, subnet, json!({"default": true})).await?;
     }
     let chosen = json!({"ipam.leasehold.io/default-ipv4-ippool": "[\"unheard-of-z\"]"});
-    scene
-        .place
-        .namespace("unheard-of", json!({}), chosen)
-        .await?;
-    let pod = scene.place.pod("pod").create().await?;
+    env.namespace("unheard-of", chosen).await?;
+    let pod = env.pod("pod").create().await?;
     let unknown = json!({"kind": "Status", "code": 404, "details": {"name": "unheard-of", "kind": "namespaces"}});
     let cached = On::get("namespaces").with_query("resourceVersion=0");
-    scene
-        .proxy
+    env.proxy()
         .rule(cached, Do::answer(404).plain(&unknown.to_string()));
-    let outcome = scene.eth0("caller", &pod)?.add().await?;
-    ensure!(
-        scene.place.told(&outcome).await? == "unheard-of-z",
-        "{outcome}"
-    );
+    let outcome = env.eth0_via("caller", &pod)?.add().await?;
+    ensure!(env.pools_of(&outcome).await? == "unheard-of-z", "{outcome}");
     Ok(())
 }
 
@@ -99,36 +92,41 @@ async fn a_server_that_has_not_heard_of_a_namespace_yet_does_not_choose_for_it()
 /// that does not exist would be, to a read and to the policy that admits leases.
 #[tokio::test]
 async fn a_server_that_has_not_heard_of_a_pod_yet_does_not_make_it_gone() -> Result<()> {
-    let scene = Scene::of(Place::on(two_servers().await?, "unheard").await?, 1).await?;
-    scene.pool("unheard", 20).await?;
-    let pod = scene.place.pod("pod").create().await?;
-    scene
-        .proxy
+    let env = Isolation::vrf("unheard")
+        .cluster(two_servers().await?)
+        .proxy_to(1)
+        .start()
+        .await?;
+    env.default_pool(20).await?;
+    let pod = env.pod("pod").create().await?;
+    env.proxy()
         .rule(On::get("pods").caller("told").first(1), Do::answer(403));
-    scene.proxy.rule(
+    env.proxy().rule(
         On::create("ipleases").caller("told").first(2),
         Do::answer(403),
     );
-    let eth0 = scene.eth0("told", &pod)?;
+    let eth0 = env.eth0_via("told", &pod)?;
     eth0.add().await?.success()?;
     eth0.del().await?.success()?;
     // The same for real: the server stands still while the pod is made, and is asked as soon as it goes on.
     for number in 0..5 {
-        let cluster = &scene.place.cluster;
+        let cluster = &env.cluster;
         cluster.freeze_api_server(1, true)?;
-        let pod = made_elsewhere(&scene, &format!("real-{number}")).await?;
-        let eth0 = scene.eth0("real", &pod)?.ipam("timeoutSeconds", json!(10));
+        let pod = made_elsewhere(&env, &format!("real-{number}")).await?;
+        let eth0 = env
+            .eth0_via("real", &pod)?
+            .ipam("timeoutSeconds", json!(10));
         let add = eth0.call("ADD")?.spawn()?;
         cluster.freeze_api_server(1, false)?;
         add.wait().await?.success()?;
         eth0.del().await?.success()?;
     }
-    scene.holds_nothing().await
+    env.holds_nothing().await
 }
 
-/// A pod of the scene's node, made at the first server without a thought of the second.
-async fn made_elsewhere(scene: &Scene, name: &str) -> Result<Pod> {
-    let (cluster, node) = (&scene.place.cluster, &scene.place.node);
+/// A pod of the environment's node, made at the first server without a thought of the second.
+async fn made_elsewhere(env: &TestEnv, name: &str) -> Result<Pod> {
+    let (cluster, node) = (&env.cluster, &env.node);
     let object: PodObject = serde_json::from_value(json!({
         "metadata": {"name": name},
         "spec": {"nodeName": node.name(), "containers": [{"name": "main", "image": "local.test/none"}]},
@@ -143,33 +141,41 @@ async fn made_elsewhere(scene: &Scene, name: &str) -> Result<Pod> {
 #[tokio::test]
 async fn two_servers_give_no_address_twice_whatever_becomes_of_one_of_them() -> Result<()> {
     let cluster = two_servers().await?;
-    let scene = Scene::of(Place::on(cluster.clone(), "two").await?, 1).await?;
-    scene.pool("two", 30).await?;
-    let crowd = Crowd::gather(&scene, 40, 2).await?;
+    let env = Isolation::vrf("two")
+        .cluster(cluster.clone())
+        .proxy_to(1)
+        .start()
+        .await?;
+    env.default_pool(30).await?;
+    let crowd = Crowd::gather(&env, 40, 2).await?;
     let adds = crowd.add();
-    scene.until_held(5).await?;
+    env.until_held(5).await?;
     cluster.freeze_api_server(1, true)?;
     tokio::time::sleep(Duration::from_millis(500)).await;
     cluster.kill_api_server(1);
     cluster.restart_api_server(1).await?;
     let outcomes = adds.join_all().await;
-    crowd.agrees(&scene, outcomes, 30).await?;
-    crowd.clear(&scene).await
+    crowd.agrees(&env, outcomes, 30).await?;
+    crowd.clear(&env).await
 }
 
 #[tokio::test]
 async fn fifty_adds_outlive_a_restart_of_the_api_server() -> Result<()> {
     let cluster = Cluster::start().await?;
-    let scene = Scene::of(Place::on(cluster.clone(), "restart").await?, 0).await?;
-    scene.pool("restart", 60).await?;
-    let crowd = Crowd::gather(&scene, 50, 1).await?;
+    let env = Isolation::vrf("restart")
+        .cluster(cluster.clone())
+        .proxy_to(0)
+        .start()
+        .await?;
+    env.default_pool(60).await?;
+    let crowd = Crowd::gather(&env, 50, 1).await?;
     let adds = crowd.add();
-    scene.until_held(10).await?;
+    env.until_held(10).await?;
     cluster.kill_api_server(0);
     cluster.restart_api_server(0).await?;
     let outcomes = adds.join_all().await;
-    crowd.agrees(&scene, outcomes, 60).await?;
-    crowd.clear(&scene).await
+    crowd.agrees(&env, outcomes, 60).await?;
+    crowd.clear(&env).await
 }
 
 /// How long each of a crowd has: the start of a server takes some three seconds of an idle machine.
@@ -179,8 +185,8 @@ const SECONDS: u64 = 20;
 struct Crowd(Vec<Arc<Attachment>>);
 
 impl Crowd {
-    async fn gather(scene: &Scene, pods: usize, servers: usize) -> Result<Self> {
-        let node = &scene.place.node;
+    async fn gather(env: &TestEnv, pods: usize, servers: usize) -> Result<Self> {
+        let node = &env.node;
         let kubeconfigs = (0..servers)
             .map(|server| {
                 node.write_kubeconfig(&format!("server-{server}"), &node.identity_at(server))
@@ -188,8 +194,8 @@ impl Crowd {
             .collect::<Result<Vec<_>>>()?;
         let mut crowd = Vec::new();
         for (number, kubeconfig) in (0..pods).zip(kubeconfigs.iter().cycle()) {
-            let pod = scene.place.pod(&format!("pod-{number}")).create().await?;
-            let eth0 = scene.place.eth0_in(&Arc::new(Sandbox::new()?), &pod)?;
+            let pod = env.pod(&format!("pod-{number}")).create().await?;
+            let eth0 = env.eth0_in(&Arc::new(Sandbox::new()?), &pod)?;
             let eth0 = eth0
                 .ipam("kubeconfig", json!(kubeconfig))
                 .ipam("timeoutSeconds", json!(SECONDS));
@@ -213,11 +219,11 @@ impl Crowd {
     /// Every answer has a lease of its own, and who has none was told why, in time and as it was.
     async fn agrees(
         &self,
-        scene: &Scene,
+        env: &TestEnv,
         outcomes: Vec<Result<(Arc<Attachment>, Outcome)>>,
         addresses: usize,
     ) -> Result<()> {
-        let held = scene.held().await?;
+        let held = env.held().await?;
         let (mut answered, mut late) = (0, 0);
         for outcome in outcomes {
             let (eth0, outcome) = outcome?;
@@ -254,11 +260,11 @@ impl Crowd {
         Ok(())
     }
 
-    async fn clear(&self, scene: &Scene) -> Result<()> {
+    async fn clear(&self, env: &TestEnv) -> Result<()> {
         for eth0 in &self.0 {
             let outcome = eth0.del().await?.success()?;
             ensure!(outcome.stderr.is_empty(), "{outcome}");
         }
-        scene.holds_nothing().await
+        env.holds_nothing().await
     }
 }

@@ -9,12 +9,12 @@ use serde_json::json;
 use testbed::{Attachment, Kubeconfig, Node};
 
 use super::attached;
-use crate::stage::Stage;
+use crate::env::TestEnv;
 
 type Case = (&'static str, PathBuf);
 
 /// What an ADD is told with each of these, all at once.
-async fn told(stage: &Stage, eth0: &Attachment, cases: Vec<Case>) -> Result<String> {
+async fn told(env: &TestEnv, eth0: &Attachment, cases: Vec<Case>) -> Result<String> {
     let mut calls = Vec::new();
     for (case, kubeconfig) in cases {
         let mut config = eth0.config().clone();
@@ -24,7 +24,7 @@ async fn told(stage: &Stage, eth0: &Attachment, cases: Vec<Case>) -> Result<Stri
     let mut lines = Vec::new();
     for (case, call) in calls {
         let outcome = call.wait().await?;
-        let line = stage.tells(&outcome);
+        let line = env.message(&outcome);
         let fits = !line.contains("secret") && outcome.elapsed < Duration::from_secs(9);
         ensure!(fits && !outcome.succeeded(), "{case}: {outcome}");
         lines.push(format!("{case}: {line}"));
@@ -64,34 +64,34 @@ impl<'a> Written<'a> {
 
 #[tokio::test]
 async fn a_server_that_cannot_be_talked_to_is_named_with_the_reason() -> Result<()> {
-    let (stage, eth0) = attached().await?;
-    let cases = Written::by(&stage.node)
+    let (env, eth0) = attached().await?;
+    let cases = Written::by(&env.node)
         .and("nobody there", |k| k.server("https://127.0.0.1:1"))?
         .and("another scheme", |k| k.server("ftp://127.0.0.1"))?
         .and("plain HTTP", |k| {
-            k.server(&stage.cluster.url(0).replace("https", "http"))
+            k.server(&env.cluster.url(0).replace("https", "http"))
         })?
         .and("no authority", Kubeconfig::without_ca)?
         .and("a broken authority", |k| k.ca("no PEM"))?
         .cases;
     let eth0 = eth0.ipam("timeoutSeconds", json!(2));
-    insta::assert_snapshot!(told(&stage, &eth0, cases).await?, @"
-    nobody there: 11: no definite answer within 2 s; GET https://127.0.0.1:1/api/v1/namespaces/stage/pods/web was not answered: client error (Connect): tcp connect error: Connection refused (os error 111)
-    another scheme: 11: no definite answer within 2 s; GET ftp://127.0.0.1/api/v1/namespaces/stage/pods/web was not answered: client error (Connect): unsupported scheme ftp
-    plain HTTP: 11: GET http://server/api/v1/namespaces/stage/pods/web was refused; 400 Bad Request: Client sent an HTTP request to an HTTPS server.
-    no authority: 11: no definite answer within 2 s; GET https://server/api/v1/namespaces/stage/pods/web was not answered: client error (Connect): invalid peer certificate: UnknownIssuer
-    a broken authority: 11: no definite answer within 2 s; GET https://server/api/v1/namespaces/stage/pods/web was not answered: client error (Connect): invalid peer certificate: UnknownIssuer
+    insta::assert_snapshot!(told(&env, &eth0, cases).await?, @"
+    nobody there: 11: no definite answer within 2 s; GET https://127.0.0.1:1/api/v1/namespaces/test/pods/web was not answered: client error (Connect): tcp connect error: Connection refused (os error 111)
+    another scheme: 11: no definite answer within 2 s; GET ftp://127.0.0.1/api/v1/namespaces/test/pods/web was not answered: client error (Connect): unsupported scheme ftp
+    plain HTTP: 11: GET http://server/api/v1/namespaces/test/pods/web was refused; 400 Bad Request: Client sent an HTTP request to an HTTPS server.
+    no authority: 11: no definite answer within 2 s; GET https://server/api/v1/namespaces/test/pods/web was not answered: client error (Connect): invalid peer certificate: UnknownIssuer
+    a broken authority: 11: no definite answer within 2 s; GET https://server/api/v1/namespaces/test/pods/web was not answered: client error (Connect): invalid peer certificate: UnknownIssuer
     ");
     Ok(())
 }
 
 #[tokio::test]
 async fn credentials_that_cannot_be_used_are_named_with_the_reason_and_not_shown() -> Result<()> {
-    let (stage, eth0) = attached().await?;
-    let broken = stage.node.kubeconfig().with_file_name("broken");
+    let (env, eth0) = attached().await?;
+    let broken = env.node.kubeconfig().with_file_name("broken");
     fs::write(&broken, "users: [{name: me, user: {token: [secret]}}]")?;
     let nowhere = Path::new("/nowhere");
-    let mut cases = Written::by(&stage.node)
+    let mut cases = Written::by(&env.node)
         .and("no URL", |k| k.server("https://[::1"))?
         .and("a token that nobody knows", |k| k.token("secret"))?
         .and("no token file", |k| k.token_file(nowhere))?
@@ -106,9 +106,9 @@ async fn credentials_that_cannot_be_used_are_named_with_the_reason_and_not_shown
     cases.push(("no YAML", broken));
     // A kubeconfig may be half a file for three seconds; then there is a pause, and another attempt.
     let eth0 = eth0.ipam("timeoutSeconds", json!(8));
-    insta::assert_snapshot!(told(&stage, &eth0, cases).await?, @r#"
+    insta::assert_snapshot!(told(&env, &eth0, cases).await?, @r#"
     no URL: 7: the kubeconfig /cluster/nodes/node/no-URL cannot be used: failed to parse cluster url: invalid authority
-    a token that nobody knows: 106: renew the credentials in /cluster/nodes/node/a-token-that-nobody-knows: the API server does not know them; GET https://server/api/v1/namespaces/stage/pods/web was denied: 401 Unauthorized: Unauthorized
+    a token that nobody knows: 106: renew the credentials in /cluster/nodes/node/a-token-that-nobody-knows: the API server does not know them; GET https://server/api/v1/namespaces/test/pods/web was denied: 401 Unauthorized: Unauthorized
     no token file: 7: the kubeconfig /cluster/nodes/node/no-token-file cannot be used: auth error: failed to read token file '"/nowhere"': No such file or directory (os error 2)
     no certificate: 7: the kubeconfig /cluster/nodes/node/no-certificate cannot be used: Failed to infer provided configuration: failed to load client certificate: failed to read file '"/nowhere"': No such file or directory (os error 2)
     no exec plugin: 7: the kubeconfig /cluster/nodes/node/no-exec-plugin cannot be used: its exec plugin /nowhere could not be run: No such file or directory (os error 2)

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use leasehold::api::{Holder, State};
 
-use super::{Allowed, Failures, Ground, Verdict, dry_run, holder, judge, put, refused};
+use super::{Allowed, Failures, TwoNodes, Verdict, dry_run, holder, judge, put, refused};
 use State::{Cooling, Held, Quarantined, Retained};
 
 const ADDRESS: &str = "192.0.2.2";
@@ -12,11 +12,11 @@ const ADDRESS: &str = "192.0.2.2";
 type Lease<'a> = (State, &'a Holder, Option<&'a str>);
 
 /// Puts `before` there, and judges the node's attempts to put `after` in its place.
-async fn hold(ground: &Ground, rows: Vec<(&str, Lease<'_>, Lease<'_>, Verdict)>) -> Result<()> {
-    let (leases, all) = (ground.leases().await?, ground.leases_as_admin().await?);
+async fn hold(nodes: &TwoNodes, rows: Vec<(&str, Lease<'_>, Lease<'_>, Verdict)>) -> Result<()> {
+    let (leases, all) = (nodes.leases().await?, nodes.leases_as_admin().await?);
     let lease = |(state, holder, claim): Lease<'_>| {
-        let mut lease = ground.lease(ADDRESS, state, holder);
-        lease.spec.claim = claim.map(|name| ground.claim(name));
+        let mut lease = nodes.lease(ADDRESS, state, holder);
+        lease.spec.claim = claim.map(|name| nodes.claim(name));
         lease
     };
     let mut failures = Failures::default();
@@ -34,8 +34,8 @@ async fn hold(ground: &Ground, rows: Vec<(&str, Lease<'_>, Lease<'_>, Verdict)>)
 #[tokio::test]
 async fn a_node_takes_what_cools_what_is_its_own_and_what_is_kept_for_the_same_claim() -> Result<()>
 {
-    let ground = Ground::new("takes").await?;
-    let (me, them) = (&ground.me(), &ground.them());
+    let nodes = TwoNodes::new("takes").await?;
+    let (me, them) = (&nodes.me(), &nodes.them());
     let is = |state: &str| {
         refused(&format!(
             "this address is {state}: a node takes what is absent, cooling, its own, or kept for the same claim"
@@ -47,7 +47,7 @@ async fn a_node_takes_what_cools_what_is_its_own_and_what_is_kept_for_the_same_c
     };
     let (a, b) = (Some("a"), Some("b"));
     hold(
-        &ground,
+        &nodes,
         vec![
             (
                 "its own, for a new sandbox",
@@ -104,18 +104,18 @@ async fn a_node_takes_what_cools_what_is_its_own_and_what_is_kept_for_the_same_c
 
 #[tokio::test]
 async fn a_node_takes_for_itself_and_its_own_pods() -> Result<()> {
-    let ground = Ground::new("takes-for").await?;
-    let (me, them) = (&ground.me(), &ground.them());
-    let here = ground.here.name();
+    let nodes = TwoNodes::new("takes-for").await?;
+    let (me, them) = (&nodes.me(), &nodes.them());
+    let here = nodes.here.name();
     let not_itself = || {
         refused(&format!(
             "a node takes leases for itself only: spec.holder.node must be {here}"
         ))
     };
     let not_bound = refused(&format!("no pod takes-for/theirs is bound to node {here}"));
-    let theirs_here = &holder(&ground.theirs, here);
+    let theirs_here = &holder(&nodes.theirs, here);
     hold(
-        &ground,
+        &nodes,
         vec![
             (
                 "what cools, for another node",
@@ -148,8 +148,8 @@ async fn a_node_takes_for_itself_and_its_own_pods() -> Result<()> {
 
 #[tokio::test]
 async fn a_node_releases_what_it_holds_itself() -> Result<()> {
-    let ground = Ground::new("releases").await?;
-    let (me, them) = (&ground.me(), &ground.them());
+    let nodes = TwoNodes::new("releases").await?;
+    let (me, them) = (&nodes.me(), &nodes.them());
     let no = || {
         refused(
             "a node releases only what it holds itself, to Cooling or Retained, with holder and claim unchanged",
@@ -157,7 +157,7 @@ async fn a_node_releases_what_it_holds_itself() -> Result<()> {
     };
     let a = Some("a");
     hold(
-        &ground,
+        &nodes,
         vec![
             ("its own", (Held, me, None), (Cooling, me, None), Allowed),
             (

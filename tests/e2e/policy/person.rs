@@ -4,28 +4,28 @@ use anyhow::{Context, Result};
 use kube::api::PostParams;
 use leasehold::api::{Holder, IPLease, State};
 
-use super::Ground;
+use super::TwoNodes;
 
-async fn stored(ground: &Ground, address: &str, state: State, holder: &Holder) -> Result<String> {
-    let lease: IPLease = ground.lease(address, state, holder);
+async fn stored(nodes: &TwoNodes, address: &str, state: State, holder: &Holder) -> Result<String> {
+    let lease: IPLease = nodes.lease(address, state, holder);
     let name = lease.metadata.name.clone().unwrap_or_default();
-    let leases = ground.leases_as_admin().await?;
+    let leases = nodes.leases_as_admin().await?;
     leases.create(&PostParams::default(), &lease).await?;
     Ok(name)
 }
 
 #[tokio::test]
 async fn a_held_lease_is_deleted_by_hand_only_once_it_is_annotated() -> Result<()> {
-    let ground = Ground::new("by-hand").await?;
-    let name = stored(&ground, "192.0.2.1", State::Held, &ground.them()).await?;
+    let nodes = TwoNodes::new("by-hand").await?;
+    let name = stored(&nodes, "192.0.2.1", State::Held, &nodes.them()).await?;
     let words = format!(
         "the address is held by pod by-hand/theirs on {}: if nobody uses it any more, first annotate the lease with \
          ipam.leasehold.io/release=true",
-        ground.there.name()
+        nodes.there.name()
     );
     let delete = ["delete", "iplease", &name];
     let refused = async |args: &[&str]| {
-        let outcome = ground.cluster.kubectl(args).await;
+        let outcome = nodes.cluster.kubectl(args).await;
         let refusal = outcome.expect_err("refused").to_string();
         assert!(refusal.ends_with(&words), "{refusal}");
     };
@@ -35,28 +35,28 @@ async fn a_held_lease_is_deleted_by_hand_only_once_it_is_annotated() -> Result<(
     refused(&[&delete[..], &[collector]].concat()).await;
 
     let annotate = |value| ["annotate", "--overwrite", "iplease", &name, value];
-    ground
+    nodes
         .cluster
         .kubectl(&annotate("ipam.leasehold.io/release=false"))
         .await?;
     refused(&delete).await;
-    ground
+    nodes
         .cluster
         .kubectl(&annotate("ipam.leasehold.io/release=true"))
         .await?;
-    ground.cluster.kubectl(&delete).await.map(drop)
+    nodes.cluster.kubectl(&delete).await.map(drop)
 }
 
 #[tokio::test]
 async fn what_nobody_holds_is_deleted_by_hand() -> Result<()> {
-    let ground = Ground::new("unheld").await?;
+    let nodes = TwoNodes::new("unheld").await?;
     for (address, state) in [
         ("192.0.2.1", State::Cooling),
         ("192.0.2.2", State::Retained),
         ("192.0.2.3", State::Quarantined),
     ] {
-        let name = stored(&ground, address, state, &ground.them()).await?;
-        ground
+        let name = stored(&nodes, address, state, &nodes.them()).await?;
+        nodes
             .cluster
             .kubectl(&["delete", "iplease", &name])
             .await

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use testbed::{Attachment, Outcome, Pod, Sandbox};
 use tokio::task::JoinSet;
 
-use crate::stage::Stage;
+use crate::env::TestEnv;
 
 /// How many are made, or deleted, at a time: only the calls under test are all at once.
 const GANG: usize = 20;
@@ -22,22 +22,22 @@ struct Member {
     pool: String,
 }
 
-/// Pods of a stage, none of which has called yet.
+/// Pods of an environment, none of which has called yet.
 pub struct ConcurrentPods {
-    stage: Stage,
+    env: TestEnv,
     members: Vec<Arc<Member>>,
 }
 
 impl ConcurrentPods {
     /// So many pods whose first interface is on this pool.
-    pub async fn gather(stage: &Stage, pool: &str, count: usize) -> Result<Self> {
+    pub async fn gather(env: &TestEnv, pool: &str, count: usize) -> Result<Self> {
         let mut members = Vec::with_capacity(count);
         let numbers: Vec<usize> = (0..count).collect();
         for gang in numbers.chunks(GANG) {
             let mut making = JoinSet::new();
             for number in gang {
                 making.spawn(member(
-                    stage.clone(),
+                    env.clone(),
                     pool.to_owned(),
                     format!("{pool}-{number}"),
                 ));
@@ -47,7 +47,7 @@ impl ConcurrentPods {
             }
         }
         Ok(Self {
-            stage: stage.clone(),
+            env: env.clone(),
             members,
         })
     }
@@ -120,7 +120,7 @@ impl ConcurrentPods {
         for call in calls.join_all().await {
             killed.extend(call?);
         }
-        let held = self.stage.held().await?;
+        let held = self.env.held().await?;
         let mut holders = held.iter().filter_map(|lease| lease.spec.holder.as_ref());
         let orphans = holders
             .by_ref()
@@ -159,7 +159,7 @@ impl ConcurrentPods {
             }
         }
         let held: BTreeSet<(IpAddr, Holds)> = self
-            .stage
+            .env
             .held()
             .await?
             .into_iter()
@@ -207,10 +207,10 @@ impl Member {
     }
 }
 
-async fn member(stage: Stage, pool: String, name: String) -> Result<Member> {
-    let pod = stage.pod(&name).await?;
+async fn member(env: TestEnv, pool: String, name: String) -> Result<Member> {
+    let pod = env.pod(&name).create().await?;
     let sandbox = Arc::new(Sandbox::new()?);
-    let eth0 = stage.attach_in(&pod, &pool, &sandbox)?;
+    let eth0 = env.eth0_on_in(&pod, &pool, &sandbox)?;
     Ok(Member {
         pod,
         sandbox,

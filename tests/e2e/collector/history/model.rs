@@ -11,8 +11,8 @@ use rand::rngs::StdRng;
 use testbed::{Attachment, Node, Pod, Running};
 
 use super::step::Step;
-use crate::collector::ground::Ground;
 use crate::collector::heartbeats::{Heartbeat, alive};
+use crate::env::TestEnv;
 
 mod pods;
 mod surroundings;
@@ -56,7 +56,7 @@ struct Place {
 }
 
 pub struct Model<'a> {
-    ground: &'a Ground,
+    env: &'a TestEnv,
     places: Vec<Place>,
     slots: BTreeMap<usize, Slot>,
     /// Sandboxes that run on although their pods are gone: their nodes are cut off.
@@ -70,15 +70,15 @@ pub struct Model<'a> {
 }
 
 impl<'a> Model<'a> {
-    pub async fn new(ground: &'a Ground) -> Result<Self> {
+    pub async fn new(env: &'a TestEnv) -> Result<Self> {
         let mut places = Vec::new();
         for _ in 0..3 {
-            let node = ground.cluster.fresh_node().create().await?;
-            let heartbeat = Some(alive(&ground.cluster, &node).await?);
+            let node = env.cluster.fresh_node().create().await?;
+            let heartbeat = Some(alive(&env.cluster, &node).await?);
             places.push(Place { node, heartbeat });
         }
         Ok(Self {
-            ground,
+            env,
             places,
             slots: BTreeMap::new(),
             orphans: Vec::new(),
@@ -168,7 +168,7 @@ impl<'a> Model<'a> {
     }
 
     async fn leases(&self) -> Result<BTreeMap<String, IPLease>> {
-        let leases = self.ground.of_pool().await?.into_iter();
+        let leases = self.env.leases().await?.into_iter();
         Ok(leases
             .map(|lease| (lease.spec.address.clone(), lease))
             .collect())
@@ -190,7 +190,7 @@ impl<'a> Model<'a> {
             self.end_of_time().await?;
         }
         // Long enough for the heartbeats of a busy machine.
-        self.ground.collect(&["--grace", "2"]).await?;
+        self.env.collect(&["--grace", "2"]).await?;
         let leases = self.leases().await?;
         let held: Vec<_> = leases
             .values()

@@ -8,12 +8,13 @@ use testbed::Node;
 
 use super::End::{Contested, KeepReason, TakenBack};
 use super::{Case, End, HEARTBEAT};
-use crate::collector::ground::{Attached, Ground};
 use crate::collector::heartbeats::{Heartbeat, alive};
+use crate::collector::run::Attached;
+use crate::env::TestEnv;
 
 /// The cluster in which they are made.
 pub struct Cases<'a> {
-    pub ground: &'a Ground,
+    pub env: &'a TestEnv,
     pub living: Node,
     pub silent: Node,
     pub all: Vec<Case>,
@@ -27,7 +28,7 @@ impl Cases<'_> {
         says: &'static str,
         end: End,
     ) -> Result<Attached> {
-        let attached = self.ground.attach(node, name).await?;
+        let attached = self.env.attach(node, name).await?;
         let address = attached.address;
         attached.pod.report_addresses(&[address]).await?;
         self.all.push(Case { says, address, end });
@@ -72,10 +73,9 @@ impl Cases<'_> {
             )
             .await?;
         again.pod.force_delete().await?;
-        let ground = self.ground;
-        ground
-            .cluster
-            .pod(ground.name, "again")
+        let env = self.env;
+        env.cluster
+            .pod(env.name(), "again")
             .on(&self.living)
             .create()
             .await?;
@@ -87,9 +87,9 @@ impl Cases<'_> {
             )
             .await?;
         contested.pod.force_delete().await?;
-        let reporter = ground
+        let reporter = env
             .cluster
-            .pod(ground.name, "reporter")
+            .pod(env.name(), "reporter")
             .on(&self.living)
             .create()
             .await?;
@@ -150,7 +150,7 @@ impl Cases<'_> {
     }
 
     pub async fn static_pods(&mut self) -> Result<()> {
-        let ground = self.ground;
+        let env = self.env;
         for (name, says, end) in [
             ("static", "a static pod, known by its mirror", KeepReason),
             (
@@ -160,12 +160,12 @@ impl Cases<'_> {
             ),
         ] {
             let hash = format!("hash-of-{name}");
-            let builder = ground.cluster.pod(ground.name, name).on(&self.living);
+            let builder = env.cluster.pod(env.name(), name).on(&self.living);
             let mirror = builder
                 .annotation("kubernetes.io/config.mirror", &hash)
                 .create()
                 .await?;
-            let eth0 = ground
+            let eth0 = env
                 .attachment(&self.living, &mirror)?
                 .cni_arg("K8S_POD_UID", &hash);
             let address = eth0.add().await?.success()?.ips()?[0];
@@ -178,7 +178,7 @@ impl Cases<'_> {
     }
 
     pub async fn nodes_that_are_gone(&mut self) -> Result<()> {
-        let cluster = &self.ground.cluster.clone();
+        let cluster = &self.env.cluster.clone();
         let (deleted, shut_down) = (
             cluster.fresh_node().create().await?,
             cluster.fresh_node().create().await?,
@@ -223,7 +223,7 @@ impl Cases<'_> {
     /// Kubelet lives, and has lost its container runtime; or it was cut off, is back, and has yet to tear down what was
     /// deleted meanwhile.
     pub async fn nodes_that_are_not_ready(&mut self) -> Result<[Heartbeat; 2]> {
-        let cluster = &self.ground.cluster.clone();
+        let cluster = &self.env.cluster.clone();
         let (down, back) = (
             cluster.fresh_node().create().await?,
             cluster.fresh_node().create().await?,
@@ -252,9 +252,9 @@ impl Cases<'_> {
 
     /// One whose object was deleted by force while it was ending: kubelet lets it have its time all the same.
     pub async fn a_pod_that_takes_long_to_end(&mut self) -> Result<()> {
-        let pod = self.ground.cluster.pod(self.ground.name, "ending");
+        let pod = self.env.cluster.pod(self.env.name(), "ending");
         let pod = pod.on(&self.living).ending_within(8).create().await?;
-        let attached = self.ground.attach_pod(&self.living, pod).await?;
+        let attached = self.env.attach_pod(&self.living, pod).await?;
         attached.pod.force_delete().await?;
         self.all.push(Case {
             says: "a pod that takes longer to end",
@@ -267,12 +267,12 @@ impl Cases<'_> {
     /// As during a live migration.
     pub async fn two_holders(&mut self) -> Result<()> {
         let holder = |pod: &str| {
-            json!({"namespace": self.ground.name, "pod": pod, "uid": format!("uid-of-{pod}"), "node": self.living.name(),
+            json!({"namespace": self.env.name(), "pod": pod, "uid": format!("uid-of-{pod}"), "node": self.living.name(),
                 "container": format!("c-{pod}"), "interface": "eth0", "network": "test"})
         };
         let spec = json!({"state": "Held", "holder": holder("source"), "coHolder": holder("target"),
-            "claim": {"namespace": self.ground.name, "name": "vm", "ownerUID": "uid-of-vm"}});
-        self.ground.write_lease("10.60.3.1", spec).await?;
+            "claim": {"namespace": self.env.name(), "name": "vm", "ownerUID": "uid-of-vm"}});
+        self.env.write_lease("10.60.3.1", spec).await?;
         self.all.push(Case {
             says: "a lease that two hold",
             address: "10.60.3.1".parse()?,
@@ -282,13 +282,13 @@ impl Cases<'_> {
     }
 
     pub async fn a_namespace_with_everything_in_it(&mut self) -> Result<()> {
-        let cluster = &self.ground.cluster;
+        let cluster = &self.env.cluster;
         let pod = cluster
             .pod("short-lived", "web")
             .on(&self.living)
             .create()
             .await?;
-        let attached = self.ground.attach_pod(&self.living, pod).await?;
+        let attached = self.env.attach_pod(&self.living, pod).await?;
         // What the namespace controller does.
         attached.pod.force_delete().await?;
         let namespaces: Api<Namespace> = Api::all(cluster.admin().await?);
@@ -305,11 +305,11 @@ impl Cases<'_> {
 
     /// Leases that a retry left behind, as a newer and an older one of the same interface.
     pub async fn surplus(&mut self) -> Result<()> {
-        let ground = self.ground;
+        let env = self.env;
         let kept = self
             .on_living("surplus", "the lease that the pod reports", KeepReason)
             .await?;
-        let lease = ground
+        let lease = env
             .lease(kept.address)
             .await?
             .map(|lease| lease.spec.holder);
@@ -319,12 +319,11 @@ impl Cases<'_> {
             ("10.60.1.1", "2026-01-01T00:00:00.000000Z"),
             ("10.60.1.2", "2099-01-01T00:00:00.000000Z"),
         ] {
-            ground
-                .write_lease(
-                    address,
-                    json!({"state": "Held", "holder": holder, "heldSince": since}),
-                )
-                .await?;
+            env.write_lease(
+                address,
+                json!({"state": "Held", "holder": holder, "heldSince": since}),
+            )
+            .await?;
             self.all.push(Case {
                 says: "a lease that a retry left behind",
                 address: address.parse()?,
@@ -375,7 +374,7 @@ impl Cases<'_> {
             ),
         ];
         for (address, spec, says, end) in cases {
-            self.ground.write_lease(address, spec).await?;
+            self.env.write_lease(address, spec).await?;
             let address = address.parse()?;
             self.all.push(Case { says, address, end });
         }

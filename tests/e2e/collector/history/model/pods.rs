@@ -12,9 +12,9 @@ impl Model<'_> {
             return Ok(());
         }
         let builder = self
-            .ground
+            .env
             .cluster
-            .pod(self.ground.name, &format!("web-{index}"));
+            .pod(self.env.name(), &format!("web-{index}"));
         let builder = builder.ending_within(TERMINATION);
         let pod = builder.on(&self.places[node].node).create().await?;
         let slot = Slot {
@@ -36,7 +36,7 @@ impl Model<'_> {
             return Ok(());
         }
         let eth0 = self
-            .ground
+            .env
             .attachment(&self.places[slot.node].node, &slot.pod)?;
         let outcome = eth0.add().await?;
         if !outcome.succeeded() {
@@ -69,7 +69,7 @@ impl Model<'_> {
             return Ok(());
         }
         let eth0 = self
-            .ground
+            .env
             .attachment(&self.places[slot.node].node, &slot.pod)?;
         let running = eth0.call("ADD")?.spawn()?;
         tokio::time::sleep(after).await;

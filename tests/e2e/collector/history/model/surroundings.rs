@@ -27,7 +27,7 @@ impl Model<'_> {
             }
         }
         self.places[node].heartbeat =
-            Some(alive(&self.ground.cluster, &self.places[node].node).await?);
+            Some(alive(&self.env.cluster, &self.places[node].node).await?);
         self.note(format!("node {node} is back"));
         Ok(())
     }
@@ -43,13 +43,13 @@ impl Model<'_> {
         let place = &mut self.places[node];
         place.heartbeat = None;
         place.node.delete().await?;
-        place.node = self.ground.cluster.node(place.node.name()).create().await?;
-        place.heartbeat = Some(alive(&self.ground.cluster, &place.node).await?);
+        place.node = self.env.cluster.node(place.node.name()).create().await?;
+        place.heartbeat = Some(alive(&self.env.cluster, &place.node).await?);
         Ok(())
     }
 
     pub(super) async fn edit_pool(&mut self, index: usize) -> Result<()> {
-        let pools: Api<IPPool> = Api::all(self.ground.cluster.admin().await?);
+        let pools: Api<IPPool> = Api::all(self.env.cluster.admin().await?);
         let last = index + 1;
         let spec = match index {
             0..3 => {
@@ -60,7 +60,7 @@ impl Model<'_> {
         };
         let patch = Patch::Merge(json!({"spec": spec}));
         pools
-            .patch(self.ground.name, &PatchParams::default(), &patch)
+            .patch(self.env.name(), &PatchParams::default(), &patch)
             .await?;
         Ok(())
     }
@@ -69,8 +69,9 @@ impl Model<'_> {
         self.await_collectors().await?;
         for _ in 0..count {
             let call = self
-                .ground
-                .collector(&["--grace", "0.4", "--add-timeout", "1"], None)?;
+                .env
+                .collector(&["--grace", "0.4", "--add-timeout", "1"], None)
+                .await?;
             self.collectors.push(call.spawn()?);
         }
         Ok(())
@@ -93,8 +94,8 @@ impl Model<'_> {
 
     pub(super) async fn restart_server(&mut self) -> Result<()> {
         self.excused = true;
-        self.ground.cluster.kill_api_server(0);
-        self.ground.cluster.restart_api_server(0).await?;
+        self.env.cluster.kill_api_server(0);
+        self.env.cluster.restart_api_server(0).await?;
         // It serves lists only once its caches are filled.
         let full = async {
             while self.leases().await.is_err() {

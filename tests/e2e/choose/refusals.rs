@@ -5,7 +5,7 @@ mod forbidden;
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
-use super::place::Place;
+use crate::env::{Isolation, TestEnv};
 
 const IPPOOL: &str = "ipam.leasehold.io/ippool";
 const IPPOOLS: &str = "ipam.leasehold.io/ippools";
@@ -14,30 +14,30 @@ const ROUTES: &str = "ipam.leasehold.io/routes";
 /// An event has room for 1,024 bytes, and kubelet, the runtime and an interface plugin write some 250 in front.
 const ROOM: usize = 1024 - 250;
 
-/// A place, and what its pods were told.
+/// An environment, and what its pods were told.
 struct Said {
-    place: Place,
+    env: TestEnv,
     lines: Vec<String>,
 }
 
 impl Said {
-    async fn at(place: &'static str) -> Result<Self> {
-        let place = Place::named(place).await?;
+    async fn at(env: &'static str) -> Result<Self> {
+        let env = Isolation::vrf(env).start().await?;
         Ok(Self {
-            place,
+            env,
             lines: Vec::new(),
         })
     }
 
     /// Attaches a pod with this annotation in vain, and keeps what it is told.
     async fn hear(&mut self, annotation: &str, text: &str, config: (&str, Value)) -> Result<()> {
-        let pod = self.place.pod(&format!("pod-{}", self.lines.len()));
+        let pod = self.env.pod(&format!("pod-{}", self.lines.len()));
         let pod = match annotation {
             "" => pod,
             annotation => pod.annotation(annotation, text),
         };
         let outcome = self
-            .place
+            .env
             .eth0(&pod.create().await?)?
             .set(config.0, config.1)
             .add()
@@ -65,19 +65,19 @@ async fn a_pod_that_no_pool_serves_is_told_what_to_change() -> Result<()> {
     let mut said = Said::at("told").await?;
     said.hear("", "", NOTHING).await?;
     let elsewhere = json!({"nodeName": ["elsewhere"]});
-    said.place
-        .pool("told-elsewhere", "10.1.0.0/24", elsewhere)
+    said.env
+        .pool_of("told-elsewhere", "10.1.0.0/24", elsewhere)
         .await?;
-    said.place
-        .pool("told-disabled", "10.2.0.0/24", json!({"disable": true}))
+    said.env
+        .pool_of("told-disabled", "10.2.0.0/24", json!({"disable": true}))
         .await?;
     let one = json!({"ips": ["10.3.0.7"]});
-    said.place.pool("told-full", "10.3.0.0/24", one).await?;
+    said.env.pool_of("told-full", "10.3.0.0/24", one).await?;
     let first = said
-        .place
+        .env
         .pod("first")
         .annotation(IPPOOL, r#"{"ipv4":["told-full"]}"#);
-    assert_eq!(said.place.served_by(first).await?, "told-full");
+    assert_eq!(said.env.pools_for(first).await?, "told-full");
     for pools in [
         r#"{"ipv4":["told-missing"]}"#,
         r#"{"ipv4":["told-elsewhere","told-missing"]}"#,
@@ -93,7 +93,7 @@ async fn a_pod_that_no_pool_serves_is_told_what_to_change() -> Result<()> {
     let asking = ("runtimeConfig", json!({"ips": ["10.9.0.7"]}));
     said.hear(IPPOOL, r#"{"ipv4":["told-full"]}"#, asking)
         .await?;
-    let node = said.place.node.name();
+    let node = said.env.node.name();
     insta::assert_snapshot!(said.lines.join("\n").replace(node, "NODE"), @r#"
     101: no IPv4 or IPv6 pool for this pod: set "default: true" in an IPPool with IPv4 addresses, or name one in the pod's annotation ipam.leasehold.io/ippool
          IPv4 from the default pools: there are none; IPv6 from the default pools: there are none
@@ -130,8 +130,8 @@ async fn three_broken_forms_of_an_annotation_are_told_in_three_ways() -> Result<
         (ROUTES, r#"[{"dst":"10.0.0.0/8","gw":"fd00::1"}]"#),
     ] {
         if said.lines.len() == 6 {
-            said.place
-                .pool("broken-pool", "10.1.0.0/24", json!({"default": true}))
+            said.env
+                .pool_of("broken-pool", "10.1.0.0/24", json!({"default": true}))
                 .await?;
         }
         said.hear(annotation, broken, NOTHING).await?;
@@ -159,17 +159,17 @@ async fn long_names_and_many_pools_leave_an_event_readable() -> Result<()> {
         let subnet = format!("10.{number}.0.0/24");
         let strange =
             json!({"namespaceName": [format!("{}", "n".repeat(63))], "disable": number % 2 == 0});
-        said.place
-            .pool(&name("strange", number), &subnet, strange)
+        said.env
+            .pool_of(&name("strange", number), &subnet, strange)
             .await?;
         let full = json!({"ips": [format!("10.{number}.0.7")]});
-        said.place
-            .pool(&name("full", number), &subnet, full)
+        said.env
+            .pool_of(&name("full", number), &subnet, full)
             .await?;
         let pools = json!({"ipv4": [name("full", number)]}).to_string();
-        said.place
-            .served_by(
-                said.place
+        said.env
+            .pools_for(
+                said.env
                     .pod(&format!("first-{number}"))
                     .annotation(IPPOOL, &pools),
             )
