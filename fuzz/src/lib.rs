@@ -3,7 +3,7 @@
 //! Each body is a target of `cargo fuzz` (`fuzz_targets/`), and a property test that runs with all others (`tests/`).
 //! Nothing here is asked of an API server: it is what leasehold reads from runtimes and people that is fuzzed.
 //!
-//! The fuzzer takes a nightly compiler and a C++ compiler. `-D`, since optimising at link time takes it minutes a target:
+//! The fuzzer takes a nightly compiler and a C++ compiler. `-D`, since optimizing at link time takes it minutes a target:
 //!
 //! ```console
 //! $ cargo install cargo-fuzz
