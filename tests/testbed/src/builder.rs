@@ -22,6 +22,19 @@ const EVERYDAY: [Tool; 6] = [
     Tool::Cnitool,
 ];
 
+/// What runs pods, beside the control plane's programs.
+const FOR_WORKERS: [Tool; 9] = [
+    Tool::ControllerManager,
+    Tool::Scheduler,
+    Tool::Kubelet,
+    Tool::Containerd,
+    Tool::ContainerdShim,
+    Tool::Ctr,
+    Tool::Loopback,
+    Tool::HostLocal,
+    Tool::Pause,
+];
+
 /// What a cluster shall be like.
 #[derive(Clone, Debug)]
 pub struct Builder {
@@ -38,6 +51,7 @@ impl Builder {
                 api_servers: 1,
                 flags: Vec::new(),
                 controllers: Vec::new(),
+                workloads: false,
                 nodes,
             },
             manifests: true,
@@ -65,6 +79,15 @@ impl Builder {
         self
     }
 
+    /// Runs workloads: all controllers, the scheduler, service accounts with tokens. Its
+    /// [workers](crate::Worker) run the pods.
+    #[must_use]
+    pub fn workloads(mut self) -> Self {
+        self.plan.workloads = true;
+        self.plan.controllers = vec!["*".to_owned()];
+        self
+    }
+
     /// Knows one more node: a name beside `n1` to `n1000`.
     #[must_use]
     pub fn node_name(mut self, name: &str) -> Self {
@@ -85,6 +108,9 @@ impl Builder {
         let mut wanted = EVERYDAY.to_vec();
         if !self.plan.controllers.is_empty() {
             wanted.push(Tool::ControllerManager);
+        }
+        if self.plan.workloads {
+            wanted.extend(FOR_WORKERS);
         }
         let tools = tokio::task::spawn_blocking(move || Tools::ready(&wanted))
             .await

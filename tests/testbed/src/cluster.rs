@@ -16,7 +16,9 @@ use crate::kubeconfig::Kubeconfig;
 use crate::node::NodeBuilder;
 use crate::pki::{Pair, Subject};
 use crate::pod::PodBuilder;
+use crate::segment::Segment;
 use crate::tools::{Tool, Tools};
+use crate::worker::WorkerBuilder;
 use crate::{guardian, manifests};
 
 /// A running control plane. Clones are the same one; it ends with the last of them.
@@ -43,6 +45,7 @@ impl Drop for Inner {
         if guardian::kept() {
             return;
         }
+        self.plane.scheduler.take();
         self.plane.controllers.take();
         for api in &self.plane.api_servers {
             api.server.kill();
@@ -228,6 +231,13 @@ impl Cluster {
         let next = self.0.next_node.fetch_add(1, Ordering::Relaxed);
         // Counted down from the last, so that tests that name theirs, from the first, do not meet them.
         self.node(&self.0.node_names[NODES - 1 - next % NODES])
+    }
+
+    /// A node of this name with kubelet and containerd, on this segment. The cluster must run
+    /// [workloads](Builder::workloads).
+    #[must_use]
+    pub fn worker(&self, name: &str, segment: &Segment) -> WorkerBuilder {
+        WorkerBuilder::new(self.clone(), name, segment)
     }
 
     /// A pod of this namespace (made on demand) and name.

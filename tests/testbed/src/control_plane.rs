@@ -1,8 +1,9 @@
 //! etcd and API servers: their certificates, flags, ports and readiness.
 //!
 //! An API server here authorizes as a real one does (`Node,RBAC`, `NodeRestriction`) and writes an audit log, in which tests
-//! count requests. What differs from production: etcd does not wait for the disk, tokens come from a file, the
-//! `ServiceAccount` admission plugin is off, since there is no controller that makes service accounts.
+//! count requests. What differs from production: etcd does not wait for the disk, tokens come from a file, and without
+//! [workloads](crate::Builder::workloads) the `ServiceAccount` admission plugin is off, because no controller makes service
+//! accounts.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -17,6 +18,9 @@ use crate::tools::{Tool, Tools};
 
 /// Readiness takes two seconds on an idle machine; this is for a busy one.
 const PATIENCE: Duration = Duration::from_mins(2);
+
+/// The address of the Service `kubernetes`, the first of its range.
+pub(crate) const SERVICE: &str = "10.96.0.1";
 
 const AUDIT_POLICY: &str = "
 apiVersion: audit.k8s.io/v1
@@ -33,6 +37,7 @@ pub(crate) struct ControlPlane {
     pub(crate) etcd: Server,
     pub(crate) api_servers: Vec<ApiServer>,
     pub(crate) controllers: Option<Server>,
+    pub(crate) scheduler: Option<Server>,
     pub(crate) ca: Ca,
     secret: String,
 }
@@ -56,6 +61,8 @@ pub(crate) struct Plan {
     pub(crate) api_servers: usize,
     pub(crate) flags: Vec<String>,
     pub(crate) controllers: Vec<String>,
+    /// With all that it takes to run pods.
+    pub(crate) workloads: bool,
     pub(crate) nodes: Vec<String>,
 }
 
@@ -77,6 +84,9 @@ impl ControlPlane {
                 let port = free_port()?;
                 let audit_log = dir.join(format!("audit-{i}.log"));
                 let mut args = api_server_args(dir, etcd_port, port, &audit_log);
+                if !plan.workloads {
+                    args.push("--disable-admission-plugins=ServiceAccount".to_owned());
+                }
                 args.extend(plan.flags.iter().cloned());
                 let log = dir.join(format!("kube-apiserver-{i}.log"));
                 let server = Server::start(tools.path(Tool::ApiServer), args, log)?;
@@ -91,6 +101,7 @@ impl ControlPlane {
             etcd,
             api_servers,
             controllers: None,
+            scheduler: None,
             ca,
             secret,
         };
@@ -99,6 +110,9 @@ impl ControlPlane {
         }
         if !plan.controllers.is_empty() {
             plane.start_controllers(tools, dir, &plan.controllers)?;
+        }
+        if plan.workloads {
+            plane.start_scheduler(tools, dir)?;
         }
         Ok(plane)
     }
@@ -117,9 +131,27 @@ impl ControlPlane {
             "--bind-address=127.0.0.1".to_owned(),
             format!("--cert-dir={}", dir.join("controllers").display()),
             "--leader-elect=false".to_owned(),
+            format!(
+                "--service-account-private-key-file={}",
+                dir.join("accounts.key").display()
+            ),
+            format!("--root-ca-file={}", dir.join("ca.pem").display()),
         ];
         let program = tools.path(Tool::ControllerManager);
         self.controllers = Some(Server::start(program, args, dir.join("controllers.log"))?);
+        Ok(())
+    }
+
+    fn start_scheduler(&mut self, tools: &Tools, dir: &Path) -> Result<()> {
+        let kubeconfig = self.admin(0).write(&dir.join("scheduler.kubeconfig"))?;
+        let args = vec![
+            format!("--kubeconfig={}", kubeconfig.display()),
+            format!("--secure-port={}", free_port()?),
+            "--bind-address=127.0.0.1".to_owned(),
+            "--leader-elect=false".to_owned(),
+        ];
+        let program = tools.path(Tool::Scheduler);
+        self.scheduler = Some(Server::start(program, args, dir.join("scheduler.log"))?);
         Ok(())
     }
 
@@ -177,7 +209,8 @@ fn node_token(secret: &str, name: &str) -> String {
 
 fn write_files(dir: &Path, ca: &Ca, secret: &str, nodes: &[String]) -> Result<()> {
     let key = rcgen::KeyPair::generate().context("generate the key of service accounts")?;
-    let serving = ca.server_certificate(&["127.0.0.1", "localhost", "kubernetes.default.svc"])?;
+    let serving =
+        ca.server_certificate(&["127.0.0.1", "localhost", "kubernetes.default.svc", SERVICE])?;
     let mut tokens = format!("{secret}-admin,admin,admin,\"system:masters\"\n");
     for name in nodes {
         let token = node_token(secret, name);
@@ -237,7 +270,6 @@ fn api_server_args(dir: &Path, etcd: u16, port: u16, audit_log: &Path) -> Vec<St
         ),
         "--authorization-mode=Node,RBAC".to_owned(),
         "--enable-admission-plugins=NodeRestriction".to_owned(),
-        "--disable-admission-plugins=ServiceAccount".to_owned(),
         format!("--audit-policy-file={}", file("audit.yaml")),
         format!("--audit-log-path={}", audit_log.display()),
     ]

@@ -1,8 +1,8 @@
 //! A real control plane, real network namespaces and real CNI plugins for leasehold's tests, demo and benchmarks.
 //!
 //! Nothing here stands in for something that a user would have for real, with two exceptions that are named where they
-//! stand: there is no kubelet (the test says when a sandbox is made, and calls the plugins), and etcd does not wait for the
-//! disk. This crate knows nothing of leasehold itself but the file that a test hands to an [`Attachment`].
+//! stand: a [`Node`] has no kubelet (the test says when a sandbox is made, and calls the plugins; a [`Worker`] has one), and
+//! etcd does not wait for the disk. This crate knows nothing of leasehold itself but the file that a test hands to an [`Attachment`].
 //!
 //! ```no_run
 //! # async fn example(plugin: &std::path::Path) -> anyhow::Result<()> {
@@ -22,6 +22,7 @@
 //! | have a control plane | [`Cluster`], [`shared`] |
 //! | have everything gone in the end | [`clean_up`]; it happens in any case |
 //! | have a node and its identity | [`Node`], [`Kubeconfig`] |
+//! | have a node with kubelet and containerd | [`Worker`] |
 //! | have a network between nodes | [`Segment`] |
 //! | have a pod | [`Pod`], [`Sandbox`] |
 //! | call plugins as a runtime does | [`Attachment`], [`Call`], [`Outcome`] |
@@ -51,6 +52,7 @@ mod sandbox;
 mod segment;
 mod server;
 mod tools;
+mod worker;
 
 pub use attachment::Attachment;
 pub use audit::{Mark, Request};
@@ -68,3 +70,4 @@ pub use pod::{Pod, PodBuilder};
 pub use sandbox::{Sandbox, container_id};
 pub use segment::Segment;
 pub use tools::{Tool, Tools};
+pub use worker::{RunningSandbox, Worker, WorkerBuilder};

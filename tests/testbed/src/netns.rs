@@ -59,19 +59,7 @@ impl Netns {
 
     /// Runs a command inside, and returns its output; an error shows what it wrote on stderr.
     pub fn exec(&self, command: &[&str]) -> Result<String> {
-        let (program, args) = command.split_first().context("an empty command")?;
-        let out = self
-            .enter(|| Ok(Command::new(program).args(args).output()?))
-            .with_context(|| format!("run {program}"))?;
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end().to_owned();
-        ensure!(
-            out.status.success(),
-            "{}: {}: {}",
-            command.join(" "),
-            out.status,
-            text(&out.stderr)
-        );
-        Ok(text(&out.stdout))
+        exec(&self.path, command)
     }
 
     /// `ip` with these words, run inside.
@@ -84,23 +72,7 @@ impl Netns {
 
     /// The addresses of an interface that are not link-local, in the kernel's order; none where there is no such interface.
     pub fn addresses(&self, interface: &str) -> Result<Vec<IpNet>> {
-        let links: Value =
-            serde_json::from_str(&self.ip("-j address")?).context("read the output of ip")?;
-        let infos = links.as_array().into_iter().flatten();
-        infos
-            .filter(|link| link["ifname"] == interface)
-            .flat_map(|link| link["addr_info"].as_array().into_iter().flatten())
-            .filter(|info| info["scope"] == "global")
-            .map(|info| {
-                let text = format!(
-                    "{}/{}",
-                    info["local"].as_str().unwrap_or_default(),
-                    info["prefixlen"]
-                );
-                text.parse()
-                    .with_context(|| format!("an address that is none: {text}"))
-            })
-            .collect()
+        addresses(&self.path, interface)
     }
 
     /// Sends echo requests until an answer comes; returns how long that answer took.
@@ -122,6 +94,43 @@ impl Drop for Netns {
             self.remove();
         }
     }
+}
+
+/// Runs a command inside the namespace at this path, and returns its output.
+fn exec(path: &Path, command: &[&str]) -> Result<String> {
+    let (program, args) = command.split_first().context("an empty command")?;
+    let out = enter(path, || Ok(Command::new(program).args(args).output()?))
+        .with_context(|| format!("run {program}"))?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end().to_owned();
+    ensure!(
+        out.status.success(),
+        "{}: {}: {}",
+        command.join(" "),
+        out.status,
+        text(&out.stderr)
+    );
+    Ok(text(&out.stdout))
+}
+
+/// The addresses of an interface of the namespace at this path that are not link-local.
+pub(crate) fn addresses(path: &Path, interface: &str) -> Result<Vec<IpNet>> {
+    let links: Value = serde_json::from_str(&exec(path, &["ip", "-j", "address"])?)
+        .context("read the output of ip")?;
+    let infos = links.as_array().into_iter().flatten();
+    infos
+        .filter(|link| link["ifname"] == interface)
+        .flat_map(|link| link["addr_info"].as_array().into_iter().flatten())
+        .filter(|info| info["scope"] == "global")
+        .map(|info| {
+            let text = format!(
+                "{}/{}",
+                info["local"].as_str().unwrap_or_default(),
+                info["prefixlen"]
+            );
+            text.parse()
+                .with_context(|| format!("an address that is none: {text}"))
+        })
+        .collect()
 }
 
 /// Runs `work` on a thread that is inside the namespace at this path.

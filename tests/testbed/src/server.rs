@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
 use crate::guardian;
@@ -71,7 +71,7 @@ impl Server {
         let Some(mut child) = self.child().take() else {
             return;
         };
-        let _ = kill(pid(&child), Signal::SIGTERM);
+        let _ = killpg(pid(&child), Signal::SIGTERM);
         let deadline = Instant::now() + PATIENCE;
         while matches!(child.try_wait(), Ok(None)) && Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -90,7 +90,7 @@ impl Server {
     pub(crate) fn freeze(&self, frozen: bool) -> Result<()> {
         let child = self.child();
         let child = child.as_ref().context("the server does not run")?;
-        kill(
+        killpg(
             pid(child),
             if frozen {
                 Signal::SIGSTOP
@@ -141,8 +141,9 @@ fn pid(child: &Child) -> Pid {
 }
 
 fn end(child: &mut Child) {
-    // Errors mean that it has ended.
-    let _ = child.kill();
+    // The whole group: a server that was started through `nsenter` is its child. Errors mean that
+    // it has ended.
+    let _ = killpg(pid(child), Signal::SIGKILL);
     let _ = child.wait();
 }
 

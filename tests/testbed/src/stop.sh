@@ -25,6 +25,17 @@ while read -r _ point _; do
     case $point in "$dir"/*) umount -l "$point" ;; esac
 done </proc/mounts
 
+# The cgroups of nodes, from the leaves: empty, since their processes have ended.
+for group in /sys/fs/cgroup/"leasehold-$id" /sys/fs/cgroup/*/"leasehold-$id"; do
+    [ -d "$group" ] || continue
+    tries=0
+    until find "$group" -depth -type d -exec rmdir {} + 2>/dev/null || [ "$tries" -ge 100 ]; do
+        # The kernel takes a moment to forget a process.
+        tries=$((tries + 1))
+        sleep 0.02
+    done
+done
+
 # What plugins and libcni noted on this machine: files named by a container, whose id begins with the run's or is listed in
 # the folder "containers", or holding a namespace's name.
 for notes in /run/leasehold /var/lib/cni; do

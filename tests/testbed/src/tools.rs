@@ -47,6 +47,8 @@ pub enum Tool {
     Cnitool,
     /// What checks alert rules and metrics.
     Promtool,
+    /// What runs in sandboxes and in pods that only have to be there; ours.
+    Pause,
 }
 
 impl Tool {
@@ -69,6 +71,7 @@ impl Tool {
             Self::HostLocal => "host-local",
             Self::Cnitool => "cnitool",
             Self::Promtool => "promtool",
+            Self::Pause => "pause",
         }
     }
 
@@ -87,6 +90,7 @@ impl Tool {
             | Self::Cnitool => Module::Kubernetes,
             Self::Containerd | Self::ContainerdShim | Self::Ctr => Module::Containerd,
             Self::Promtool => Module::Prometheus,
+            Self::Pause => Module::Pause,
         }
     }
 
@@ -107,6 +111,7 @@ impl Tool {
             Self::HostLocal => "github.com/containernetworking/plugins/plugins/ipam",
             Self::Cnitool => "github.com/containernetworking/cni",
             Self::Promtool => "github.com/prometheus/prometheus/cmd",
+            Self::Pause => return ".".to_owned(),
         };
         format!("{prefix}/{}", self.name())
     }

@@ -2,6 +2,7 @@
 //!
 //! Programs whose dependencies agree share a module; those that need other versions of the same packages have one of
 //! their own. Nothing imports these modules: their `go.mod` pins versions, `go.sum` checksums.
+//! `pause` is the one that has a program itself.
 
 use std::path::{Path, PathBuf};
 
@@ -14,6 +15,8 @@ pub(super) enum Module {
     Containerd,
     /// promtool.
     Prometheus,
+    /// The program of sandboxes, which is this repository's own.
+    Pause,
 }
 
 impl Module {
@@ -22,6 +25,7 @@ impl Module {
             Self::Kubernetes => "kubernetes",
             Self::Containerd => "containerd",
             Self::Prometheus => "prometheus",
+            Self::Pause => "pause",
         }
     }
 
@@ -39,7 +43,7 @@ impl Module {
             Self::Containerd => {
                 "-s -w -X github.com/containerd/containerd/v2/version.Version=2.4.2"
             }
-            Self::Prometheus => "-s -w",
+            Self::Prometheus | Self::Pause => "-s -w",
         }
     }
 
@@ -58,6 +62,10 @@ impl Module {
             Self::Prometheus => (
                 include_str!("../../tools/prometheus/go.mod"),
                 include_str!("../../tools/prometheus/go.sum"),
+            ),
+            Self::Pause => (
+                include_str!("../../tools/pause/go.mod"),
+                include_str!("../../tools/pause/main.go"),
             ),
         };
         let hash = [versions, sums, self.ldflags(), std::env::consts::ARCH]

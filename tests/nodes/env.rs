@@ -1,0 +1,243 @@
+//! The cluster that all cases share, and a part of it for each.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+use std::path::Path;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{Api, ListParams};
+use leasehold::api::{IPLease, State};
+use serde_json::{Value, json};
+use testbed::{Cluster, Segment, Worker};
+use tokio::sync::OnceCell;
+
+use crate::PLUGIN;
+
+/// What is waited for takes seconds on an idle machine; this is for a busy one.
+pub const PATIENCE: Duration = Duration::from_mins(3);
+
+/// The cluster and its two workers.
+pub struct Nodes {
+    pub cluster: Cluster,
+    pub segment: Segment,
+    pub workers: [Worker; 2],
+}
+
+static NODES: OnceCell<Nodes> = OnceCell::const_new();
+
+impl Nodes {
+    async fn start() -> Result<Self> {
+        let cluster = Cluster::builder().workloads().start().await?;
+        let segment = Segment::new()?;
+        let start = |name: &'static str| {
+            let worker = cluster.worker(name, &segment);
+            worker
+                .plugin(Path::new(PLUGIN))
+                .network(network("underlay"))
+                .start()
+        };
+        let (one, two) = tokio::try_join!(start("worker-1"), start("worker-2"))?;
+        tokio::try_join!(one.until_ready("True"), two.until_ready("True"))?;
+        Ok(Self {
+            cluster,
+            segment,
+            workers: [one, two],
+        })
+    }
+}
+
+/// A network whose pods have an interface on the node's own.
+pub fn network(name: &str) -> Value {
+    json!({"cniVersion": "1.1.0", "name": name, "plugins": [
+        {"type": "macvlan", "master": "eth0", "mode": "bridge", "ipam": {"type": "leasehold"}},
+    ]})
+}
+
+/// The specification of a pod that only has to be there.
+pub fn pod_spec() -> Value {
+    json!({
+        "terminationGracePeriodSeconds": 1,
+        "automountServiceAccountToken": false,
+        "containers": [{"name": "main", "image": "local.test/pause:1", "imagePullPolicy": "Never"}],
+    })
+}
+
+/// A case's part of the cluster: a namespace, whose pods take addresses from a pool that no other case uses.
+pub struct TestEnv {
+    pub nodes: &'static Nodes,
+    pub name: String,
+    number: u16,
+}
+
+impl TestEnv {
+    /// A namespace with a pool of so many addresses.
+    pub async fn with_pool(addresses: u16) -> Result<Self> {
+        static NEXT: AtomicU16 = AtomicU16::new(0);
+        let nodes = NODES.get_or_try_init(Nodes::start).await?;
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let env = Self {
+            nodes,
+            name: format!("case{number}"),
+            number,
+        };
+        env.segment_of_pods()?;
+        env.pool(addresses, 1).await?;
+        let namespace = json!({
+            "apiVersion": "v1", "kind": "Namespace",
+            "metadata": {"name": env.name, "annotations": {
+                "ipam.leasehold.io/default-ipv4-ippool": json!([env.name]).to_string(),
+            }},
+        });
+        env.apply(&namespace).await?;
+        Ok(env)
+    }
+
+    /// The pool of the case: so many addresses, which nobody else gets for so long after their release.
+    pub async fn pool(&self, addresses: u16, cooldown: u32) -> Result<()> {
+        let at = |host: u16| format!("10.80.{}.{host}", self.number);
+        let pool = json!({
+            "apiVersion": "leasehold.io/v1alpha1", "kind": "IPPool",
+            "metadata": {"name": self.name},
+            "spec": {
+                "subnet": format!("{}/24", at(0)),
+                "ips": [format!("{}-{}", at(10), at(9 + addresses))],
+                "gateway": at(1),
+                "cooldownSeconds": cooldown,
+            },
+        });
+        self.apply(&pool).await
+    }
+
+    /// The gateway of the pool answers on the segment.
+    fn segment_of_pods(&self) -> Result<()> {
+        let gateway = format!("10.80.{}.1/24", self.number);
+        self.nodes.segment.add_neighbour(&gateway)
+    }
+
+    /// Applies an object.
+    pub async fn apply(&self, object: &Value) -> Result<()> {
+        self.nodes.cluster.apply_yaml(&object.to_string()).await
+    }
+
+    /// Creates a Deployment of so many of them.
+    pub async fn deployment(&self, name: &str, replicas: u16) -> Result<()> {
+        let labels = json!({"app": name});
+        let deployment = json!({
+            "apiVersion": "apps/v1", "kind": "Deployment",
+            "metadata": {"name": name, "namespace": self.name},
+            "spec": {
+                "replicas": replicas,
+                "selector": {"matchLabels": labels},
+                "template": {"metadata": {"labels": labels}, "spec": pod_spec()},
+            },
+        });
+        self.apply(&deployment).await
+    }
+
+    /// The case's objects of a kind.
+    pub async fn all<K>(&self) -> Result<Api<K>>
+    where
+        K: kube::Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>,
+    {
+        Ok(Api::namespaced(
+            self.nodes.cluster.admin().await?,
+            &self.name,
+        ))
+    }
+
+    /// The case's pods.
+    pub async fn pods(&self) -> Result<Vec<Pod>> {
+        Ok(self
+            .all::<Pod>()
+            .await?
+            .list(&ListParams::default())
+            .await?
+            .items)
+    }
+
+    /// The addresses of the case that are held, each with its pod.
+    pub async fn held(&self) -> Result<BTreeMap<String, String>> {
+        let leases: Api<IPLease> = Api::all(self.nodes.cluster.admin().await?);
+        let ours = ListParams::default().fields(&format!("spec.pool={}", self.name));
+        let leases = leases.list(&ours).await?.items.into_iter();
+        Ok(leases
+            .filter(|lease| lease.spec.state == State::Held)
+            .filter_map(|lease| Some((lease.spec.address, lease.spec.holder?.pod)))
+            .collect())
+    }
+
+    /// Waits until exactly so many pods are there, all running and none ending, and each of them holds exactly the address
+    /// that its status and its network namespace show; nothing else is held.
+    pub async fn settle(&self, pods: usize) -> Result<BTreeMap<String, String>> {
+        self.until(|| self.settled(pods)).await
+    }
+
+    async fn settled(&self, expected: usize) -> Result<BTreeMap<String, String>> {
+        let pods = self.pods().await?;
+        ensure!(
+            pods.len() == expected,
+            "{} pods, not {expected}",
+            pods.len()
+        );
+        let mut shown = BTreeMap::new();
+        for pod in &pods {
+            let name = pod.metadata.name.clone().unwrap_or_default();
+            shown.insert(self.address(pod).with_context(|| name.clone())?, name);
+        }
+        let held = self.held().await?;
+        ensure!(held == shown, "held are {held:?}, shown are {shown:?}");
+        Ok(held)
+    }
+
+    /// The address that a running pod's status and its network namespace show.
+    fn address(&self, pod: &Pod) -> Result<String> {
+        ensure!(pod.metadata.deletion_timestamp.is_none(), "is ending");
+        let status = pod.status.as_ref().context("no status")?;
+        let phase = status.phase.as_deref().unwrap_or_default();
+        ensure!(phase == "Running", "{phase}");
+        let reported = status.pod_ip.clone().context("no address in its status")?;
+        let uid = pod.metadata.uid.as_deref().context("no uid")?;
+        let sandboxes = self.nodes.workers.iter().map(Worker::sandboxes);
+        let sandboxes: Vec<_> = sandboxes.collect::<Result<Vec<_>>>()?.concat();
+        let mut of_pod = sandboxes.iter().filter(|sandbox| sandbox.pod_uid == uid);
+        let sandbox = of_pod.next().context("no sandbox")?;
+        ensure!(of_pod.next().is_none(), "two sandboxes");
+        let present = sandbox.addresses("eth0")?;
+        let present: BTreeSet<String> = present.iter().map(|net| net.addr().to_string()).collect();
+        ensure!(
+            present == BTreeSet::from([reported.clone()]),
+            "reports {reported}, has {present:?}"
+        );
+        Ok(reported)
+    }
+
+    /// Repeats a look until it succeeds; the error is the last one's.
+    pub async fn until<T, F: Future<Output = Result<T>>>(
+        &self,
+        mut look: impl FnMut() -> F,
+    ) -> Result<T> {
+        let begun = Instant::now();
+        loop {
+            match look().await {
+                Ok(found) => return Ok(found),
+                Err(error) if begun.elapsed() > PATIENCE => {
+                    let events = self.events().await.unwrap_or_default();
+                    bail!(
+                        "{:#}\n{events}",
+                        error.context(anyhow!("after {PATIENCE:?}"))
+                    );
+                }
+                Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+            }
+        }
+    }
+
+    /// What happened in the case's namespace, for messages.
+    pub async fn events(&self) -> Result<String> {
+        let kubectl = ["get", "events,pods", "-n", &self.name, "-o", "wide"];
+        self.nodes.cluster.kubectl(&kubectl).await
+    }
+}

@@ -1,0 +1,32 @@
+//! Pods that come and go.
+
+use anyhow::Result;
+use serde_json::json;
+
+use crate::env::{TestEnv, pod_spec};
+
+#[tokio::test]
+async fn a_pod_has_the_address_of_its_lease_until_it_is_deleted() -> Result<()> {
+    let env = TestEnv::with_pool(4).await?;
+    let pod = json!({
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": {"name": "web", "namespace": env.name},
+        "spec": pod_spec(),
+    });
+    env.apply(&pod).await?;
+    env.settle(1).await?;
+    env.all::<k8s_openapi::api::core::v1::Pod>()
+        .await?
+        .delete("web", &kube::api::DeleteParams::default())
+        .await?;
+    env.settle(0).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_pods_of_a_deployment_have_an_address_each() -> Result<()> {
+    let env = TestEnv::with_pool(10).await?;
+    env.deployment("web", 6).await?;
+    env.settle(6).await?;
+    Ok(())
+}
