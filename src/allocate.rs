@@ -1,10 +1,12 @@
 //! Which address of a pool to try next.
 //!
-//! Everything here is a function of its arguments. What is taken was read a moment ago and may be stale by now: a
-//! choice made here is a proposal, and whoever writes the lease finds out whether it still holds.
+//! Everything here is a function of its arguments. The taken addresses were read a moment ago and
+//! may be stale: a choice made here is a proposal, and [`lease`](crate::lease) finds out whether it
+//! still holds.
 //!
-//! The order of the proposals is that of §3.4 of the design: [`order`] for the blind tries, and once the leases of the
-//! pool are known [`free`], then [`cooled`]; [`cooling`] when no pool has anything else.
+//! The order of the proposals (ARCHITECTURE.md, "The protocol of leases"): [`order`] for creates
+//! without a list; once the leases of the pool are known, [`free`], then [`cooled`]; [`cooling`]
+//! when no pool has anything else.
 
 use std::cmp::Reverse;
 use std::collections::HashSet;
@@ -27,24 +29,24 @@ pub struct Taken {
     pub address: IpAddr,
     /// What its lease says of it.
     pub state: TakenState,
-    /// Who holds it, or held it last; `None` where the lease names nobody.
+    /// Who holds it, or held it last; `None` where the lease names no holder.
     pub owner: Option<Owner>,
 }
 
-/// The state of a lease, as far as it matters for the next one.
+/// The state of a lease, as far as it matters for the next holder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TakenState {
     /// A pod uses it.
     Held,
     /// It is kept for a claim.
     Retained,
-    /// Somebody outside the cluster answers for it. When that ends is the collector's business.
+    /// A machine outside the cluster answers for it. The collector ends that.
     Quarantined,
-    /// It was given back.
+    /// It was released.
     Cooling {
-        /// When, by the clock of the node that gave it back.
+        /// When, by the clock of the node that released it.
         released_at: Timestamp,
-        /// How long it is left alone after that, unless nothing else is free.
+        /// How long it rests after that, unless nothing else is free.
         cooldown: Duration,
     },
 }
@@ -68,7 +70,8 @@ impl fmt::Display for Owner {
 
 /// The addresses of `usable` that have no lease, in the order of `seed`.
 ///
-/// A step of the walk costs some nanoseconds, and there are at most as many steps without a result as there are leases.
+/// A step of the walk costs some nanoseconds, and at most as many steps have no result as there are
+/// leases.
 pub fn free<'a>(
     usable: &'a Spans,
     taken: &[Taken],
@@ -87,10 +90,10 @@ pub fn free<'a>(
         })
 }
 
-/// The addresses of `usable` that were given back and whose cooldown is over at `now`.
+/// The addresses of `usable` that were released and whose cooldown is over at `now`.
 ///
-/// Those that were released long ago come first, by classes of doubling age; within a class the order is that of
-/// `seed`. Were the order by time alone, all rivals would go for the same address.
+/// Those that were released long ago come first, by classes of doubling age; within a class the
+/// order is that of `seed`. By time alone, all rivals would try the same address.
 pub fn cooled(
     usable: &Spans,
     taken: &[Taken],
@@ -105,8 +108,8 @@ pub fn cooled(
     over.into_iter().map(|(_, address)| address)
 }
 
-/// The addresses of `usable` that were given back, whether their cooldown is over or not, each with the time of its
-/// release and the longest released first: for when no pool has anything better.
+/// The addresses of `usable` that were released, whether their cooldown is over or not, each with
+/// the time of its release and the longest released first: for when no pool has anything better.
 pub fn cooling(
     usable: &Spans,
     taken: &[Taken],
@@ -118,7 +121,8 @@ pub fn cooling(
     all.into_iter()
 }
 
-/// The cooling leases of `taken` that lie in `usable`: what was excluded or reserved since then is not given again.
+/// The cooling leases of `taken` in `usable`: an address that was excluded or reserved since its
+/// release is not given again.
 fn released<'a>(
     usable: &'a Spans,
     taken: &'a [Taken],
@@ -166,18 +170,18 @@ pub struct Usage {
     pub usable: u128,
     /// Those that a pod uses.
     pub held: u128,
-    /// Those that were given back, whether their cooldown is over or not.
+    /// Those that were released, whether their cooldown is over or not.
     pub cooling: u128,
     /// Those that are kept for a claim.
     pub retained: u128,
-    /// Those that somebody outside the cluster uses.
+    /// Those that a machine outside the cluster uses.
     pub quarantined: u128,
     /// Those without a lease.
     pub free: u128,
 }
 
 impl Usage {
-    /// Counts the leases of `taken` that lie in `usable`; `taken` names no address twice.
+    /// Counts the leases of `taken` in `usable`; `taken` names no address twice.
     #[must_use]
     pub fn of(usable: &Spans, taken: &[Taken]) -> Self {
         let mut counts = Self {
@@ -202,7 +206,7 @@ impl Usage {
 }
 
 impl fmt::Display for Usage {
-    /// `256 addresses: 250 held, 6 cooling`: what there is none of is left out.
+    /// `256 addresses: 250 held, 6 cooling`, without the counts that are 0.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let plural = if self.usable == 1 { "" } else { "es" };
         write!(f, "{} address{plural}", self.usable)?;

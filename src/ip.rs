@@ -1,8 +1,7 @@
 //! Addresses, spans of them and sets of spans: arithmetic and nothing else.
 //!
-//! A set is a sorted list of spans, so that a `/64` costs what a `/28` costs: nothing here ever
-//! visits an address. What a pool may give is decided here too, from values that were parsed
-//! before; which of those addresses is tried is the business of [`pick`](crate::allocate).
+//! A set is a sorted list of spans, so a `/64` costs what a `/28` costs: nothing here visits every
+//! address. [`allocate`](crate::allocate) decides which address of a set is tried.
 //!
 //! # Invariants
 //!
@@ -122,19 +121,20 @@ impl Span {
         address(self.family, self.last)
     }
 
-    /// Whether `address` lies in it.
+    /// Whether `address` is in it.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
         self.family == Family::of(address) && (self.first..=self.last).contains(&number(address))
     }
 
-    /// How many addresses it has; the whole of IPv6, which has one more than fits, counts as `u128::MAX`.
+    /// How many addresses it has. All of IPv6, which has one more than `u128` can hold, counts as
+    /// `u128::MAX`.
     #[must_use]
     pub fn len(&self) -> u128 {
         (self.last - self.first).saturating_add(1)
     }
 
-    /// Never: a span has at least one address.
+    /// Always false: a span has at least one address.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         false
@@ -210,7 +210,7 @@ impl fmt::Display for Span {
 
 /// Reads a CIDR, whose host bits may be set, as the API server does (Go's `net/netip`).
 ///
-/// [`IpNet`]'s own reader takes `010` for ten, which others take for eight.
+/// [`IpNet`]'s own parser reads `010` as ten, and other programs read it as eight: refused here.
 #[must_use]
 pub fn cidr(text: &str) -> Option<IpNet> {
     let (addr, len) = text.split_once('/')?;
@@ -219,11 +219,11 @@ pub fn cidr(text: &str) -> Option<IpNet> {
     (prefix.to_string() == len).then_some(net)
 }
 
-/// The addresses of `subnet` that no pod may have, whoever asks.
+/// The addresses of `subnet` that no pod may have.
 ///
-/// The network and broadcast addresses of IPv4 (RFC 919 and RFC 922; a `/31` has neither, RFC 3021); the
-/// subnet-router anycast address of IPv6 (RFC 4291 §2.6.1; a `/127` does without, RFC 6164), and what stands for an
-/// IPv4 address there (§2.5.5.2).
+/// The network and broadcast addresses of IPv4 (RFC 919 and RFC 922; a `/31` has neither, RFC
+/// 3021); the subnet-router anycast address of IPv6 (RFC 4291 §2.6.1; a `/127` has none, RFC
+/// 6164), and the IPv4-mapped addresses (§2.5.5.2).
 #[must_use]
 pub fn special(subnet: IpNet) -> Spans {
     let (network, broadcast) = (subnet.network(), subnet.broadcast());
@@ -245,7 +245,8 @@ fn number(address: IpAddr) -> u128 {
     }
 }
 
-/// The inverse of [`number`]. An IPv4 number over 32 bits does not come about: spans are built from addresses.
+/// The inverse of [`number`]. An IPv4 number never has more than 32 bits: spans are built from
+/// addresses.
 fn address(family: Family, number: u128) -> IpAddr {
     match family {
         Family::V4 => IpAddr::V4(Ipv4Addr::from_bits(

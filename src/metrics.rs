@@ -1,10 +1,10 @@
-//! Numbers for Prometheus, by way of a file that node-exporter's textfile collector reads.
+//! Metrics for Prometheus, in a file that node-exporter's textfile collector reads.
 //!
-//! A process that ends can't be scraped, so that its counters live on in the file: the next one reads them, adds and
-//! replaces the file in one step. A file that is missing or broken begins from nothing, as a process that restarts
-//! does, and Prometheus' `rate` and `increase` take that for what it is.
+//! A process that has exited cannot be scraped, so its counters continue in the file: the next
+//! process reads them, adds, and replaces the file in one step. A missing or damaged file starts
+//! from zero, as a restarted process does; Prometheus' `rate` and `increase` expect that.
 //!
-//! Nothing here is worth a failed call, nor a late one: a number that can't be written is missing.
+//! No call fails or waits long for a metric: one that cannot be written is missing.
 
 mod calls;
 mod collector;

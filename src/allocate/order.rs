@@ -1,27 +1,29 @@
 //! The order in which a pod tries the addresses of a pool.
 //!
-//! A pseudo-random permutation that is never written down: the address at any place of the order is computed from
-//! the place, so that the whole of IPv6 costs what a `/28` costs.
+//! A pseudo-random permutation that is never stored: the address at any place of the order is
+//! computed from the place, so all of IPv6 costs what a `/28` costs.
 //!
 //! # Invariants
 //!
-//! The order is a function of the set and the seed alone, on every platform and in every version of the program: a
-//! pod that comes again, perhaps to a newer plugin, meets the addresses that it tried before. No hash of the
-//! standard library promises that, so the two that are needed stand here.
+//! The order is a function of the set and the seed alone, on every platform and in every version of
+//! the program: a pod that comes back, perhaps to a newer plugin, tries the same addresses as
+//! before. No hash of the standard library promises that, so the two that are needed are here.
 
 use std::net::IpAddr;
 
 use crate::ip::Spans;
 
-/// What tells the order of one pod's interface in one pool from every other.
+/// What makes the order of one pod's interface in one pool differ from every other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Seed(u64);
 
 impl Seed {
-    /// The seed of the interface `interface` that the CNI network `network` gives to the pod `pod_uid`, in the pool `pool`.
+    /// The seed of the interface `interface` that the CNI network `network` gives to the pod
+    /// `pod_uid`, in the pool `pool`.
     #[must_use]
     pub fn of(pod_uid: &str, interface: &str, network: &str, pool: &str) -> Self {
-        // FNV-1a. A byte that no UTF-8 text contains ends each part, so that ("a", "bc") is not ("ab", "c").
+        // FNV-1a. A byte that no UTF-8 text contains ends each part, so ("a", "bc") differs from
+        // ("ab", "c").
         let hash = [pod_uid, interface, network, pool]
             .into_iter()
             .flat_map(|part| part.bytes().chain([0xff]))
@@ -31,7 +33,7 @@ impl Seed {
         Self(mix(hash))
     }
 
-    /// A number that this seed gives `address`: a sort by it is another order for every seed.
+    /// A number that this seed gives `address`: sorted by it, each seed has another order.
     pub(super) fn rank(self, address: IpAddr) -> u64 {
         let bits = match address {
             IpAddr::V4(v4) => u128::from(v4.to_bits()),
@@ -42,7 +44,8 @@ impl Seed {
 
     /// The key of the `round`-th round of a permutation.
     fn key(self, round: u64) -> u64 {
-        // The odd constant of `SplitMix64` (Steele, Lea, Flood 2014): its multiples differ in all bits.
+        // The odd constant of `SplitMix64` (Steele, Lea, Flood 2014): its multiples differ in all
+        // bits.
         mix(self
             .0
             .wrapping_add((round + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)))
@@ -55,15 +58,16 @@ pub fn order(usable: &Spans, seed: Seed) -> impl Iterator<Item = IpAddr> + use<'
     (0..usable.len()).filter_map(move |place| usable.nth(permutation.at(place)))
 }
 
-/// As many rounds as make neighbouring places of a small pool independent of each other; four are the least that
-/// hide their key (Luby and Rackoff 1988), and small domains need some more.
+/// As many rounds as make adjacent places of a small pool independent of each other. Four are the
+/// least that hide their key (Luby and Rackoff 1988), and small domains need some more.
 const ROUNDS: usize = 6;
 
 /// A permutation of the numbers below `size`.
 ///
-/// A Feistel network over `left × right` numbers, the least such grid that holds them all, in which a number that
-/// leaves the set is sent through again until it is back ("cycle walking", Black and Rogaway 2002). The grid is larger
-/// than the set by less than one column, so that hardly a number walks twice.
+/// A Feistel network over `left × right` numbers, the smallest such grid that holds them all. A
+/// number outside the set is sent through again until it is inside ("cycle walking", Black and
+/// Rogaway 2002). The grid is larger than the set by less than one column, so few numbers walk
+/// twice.
 struct Permutation {
     size: u128,
     left: u128,
@@ -101,7 +105,8 @@ impl Permutation {
     }
 }
 
-/// The finaliser of `SplitMix64`: a bijection in which every bit of the input moves half of the output.
+/// The finalizer of `SplitMix64`: a bijection in which every bit of the input changes half of the
+/// bits of the output.
 fn mix(mut bits: u64) -> u64 {
     bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -157,7 +162,7 @@ mod tests {
         assert_eq!(order(&Spans::default(), Seed(7)).next(), None);
     }
 
-    /// A change here changes the addresses that running pods come back to.
+    /// A change here changes the addresses that restarted pods come back to.
     #[test]
     fn the_order_is_the_same_on_every_machine_and_in_every_version() {
         let seed = Seed::of("0c4d", "eth0", "underlay", "blue");
@@ -194,8 +199,13 @@ mod tests {
                 .entry(first(&usable, &format!("pod-{pod}")))
                 .or_default() += 1;
         }
-        assert_eq!(tries.len(), 64, "every address is somebody's first");
-        // A hundred each would be even; a binomial strays by 5 times its deviation of 10 once in a million.
+        assert_eq!(
+            tries.len(),
+            64,
+            "every address is the first one of some seed"
+        );
+        // A hundred each would be even. A binomial differs by 5 times its deviation of 10 once in
+        // a million.
         assert!(tries.values().all(|n| (50..=150).contains(n)), "{tries:?}");
     }
 }

@@ -33,7 +33,8 @@ impl Spans {
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
         let after = self.0.partition_point(|span| *span <= Span::from(address));
-        // The span that holds the address begins at it or before it; a longer one that begins at it sorts behind.
+        // The span that holds the address begins at it or before it. One that begins at it and is
+        // longer sorts after it.
         self.0[after.saturating_sub(1)..]
             .iter()
             .take(2)
@@ -78,7 +79,8 @@ impl Spans {
                     first: hole.last + 1,
                     ..piece
                 });
-                // A hole that ends inside this piece is done with; one that goes on may cut the next piece too.
+                // A hole that ends inside this piece is finished; one that goes on may also cut the
+                // next piece.
                 if left.is_some() {
                     holes.next();
                 }

@@ -3,9 +3,10 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// A vrf: nothing for the cluster's one address space, else a DNS label (RFC 1123) that begins with a letter.
+/// A VRF: empty for the cluster's own address space, else a DNS label (RFC 1123) that begins with
+/// a letter.
 ///
-/// The letter tells it from an address where both are joined into the name of a lease.
+/// The letter distinguishes it from an address where both are joined to the name of a lease.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Vrf(String);
 
@@ -17,7 +18,7 @@ pub struct Vrf(String);
 pub struct InvalidVrf(String);
 
 impl Vrf {
-    /// Whether it is the one that is not named.
+    /// Whether it is the cluster's own address space.
     #[must_use]
     pub fn is_default(&self) -> bool {
         self.0.is_empty()

@@ -1,4 +1,4 @@
-//! What the calls of the plugin leave on their node.
+//! The metrics that the calls of the plugin leave on their node.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -18,26 +18,26 @@ use latency::Latency;
 
 /// The file in `metricsDir`.
 const FILE: &str = "leasehold.prom";
-/// The file that calls at once wait at. It stays: were it removed, two could hold a lock each.
+/// The lock of concurrent calls. It stays: if it were removed, two calls could hold a lock each.
 const LOCK: &str = ".leasehold.lock";
-/// How long a call waits for those before it. A turn takes a fraction of a millisecond, and two hundred at once have
-/// theirs in time; a pod waits no longer for a number.
+/// How long a call waits for its turn. A turn takes a fraction of a millisecond, so two hundred
+/// calls at once fit; no pod waits longer for a metric.
 const WAIT: Duration = Duration::from_secs(1);
 
-/// A call that is over.
+/// A finished call.
 #[derive(Debug, Clone, Copy)]
 pub struct Call<'a> {
     /// `ADD`, `DEL`, …
     pub command: &'a str,
-    /// `ok`; `incomplete` for a DEL that left something to the collector; or the [name](crate::cni::Code::name) of the
-    /// error's code.
+    /// `ok`; `incomplete` for a DEL that left something to the collector; or the
+    /// [name](crate::cni::Code::name) of the error's code.
     pub outcome: &'a str,
     /// How long it took.
     pub took: Duration,
 }
 
-/// Counts a call in the file of this folder, which has to be there. Where that fails a number is missing, and nothing
-/// else.
+/// Counts a call in the file of this folder, which must exist. If that fails, the call is not
+/// counted, and nothing else is lost.
 pub fn record(folder: &Path, call: &Call<'_>) -> io::Result<()> {
     let _lock = lock(&folder.join(LOCK))?;
     let path = folder.join(FILE);
@@ -45,7 +45,7 @@ pub fn record(folder: &Path, call: &Call<'_>) -> io::Result<()> {
 }
 
 fn lock(path: &Path) -> io::Result<File> {
-    // Neither a link to a file of somebody else's nor a pipe that nobody reads.
+    // Not a link to another user's file, and not a pipe without a reader.
     let strange = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
     let lock = OpenOptions::new()
         .write(true)
@@ -56,14 +56,14 @@ fn lock(path: &Path) -> io::Result<File> {
     if lock.try_lock().is_ok() {
         return Ok(lock);
     }
-    // The kernel serves who waits in turn; who asks again and again would take the time of those who work. A thread
-    // that waits in vain ends with the process.
+    // The kernel serves waiting threads in turn; polling would take time from the calls that work.
+    // A thread that waits in vain ends with the process.
     let (reporter, told) = mpsc::channel();
     thread::Builder::new().spawn(move || reporter.send(lock.lock().map(|()| lock)))?;
     told.recv_timeout(WAIT).unwrap_or_else(|_| {
         Err(io::Error::new(
             io::ErrorKind::WouldBlock,
-            "other calls write theirs, and this one has waited long enough",
+            "timed out waiting for other calls to write theirs",
         ))
     })
 }

@@ -10,7 +10,8 @@ const COUNT: &str = "leasehold_call_duration_seconds_count";
 const SUM: &str = "leasehold_call_duration_seconds_sum";
 const BUCKET: &str = "leasehold_call_duration_seconds_bucket";
 
-/// Upper bounds in seconds: from a call on a fast network to one that waited for most of ADD's default deadline.
+/// Upper bounds in seconds: from a call on a fast network to one that waited for most of ADD's
+/// default deadline.
 const BOUNDS: [f64; 12] = [
     0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
 ];
@@ -19,7 +20,7 @@ const BOUNDS: [f64; 12] = [
 ///
 /// # Invariants
 ///
-/// Each bucket counts what the ones before it count, and none more than `count`.
+/// Each bucket includes the ones before it, and none is larger than `count`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Latency {
     buckets: [f64; BOUNDS.len()],
@@ -46,7 +47,8 @@ impl Latency {
         commands.iter().fold(family, write)
     }
 
-    /// What the file says, unless it contradicts itself: another version may have had other bounds.
+    /// The histogram in the file, unless it contradicts itself: another version may have had other
+    /// bounds.
     fn read(command: &str, before: &Text) -> Self {
         let command = ("command", command);
         let bucket = |bound: f64| before.value(BUCKET, &[command, ("le", &bound.to_string())]);

@@ -1,4 +1,4 @@
-//! What a file says that was written here before.
+//! Reads a file that an earlier process wrote.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::Series;
 
-/// More than all commands and outcomes, or some thousand pools, come to.
+/// Larger than the file of all commands and outcomes, or of some thousand pools.
 const MAX_BYTES: u64 = 4 << 20;
 
 /// The numbers of a file, by series.
@@ -15,11 +15,11 @@ const MAX_BYTES: u64 = 4 << 20;
 pub struct Text(BTreeMap<Series, f64>);
 
 impl Text {
-    /// Reads a file; one that can't be read, or that is none, says nothing.
+    /// Reads a file; empty if it cannot be read, or is no regular file.
     #[must_use]
     pub fn read(path: &Path) -> Self {
         let mut text = String::new();
-        // A pipe would have its reader wait for a writer.
+        // Opening a pipe would wait for a writer.
         if fs::symlink_metadata(path).is_ok_and(|found| found.is_file() && found.len() <= MAX_BYTES)
         {
             let file = File::open(path);
@@ -31,19 +31,19 @@ impl Text {
         Self::parse(&text)
     }
 
-    /// Reads the format, as far as it is used here: a line that is not understood says nothing.
+    /// Reads the format, as far as it is used here: a line that is not understood is skipped.
     #[must_use]
     pub fn parse(text: &str) -> Self {
         let sample = |line| {
             let (series, rest) = Series::parse(line)?;
             let value: f64 = rest.strip_prefix(' ')?.parse().ok()?;
-            // Nothing that is counted here is less than nothing, or more than all.
+            // No number here is negative or infinite.
             (value.is_finite() && value.is_sign_positive()).then_some((series, value))
         };
         Self(text.lines().filter_map(sample).collect())
     }
 
-    /// The value of a series, 0 where there is none.
+    /// The value of a series, 0 if there is none.
     #[must_use]
     pub fn value(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         let series = Series::new(name, labels);
@@ -84,7 +84,7 @@ mod tests {
             let labels = [("pool", &*label), ("state", "held")];
             let family = Family::new(MetricType::Gauge, "a", "A.").with(&labels, value);
             let text = Text::parse(&family.to_string());
-            // A line ends with \n for Prometheus and for us; a \r before it is the line's.
+            // A line ends with \n for Prometheus and for us; a \r before it belongs to the line.
             prop_assume!(!label.contains('\r'));
             prop_assert_eq!(text.value("a", &labels).to_bits(), value.to_bits());
         }

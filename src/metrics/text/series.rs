@@ -1,4 +1,4 @@
-//! The name of a number: a metric's name, and labels.
+//! A series: the name of a metric, and labels.
 
 use std::fmt;
 
@@ -19,7 +19,7 @@ impl Series {
         }
     }
 
-    /// Whether it is one of this metric under labels of these names.
+    /// Whether it belongs to this metric and has labels of these names.
     pub fn is_of(&self, name: &str, labels: &[&str]) -> bool {
         self.name == name && self.labels.iter().map(|(label, _)| label).eq(labels)
     }
