@@ -8,13 +8,14 @@ use super::{IPLease, IPPool, ReservedIP, Subnet};
 
 /// The definition of each kind, in the order of their names.
 ///
-/// They differ from what the types alone would make in two ways. No field is nullable: `null` is what a
-/// template leaves where it has nothing to say, and the server then drops it and fills in the default. And a
-/// paragraph of a description is one line, for `kubectl explain` breaks lines itself.
+/// They differ from what the types alone would generate in two ways. No field is nullable: `null` is
+/// what a template leaves for a value that is not set, and the API server then drops it and fills in
+/// the default. And a paragraph of a description is one line, because `kubectl explain` wraps lines
+/// itself.
 ///
 /// # Errors
 ///
-/// None, as long as the types make a schema at all, which a test finds out.
+/// None, as long as the types have a schema at all, which a test checks.
 pub fn definitions() -> Result<Vec<CustomResourceDefinition>, serde_json::Error> {
     [
         IPLease::crd(),

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::schema;
 
-/// Addresses that no pool of the same vrf gives from now on. A pod that has one already keeps it.
+/// Addresses that no pool of the same VRF gives from now on. A pod that has one already keeps it.
 #[derive(CustomResource, JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[kube(
     group = "leasehold.io",

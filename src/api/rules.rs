@@ -1,7 +1,7 @@
-//! What the fields of an object must be to each other, in CEL.
+//! Rules between the fields of an object, in CEL.
 //!
-//! A rule holds where one of its fields is malformed: that is reported by the field's own rule, in
-//! [`schema`](super::schema), and one fault shall have one message.
+//! A rule holds where one of its fields is malformed: the field's own rule reports that, in
+//! [`schema`](super::schema), so one fault has one message.
 
 use kube::core::Rule;
 
@@ -12,13 +12,13 @@ pub(super) fn ips_inside_subnet() -> Rule {
     spans_inside_subnet("ips")
 }
 
-/// Everything that the pool may not give is in its subnet, else it is a slip of the pen.
+/// Everything that the pool excludes is in its subnet; anything else is a mistake.
 pub(super) fn exclude_ips_inside_subnet() -> Rule {
     spans_inside_subnet("excludeIPs")
 }
 
 fn spans_inside_subnet(list: &str) -> Rule {
-    // Not split(): the server takes it to make as many parts as there are characters.
+    // Not split(): the API server estimates its cost as if each character became a part.
     let end = |end: &str| format!("(!isIP({end}) || cidr(self.subnet).containsIP({end}))");
     let inside = format!(
         "i.contains('/') ? !isCIDR(i) || cidr(self.subnet).containsCIDR(i) : !i.contains('-') ? {} : {} && {}",
@@ -35,7 +35,7 @@ fn spans_inside_subnet(list: &str) -> Rule {
     .field_path(format!(".{list}"))
 }
 
-/// The gateway is a neighbour.
+/// The gateway is in the subnet.
 pub(super) fn gateway_inside_subnet() -> Rule {
     Rule::new(
         "!isCIDR(self.subnet) || !has(self.gateway) || !isIP(self.gateway) \
@@ -47,7 +47,7 @@ pub(super) fn gateway_inside_subnet() -> Rule {
     .field_path(".gateway")
 }
 
-/// A destination is of the family of the addresses.
+/// A destination has the family of the addresses.
 pub(super) fn destinations_of_the_subnets_family() -> Rule {
     let agrees = "!isCIDR(r.dst) || cidr(r.dst).ip().family() == cidr(self.subnet).ip().family()";
     Rule::new(format!(
@@ -60,7 +60,7 @@ pub(super) fn destinations_of_the_subnets_family() -> Rule {
     .field_path(".routes")
 }
 
-/// A next hop is a neighbour.
+/// A next hop is in the subnet.
 pub(super) fn next_hops_inside_subnet() -> Rule {
     let inside = "!isIP(r.gw) || cidr(self.subnet).containsIP(r.gw)";
     Rule::new(format!(
@@ -73,9 +73,11 @@ pub(super) fn next_hops_inside_subnet() -> Rule {
     .field_path(".routes")
 }
 
-/// A lease has the name that [`lease_name`](super::lease_name) gives to its address: this is what uniqueness rests on.
+/// A lease has the name that [`lease_name`](super::lease_name) gives to its address. Uniqueness of
+/// addresses depends on it.
 ///
-/// The comparison goes from the name to the address, since no function here writes out the groups of an IPv6 address.
+/// The rule converts the name to an address, because CEL has no function that writes out all groups
+/// of an IPv6 address.
 pub(super) fn named_by_its_address() -> Rule {
     Rule::new(
         "!isIP(self.spec.address) || [self.spec.vrf == '' ? '' : self.spec.vrf + '.'].all(v, \
@@ -94,14 +96,14 @@ pub(super) fn named_by_its_address() -> Rule {
     ))
 }
 
-/// What is held has a holder.
+/// A Held lease has a holder.
 pub(super) fn held_by_somebody() -> Rule {
     Rule::new("self.state != 'Held' || has(self.holder)")
         .message("a lease that is Held names its holder: set holder, or state to Retained")
         .field_path(".state")
 }
 
-/// What is cooling says since when.
+/// A Cooling lease says since when.
 pub(super) fn cooling_since() -> Rule {
     Rule::new("self.state != 'Cooling' || has(self.releasedAt)")
         .message("a lease that is Cooling says since when: set releasedAt, for example 2026-01-31T12:00:00.000000Z")
@@ -118,7 +120,7 @@ pub(super) fn quarantined_until() -> Rule {
         .field_path(".state")
 }
 
-/// Only a claim can be shared.
+/// Only a lease with a claim can have two holders.
 pub(super) fn second_holder_of_a_claim() -> Rule {
     Rule::new("!has(self.coHolder) || has(self.holder) && has(self.claim)")
         .message("only a claim has two holders: set holder and claim too, or leave coHolder away")

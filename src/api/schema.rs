@@ -1,30 +1,31 @@
-//! What one field may hold: its sizes, and the rules that it can be judged by alone.
+//! What one field may hold: its bounds, and the rules that need no other field.
 //!
-//! A rule that needs a second field is in [`rules`](super::rules). Each fault is reported by one rule only,
-//! in words that say what to write instead: the server puts the path and the value in front.
+//! A rule that needs a second field is in [`rules`](super::rules). Only one rule reports each fault,
+//! in words that say what to write instead; the API server puts path and value in front.
 
 use kube::core::{Rule, cel::validate};
 use schemars::{Schema, SchemaGenerator, json_schema};
 
-/// Items of a list. With items of [`SPAN`] characters it is what the server's limits on the cost of rules admit.
+/// Items of a list: with items of [`SPAN`] characters, as many as the API server's limit on the cost
+/// of rules admits.
 const MAX_ITEMS: u32 = 1024;
 /// Routes of a pool: a pod gets all of them.
 pub(super) const MAX_ROUTES: u32 = 256;
-/// A day: whoever wants longer wants a reservation.
+/// A day. For longer, use a ReservedIP.
 pub(super) const MAX_COOLDOWN_SECONDS: i64 = 86_400;
 
 /// The longest address: `ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff`.
 const ADDRESS: u32 = 39;
-/// The same with `/128`.
+/// The longest CIDR: the longest address with `/128`.
 const CIDR: u32 = ADDRESS + 4;
 /// The longest range: two addresses and a hyphen.
 const SPAN: u32 = 2 * ADDRESS + 1;
-/// A DNS label, as the name of a namespace and the value of a label are.
+/// A DNS label, such as the name of a namespace and the value of a label.
 const LABEL: u32 = 63;
-/// A DNS subdomain, as the names of most objects are.
+/// A DNS subdomain, such as the names of most objects.
 const SUBDOMAIN: u32 = 253;
 
-/// A subnet that can't change.
+/// An immutable subnet.
 pub(super) fn subnet(_: &mut SchemaGenerator) -> Schema {
     string(
         CIDR,
@@ -48,7 +49,7 @@ pub(super) fn address(_: &mut SchemaGenerator) -> Schema {
     string(ADDRESS, [is_address()])
 }
 
-/// An address in its one form, that can't change: two names for one would be two leases of it.
+/// An immutable address in canonical form: two names for one address would be two leases of it.
 pub(super) fn address_of_its_own(_: &mut SchemaGenerator) -> Schema {
     string(
         ADDRESS,
@@ -69,12 +70,12 @@ fn is_address() -> Rule {
     )
 }
 
-/// A vrf.
+/// A VRF.
 pub(super) fn vrf(_: &mut SchemaGenerator) -> Schema {
     text_of_vrf([])
 }
 
-/// A vrf that can't change, not even from or to none.
+/// An immutable VRF, also from and to none.
 pub(super) fn vrf_of_its_own(_: &mut SchemaGenerator) -> Schema {
     text_of_vrf([Rule::new("self == oldSelf").message(
         "the vrf can't change, nor be added or taken away: make another object in the other vrf",
@@ -86,12 +87,13 @@ fn text_of_vrf(more: impl IntoIterator<Item = Rule>) -> Schema {
         "a vrf is a-z, 0-9 and \"-\", the first a letter, the last no \"-\": for example blue or vrf-7",
     );
     let mut schema = string(LABEL, std::iter::once(label).chain(more));
-    // With a default the field is always there, so that rules need not ask whether it is.
+    // With a default the field always exists, so rules need not check that.
     schema.insert("default".to_owned(), "".into());
     schema
 }
 
-/// A list of addresses, ranges and CIDRs. The order of IPv6 addresses is beyond the rules' arithmetic.
+/// A list of addresses, ranges and CIDRs. CEL cannot compare IPv6 addresses, so their order is not
+/// checked here.
 pub(super) fn spans(_: &mut SchemaGenerator) -> Schema {
     list(&string(
         SPAN,
@@ -120,7 +122,7 @@ pub(super) fn spans(_: &mut SchemaGenerator) -> Schema {
     ))
 }
 
-/// The destination of a route, in the one form that makes it unique in its list.
+/// The destination of a route, in canonical form, which makes it unique in its list.
 pub(super) fn destination(_: &mut SchemaGenerator) -> Schema {
     string(
         CIDR,
@@ -166,7 +168,7 @@ pub(super) fn attachments(_: &mut SchemaGenerator) -> Schema {
     ))
 }
 
-/// A label selector, with the rules that the server has for its own ones.
+/// A label selector, with the rules that the API server has for its own.
 pub(super) fn selector(_: &mut SchemaGenerator) -> Schema {
     let mut requirement = json_schema!({
         "description": "A condition on one label.",

@@ -1,4 +1,4 @@
-//! What a network engineer knows about a layer-2 segment.
+//! A layer-2 segment, as a network engineer describes it.
 
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{rules, schema};
 
-/// A segment: what a pool of the same subnet and vrf takes from here where it says nothing itself.
+/// A segment: a pool of the same subnet and VRF inherits what it does not set itself.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[kube(
     group = "leasehold.io",
@@ -17,7 +17,7 @@ use super::{rules, schema};
     category = "leasehold",
     derive = "PartialEq",
     derive = "Default",
-    doc = "A Subnet describes a layer-2 segment once, for all the IPPools that are made of it.",
+    doc = "A Subnet describes a layer-2 segment once, for all IPPools in it.",
     printcolumn(name = "Subnet", type_ = "string", json_path = ".spec.subnet"),
     printcolumn(name = "Gateway", type_ = "string", json_path = ".spec.gateway"),
     printcolumn(name = "VRF", type_ = "string", json_path = ".spec.vrf"),
@@ -36,30 +36,30 @@ use super::{rules, schema};
 )]
 #[serde(rename_all = "camelCase")]
 pub struct SubnetSpec {
-    /// The segment as a CIDR in canonical form, for example `10.6.0.0/16` or `fd00:6::/64`. Pools of the same
-    /// CIDR and vrf inherit from this object. Immutable.
+    /// The segment as a CIDR in canonical form, for example `10.6.0.0/16` or `fd00:6::/64`. Pools of
+    /// the same CIDR and VRF inherit from this object. Immutable.
     #[schemars(schema_with = "schema::subnet")]
     pub subnet: String,
 
-    /// What of the segment automatic pools may give: addresses (`10.6.0.9`), ranges (`10.6.0.10-10.6.0.99`)
-    /// or CIDRs (`10.6.1.0/24`) inside the subnet. Empty, as by default: the whole subnet.
+    /// The addresses that automatic pools may give: addresses (`10.6.0.9`), ranges
+    /// (`10.6.0.10-10.6.0.99`) or CIDRs (`10.6.1.0/24`) inside the subnet. Default: the whole subnet.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::spans")]
     pub ips: Vec<String>,
 
-    /// What of the above they may not give, in the same forms. Default: nothing.
+    /// Addresses of `ips` that they may not give, in the same forms. Default: none.
     #[serde(rename = "excludeIPs", default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::spans")]
     pub exclude_ips: Vec<String>,
 
-    /// The address of the router, inside the subnet, for pools that name none. An edit reaches pods that
-    /// start after it. Default: none.
+    /// The address of the router, inside the subnet, for pools that set none. An edit applies to pods
+    /// that start after it. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::address")]
     pub gateway: Option<String>,
 
-    /// Further routes, for all pools of the segment that have none to the same destination. An edit reaches pods
-    /// that start after it. Default: none.
+    /// Further routes, for all pools of the segment that have none to the same destination. An edit
+    /// applies to pods that start after it. Default: none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
         length(max = schema::MAX_ROUTES),
@@ -67,8 +67,8 @@ pub struct SubnetSpec {
     )]
     pub routes: Vec<RouteSpec>,
 
-    /// The address space that the segment belongs to: a DNS label that begins with a letter. Default: `""`,
-    /// the cluster's own. Immutable.
+    /// The address space of the segment: a DNS label that begins with a letter. Default: `""`, the
+    /// cluster's own. Immutable.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(schema_with = "schema::vrf_of_its_own")]
     pub vrf: String,
@@ -78,8 +78,8 @@ pub struct SubnetSpec {
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct RouteSpec {
-    /// The destination as a CIDR in canonical form, for example `192.168.0.0/16`; in a list each one once.
-    /// No default route: that one is the gateway's.
+    /// The destination as a CIDR in canonical form, for example `192.168.0.0/16`; each one once in a
+    /// list. Not a default route: set `gateway` instead.
     #[schemars(schema_with = "schema::destination")]
     pub dst: String,
 

@@ -11,7 +11,7 @@ use crate::ip::Family;
 use crate::ip::PoolName;
 use crate::pool::{InvalidPool, Pool, Pools};
 
-/// Goes through the pools that are named for `family`, or where none is through the default ones.
+/// Considers the pools that are named for `family`, or the default pools if none is named.
 pub(super) fn choose(
     family: Family,
     named: Option<&Named>,
@@ -89,9 +89,9 @@ impl Choosing<'_> {
         }
     }
 
-    /// Considers all pools of the family and vrf that are meant; whether there is one.
+    /// Considers all pools of the family and VRF that match; true if there is one.
     ///
-    /// Nobody named those of the other family, so nobody has to hear that they were not chosen.
+    /// Pools of the other family were not named, so they are not in the trace.
     fn look_through(
         &mut self,
         sound: impl Fn(&Pool) -> bool,
@@ -114,7 +114,7 @@ impl Choosing<'_> {
                 Ok(_) | Err(_) => {}
             }
         }
-        // They come sorted by name, and this sort keeps the order of equals.
+        // They are sorted by name, and this sort is stable.
         meant.sort_by_key(|pool| specificity(pool));
         let found = !meant.is_empty() || !unusable.is_empty();
         for pool in meant {

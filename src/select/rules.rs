@@ -1,4 +1,4 @@
-//! Whether a pool may serve a pod, and which of two that may is meant for it more closely.
+//! Whether a pool may serve a pod, and which of two pools says so more precisely.
 
 use std::cmp::Reverse;
 use std::fmt;
@@ -8,30 +8,30 @@ use super::{Facts, Request};
 use crate::ip::{Family, Vrf};
 use crate::pool::{Pool, PoolError, Scope};
 
-/// What is asked of each pool: the pod, and where its interface goes.
+/// What each pool is matched against: the pod, and its network.
 pub(super) struct MatchInput<'a> {
     pub(super) facts: &'a Facts,
     pub(super) request: &'a Request,
-    /// Looked at only for pools that list attachments.
+    /// Known only if a pool lists attachments.
     pub(super) attachment: Option<NetworkAttachment>,
 }
 
 /// A reason why a pool does not serve a pod.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rejection {
-    /// The pool can't be understood.
+    /// The pool's spec cannot be understood.
     InvalidPool(Box<PoolError>),
-    /// Somebody has deleted it.
+    /// It is being deleted.
     Deleting,
     /// It gives no new address.
     Disabled,
-    /// It has addresses of this family, and the other one was looked for.
+    /// It has addresses of this family, and the pod needs the other one.
     OtherFamily(Family),
-    /// Its addresses are of another address space than the network's.
+    /// Its VRF is not the network's.
     OtherVrf(Vrf),
-    /// The pod's labels.
+    /// The pod's labels do not match.
     PodAffinity {
-        /// What they lack or have.
+        /// The first condition that they do not meet.
         unmet: String,
     },
     /// The node is not listed.
@@ -39,11 +39,11 @@ pub enum Rejection {
         /// The node.
         node: String,
     },
-    /// The node's labels.
+    /// The node's labels do not match.
     NodeAffinity {
         /// The node.
         node: String,
-        /// What they lack or have.
+        /// The first condition that they do not meet.
         unmet: String,
     },
     /// The namespace is not listed.
@@ -51,18 +51,18 @@ pub enum Rejection {
         /// The namespace.
         namespace: String,
     },
-    /// The namespace's labels.
+    /// The namespace's labels do not match.
     NamespaceAffinity {
         /// The namespace.
         namespace: String,
-        /// What they lack or have.
+        /// The first condition that they do not meet.
         unmet: String,
     },
     /// The network attachment is not listed.
     MultusName {
         /// The interface.
         interface: String,
-        /// What attaches it, if that is known.
+        /// The network attachment, if there is one.
         attachment: Option<String>,
     },
 }
@@ -86,7 +86,7 @@ impl Rejection {
         }
     }
 
-    /// What somebody could do about it, in words that begin a line.
+    /// What to do about it, as the start of a line.
     pub(super) fn remedy(&self, pool: &str) -> String {
         let other = "or name another pool";
         match self {
@@ -150,7 +150,7 @@ impl fmt::Display for Rejection {
     }
 }
 
-/// All reasons why `pool` does not serve the pod with addresses of `family`; none: it does.
+/// All reasons why `pool` does not serve the pod with addresses of `family`; empty if it does.
 pub(super) fn judge(pool: &Pool, family: Family, input: &MatchInput<'_>) -> Vec<Rejection> {
     if pool.vrf != input.request.vrf {
         return vec![Rejection::OtherVrf(pool.vrf.clone())];
@@ -222,7 +222,8 @@ fn attachment(pool: &Pool, input: &MatchInput<'_>) -> Option<Rejection> {
     })
 }
 
-/// What sorts pools that nobody put in order: those that say more precisely whom they serve come first.
+/// Sorts the pools of a pattern and the default pools: those that say more precisely whom they serve
+/// come first.
 pub(super) fn specificity(pool: &Pool) -> Reverse<[bool; 6]> {
     let (node_names, node_labels) = sort_of(&pool.nodes);
     let (namespace_names, namespace_labels) = sort_of(&pool.namespaces);
@@ -236,7 +237,7 @@ pub(super) fn specificity(pool: &Pool) -> Reverse<[bool; 6]> {
     ])
 }
 
-/// Whether it goes by names, and whether by labels.
+/// Whether it selects by names, and whether by labels.
 fn sort_of(scope: &Scope) -> (bool, bool) {
     match scope {
         Scope::Named(_) => (true, false),
