@@ -28,7 +28,7 @@ pub use call::{Add, Call, Check, Gc, Status};
 pub use config::{Config, FamilyPolicy};
 pub use del::Del;
 pub use document::Document;
-pub use error::{CniError, Code, chain, one_line, shown};
+pub use error::{CniError, Code};
 pub use input_error::InputError;
 pub use result::{CniResult, IpConfig, Route};
 pub use rscni_types::types::{ContainerId, GcAttachment, InterfaceName};

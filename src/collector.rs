@@ -45,7 +45,7 @@ pub use suspect::{GraceExtended, Suspect, Suspicion, grace_extended, suspects};
 
 use std::time::Duration;
 
-use crate::lease::ApiError;
+use crate::retry::{self, ApiError};
 
 /// What an administrator decides.
 #[derive(Debug, Clone, Copy)]
@@ -72,7 +72,7 @@ pub enum Error {
         what: &'static str,
         /// Why not.
         #[source]
-        source: crate::lease::Error,
+        source: retry::Error,
     },
     /// A list was begun again and again because it took the server too long to go on with it.
     #[error("the list of {what} expired {times} times before its end, so nothing was taken back")]
@@ -100,7 +100,7 @@ pub enum Error {
         what: String,
         /// Why not.
         #[source]
-        source: crate::lease::Error,
+        source: retry::Error,
     },
 }
 

@@ -3,9 +3,11 @@
 //! Decides nothing. What is here can't be a function of its arguments, so it is kept apart from what can.
 
 mod clock;
+mod file;
 mod install;
 mod network_namespace;
 
 pub use clock::SystemClock;
+pub use file::{Durability, replace};
 pub use install::{InstallError, install};
 pub use network_namespace::exists;

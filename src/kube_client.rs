@@ -2,7 +2,7 @@
 //!
 //! Each method of this module is one request (and one more where the API server's answer asks for
 //! it). It is sure of what went over the wire and of what the answer means; whether to try again,
-//! which address to choose and what a missing pod signifies is decided elsewhere, behind the traits
+//! which address to choose and what a missing pod means is decided elsewhere, behind the traits
 //! that are implemented here.
 
 mod collector;
@@ -12,9 +12,11 @@ mod exec_plugin;
 mod forbidden;
 mod kubeconfig;
 mod leases;
+mod node_credentials;
 mod plugin;
 mod request;
 
 pub use credentials::Credentials;
-pub use kubeconfig::{KubeconfigError, check, find};
+pub use kubeconfig::KubeconfigError;
+pub use node_credentials::NodeCredentials;
 pub use request::KubeClient;

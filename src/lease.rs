@@ -1,56 +1,57 @@
-//! Who holds an address: taking, moving, checking and giving back leases by compare-and-swap.
+//! Who holds an address: taking, moving, checking and releasing leases by compare-and-swap.
 //!
 //! An address is one object named by itself, so the API server admits one holder of it, whatever
 //! pools overlap or change meanwhile. This module is sure of that protocol and of nothing else:
-//! which pools come in question was decided before ([`select`](crate::select)), which address to
-//! try is a proposal of [`pick`](crate::allocate), and how a write reaches the API server is the
-//! business of whoever implements [`Store`].
+//! which pools may serve a pod was decided before ([`select`](crate::select)), which address to
+//! try is a proposal of [`allocate`](crate::allocate), and how a write reaches the API server is
+//! left to whoever implements [`Store`].
 //!
 //! # Invariants
 //!
 //! - An address is given by a create of its lease, or by a replace at the version that was read;
 //!   nothing else gives it.
 //! - A write whose outcome is unknown is repeated on the same name, at the same version, until the
-//!   answer is definite; only a read that shows somebody else ends it otherwise.
-//! - Before each write, and once more before it answers, [`take`] sees that the sandbox still
+//!   answer is definite; only a read that shows another holder ends it otherwise.
+//! - Before each write, and once more before it answers, [`acquire`] checks that the sandbox still
 //!   exists: what a late call did is undone, but a moved lease is never touched again.
+//! - A lease belongs to its present holder alone: nothing that was written onto it for the former one
+//!   outlives a change of holder.
 
 mod acquire;
 mod convert;
+mod holder;
+mod leases;
 mod record;
 mod release;
-mod retrying;
 mod store;
 
-pub use crate::api::State;
+pub use crate::api::{ClaimRef, Holder, State};
 pub use acquire::{
-    AddressRequest, Allocation, Previous, Refusal, Requester, rollback, standing, take,
+    AcquireError, AddressRequest, Allocation, Previous, Refusal, Requester, acquire, describe,
 };
 pub use convert::InvalidLease;
-pub use record::{Claim, Holder, InvalidLeaseName, Lease, LeaseName, StoredLease};
+pub use record::{InvalidLeaseName, Lease, LeaseName, StoredLease};
 pub use release::{Released, release, released};
-pub use retrying::{Clock, Deadline, Retrying};
-pub use store::{ApiError, Commit, ErrorKind, Freshness, LeaseFilter, ListScope, Store};
+pub use store::{Commit, Freshness, LeaseFilter, ListScope, Store};
 
-/// Why a step of the protocol did not come about.
+use crate::retry::{self, WriteError};
+
+/// Why a step of the protocol failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The sandbox is gone: this call is late, and what it had taken was given back.
     #[error("the network namespace of this container is gone: the call came too late")]
     Late,
-    /// The deadline came before a definite answer.
-    #[error("no definite answer within {seconds} s")]
-    OutOfTime {
-        /// The deadline that was set, in seconds.
-        seconds: u64,
-        /// What the API server last answered, if it was that which took the time.
-        #[source]
-        last: Option<ApiError>,
-    },
-    /// The API server gave a definite refusal.
+    /// The API server refused, or gave no definite answer in time.
     #[error(transparent)]
-    Store(ApiError),
+    Retry(#[from] retry::Error),
     /// No pool has an address to give, or not the one that was asked for.
     #[error(transparent)]
     Refused(#[from] Refusal),
+}
+
+impl From<WriteError> for Error {
+    fn from(given_up: WriteError) -> Self {
+        Self::Retry(given_up.error)
+    }
 }

@@ -10,6 +10,8 @@
 //! |---|---|
 //! | what one call does | [`plugin`]: a verb of the CNI specification each |
 //! | why no address is given twice | [`lease`]: the protocol |
+//! | how requests are repeated | [`retry`] |
+//! | what pools are chosen from | [`gather`] |
 //! | which pools a pod may use, and why not the others | [`select`] |
 //! | which address of a pool is tried next | [`allocate`] |
 //! | which routes an interface gets | [`routes`] |
@@ -26,6 +28,7 @@ pub mod annotations;
 pub mod api;
 pub mod cni;
 pub mod collector;
+pub mod gather;
 pub mod host;
 pub mod ip;
 pub mod kube_client;
@@ -33,5 +36,7 @@ pub mod lease;
 pub mod metrics;
 pub mod plugin;
 pub mod pool;
+pub mod retry;
 pub mod routes;
 pub mod select;
+pub mod text;

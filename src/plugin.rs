@@ -1,21 +1,21 @@
 //! The verbs of the CNI specification, each a short story.
 //!
-//! A command knows what the runtime said and what it is told; it reads the facts, asks the pure
-//! modules for a decision and has [`lease`](crate::lease) carry it out. It names traits, never the
-//! door to the API server.
+//! A verb knows what the runtime says and expects; it reads what it needs, asks the pure modules for a decision and has
+//! [`lease`](crate::lease) carry it out. It names traits, never the client of the API server.
 
 mod add;
+mod api;
 mod check;
 mod del;
 mod error;
-mod gather;
 mod gc;
+mod pod;
 mod release_cache;
+mod serve;
+mod status;
 
-pub use add::add;
-pub use check::check;
-pub use del::{PATIENCE as DEL_PATIENCE, del};
+pub use api::{Api, Connect};
 pub use error::Error;
-pub use gather::{Api, ObjectMetadata, PodError, PodSnapshot};
-pub use gc::gc;
-pub use release_cache::{FOLDER as RELEASE_CACHE, ReleaseCache};
+pub use pod::{PodError, PodSnapshot};
+pub use release_cache::FOLDER as RELEASE_CACHE;
+pub use serve::{Answer, serve};

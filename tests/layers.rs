@@ -21,46 +21,48 @@ enum Reach {
 }
 
 /// Each module of the crate, with the modules of the crate that it may name.
-const MODULES: [(&str, Reach, &[&str]); 14] = [
+const MODULES: [(&str, Reach, &[&str]); 17] = [
+    ("text", Reach::Pure, &[]),
     ("ip", Reach::Pure, &[]),
+    ("retry", Reach::Pure, &[]),
     ("api", Reach::Kinds, &["ip"]),
-    ("annotations", Reach::Pure, &["ip"]),
-    ("cni", Reach::Pure, &["ip"]),
+    ("annotations", Reach::Pure, &["ip", "text"]),
+    ("cni", Reach::Pure, &["ip", "text"]),
     ("pool", Reach::Pure, &["api", "ip"]),
     ("routes", Reach::Pure, &["ip", "pool"]),
     (
         "select",
         Reach::Pure,
-        &["annotations", "cni", "ip", "pool", "routes"],
+        &["annotations", "cni", "ip", "pool", "routes", "text"],
     ),
     ("allocate", Reach::Pure, &["ip"]),
-    ("lease", Reach::Pure, &["allocate", "api", "ip", "pool"]),
-    ("host", Reach::World, &["lease"]),
+    (
+        "lease",
+        Reach::Pure,
+        &["allocate", "api", "ip", "pool", "retry", "text"],
+    ),
+    (
+        "gather",
+        Reach::Ports,
+        &["api", "lease", "pool", "retry", "select"],
+    ),
+    ("host", Reach::World, &["retry"]),
     (
         "plugin",
         Reach::Ports,
         &[
-            "allocate",
-            "annotations",
-            "api",
-            "cni",
-            "host",
-            "ip",
-            "lease",
-            "pool",
-            "routes",
-            "select",
+            "cni", "gather", "host", "ip", "lease", "pool", "retry", "select", "text",
         ],
     ),
     (
         "collector",
         Reach::Pure,
-        &["api", "cni", "ip", "lease", "pool"],
+        &["api", "ip", "lease", "pool", "retry", "text"],
     ),
     (
         "metrics",
         Reach::World,
-        &["cni", "collector", "ip", "lease"],
+        &["collector", "host", "ip", "lease"],
     ),
     (
         "kube_client",
@@ -70,9 +72,12 @@ const MODULES: [(&str, Reach, &[&str]); 14] = [
             "api",
             "cni",
             "collector",
+            "gather",
             "ip",
             "lease",
             "plugin",
+            "retry",
+            "text",
         ],
     ),
 ];

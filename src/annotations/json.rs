@@ -7,6 +7,8 @@ use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeOwned, Deserializer, MapAccess, SeqAccess, Visitor};
 
+use crate::text::both_ends;
+
 /// An annotation that is not of its shape.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("annotation {annotation}{}{position}: {problem}; for example {example}", if position.is_empty() { "" } else { " at " })]
@@ -71,30 +73,14 @@ fn malformed(
         annotation: annotation.to_owned(),
         position: format!(
             "{} (line {}, column {})",
-            shortened(path),
+            both_ends(path),
             error.line(),
             // Before the first character there is none.
             error.column().max(1)
         ),
-        problem: shortened(problem),
+        problem: both_ends(problem),
         example,
     }
-}
-
-/// Both ends of a text that quotes a value which may be long: what was expected stands at its end.
-pub(super) fn shortened(text: &str) -> String {
-    const KEPT: usize = 80;
-    let boundary = |mut at: usize| {
-        while !text.is_char_boundary(at) {
-            at += 1;
-        }
-        at
-    };
-    if text.len() <= 2 * KEPT + 20 {
-        return text.to_owned();
-    }
-    let (head, tail) = (boundary(KEPT), boundary(text.len() - KEPT));
-    format!("{}…{}", &text[..head], &text[tail..])
 }
 
 /// What a value of a list or an object is, in messages.

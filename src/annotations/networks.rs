@@ -76,7 +76,7 @@ fn wrong(key: &str, index: usize, item: &str) -> Malformed {
         position: format!("item {}", index + 1),
         problem: format!(
             "expected [namespace/]name[@interface], found {:?}",
-            json::shortened(item)
+            crate::text::both_ends(item)
         ),
         example: EXAMPLE,
     }

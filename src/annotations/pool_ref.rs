@@ -6,8 +6,9 @@ use std::str::FromStr;
 use glob::Pattern;
 use serde::{Deserialize, Deserializer, de};
 
-use super::json::{Described, shortened};
+use super::json::Described;
 use crate::ip::PoolName;
+use crate::text::both_ends;
 
 /// One item of a list of pools.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,12 +60,12 @@ impl FromStr for PoolRef {
         };
         // 253: the longest name of an object (RFC 1123 subdomain); patterns get the same room.
         if text.is_empty() || text.len() > 253 || !text.chars().all(allowed) {
-            return Err(InvalidPoolRef::Name(shortened(text)));
+            return Err(InvalidPoolRef::Name(both_ends(text)));
         }
         if !wild {
             return Ok(Self::Name(text.into()));
         }
-        let unclosed = |reason| InvalidPoolRef::Pattern(shortened(text), reason);
+        let unclosed = |reason| InvalidPoolRef::Pattern(both_ends(text), reason);
         if text.contains(']') && !text.contains('[') {
             return Err(unclosed("\"]\" without \"[\""));
         }

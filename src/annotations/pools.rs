@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::json::{self, Described, List, Malformed, Object};
+use super::json::{Described, List, Malformed, Object};
 use super::{Annotations, Found, PoolRef, default_name, read};
 use crate::ip::Family;
 
@@ -114,7 +114,7 @@ pub fn ippools(annotations: &Annotations) -> Result<Option<Found<PerInterface>>,
         match interface {
             None => in_order.push(said),
             Some(name) => {
-                let shown = json::shortened(&name);
+                let shown = crate::text::both_ends(&name);
                 if named.insert(name, said).is_some() {
                     return Err(wrong(position, format!("interface {shown:?} comes twice")));
                 }

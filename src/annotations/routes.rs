@@ -5,10 +5,11 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, de};
 
-use super::json::{Described, List, Malformed, Object, shortened};
+use super::json::{Described, List, Malformed, Object};
 use super::{Annotations, Found, find, read};
 use crate::ip::Route;
 use crate::ip::{Family, cidr};
+use crate::text::both_ends;
 
 const ROUTES: &str = r#"[{"dst":"10.0.0.0/8","gw":"10.6.0.1"}]"#;
 
@@ -70,7 +71,7 @@ impl<'de> Deserialize<'de> for Destination {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         let net = cidr(&text)
-            .ok_or_else(|| de::Error::custom(format!("{:?} is not a CIDR", shortened(&text))))?;
+            .ok_or_else(|| de::Error::custom(format!("{:?} is not a CIDR", both_ends(&text))))?;
         Ok(Self(net.trunc()))
     }
 }
@@ -82,6 +83,6 @@ impl<'de> Deserialize<'de> for NextHop {
         let text = String::deserialize(deserializer)?;
         text.parse()
             .map(Self)
-            .map_err(|_| de::Error::custom(format!("{:?} is not an address", shortened(&text))))
+            .map_err(|_| de::Error::custom(format!("{:?} is not an address", both_ends(&text))))
     }
 }

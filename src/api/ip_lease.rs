@@ -179,7 +179,7 @@ pub enum State {
 }
 
 /// The attachment that has an address: one interface of one pod.
-#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct Holder {
     /// The pod's namespace.
@@ -220,7 +220,7 @@ pub struct Holder {
 }
 
 /// The IPClaim that keeps an address.
-#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct ClaimRef {
     /// The claim's namespace.

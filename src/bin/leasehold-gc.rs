@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use clap::{Parser, ValueEnum};
-use leasehold::cni;
 use leasehold::collector::{self, Event, Options, Reporter};
 use leasehold::host::SystemClock;
 use leasehold::kube_client::{Credentials, KubeClient};
-use leasehold::lease::Clock;
 use leasehold::metrics;
+use leasehold::retry::Clock;
+use leasehold::text;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Takes back the addresses that dead pods left behind, makes missing leases again, and counts what is free.
@@ -72,7 +72,7 @@ async fn main() -> ExitCode {
     match run(&args).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let line = cni::one_line(&format!("{error:#}"));
+            let line = text::one_line(&format!("{error:#}"));
             eprintln!("leasehold-gc: {line}");
             ExitCode::FAILURE
         }
@@ -164,7 +164,7 @@ impl LineReporter {
         self.clear();
         // Each line at once: who reads along sees what was done when it was done.
         let mut stdout = io::stdout().lock();
-        writeln!(stdout, "{}", cni::one_line(text))?;
+        writeln!(stdout, "{}", text::one_line(text))?;
         stdout.flush()
     }
 

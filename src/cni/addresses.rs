@@ -5,10 +5,10 @@ use std::net::IpAddr;
 use serde::Deserialize;
 
 use super::args::Args;
-use super::error::shown;
 use super::input_error::InputError;
 use super::json::{Field, Object};
 use crate::ip::{Family, cidr};
+use crate::text::shown;
 
 const EXPECTED: &str =
     "a list of at most one address of each family, with or without a prefix length";

@@ -3,8 +3,8 @@
 //! Pairs are read as the Go library does (`pkg/types/args.go`): split at every `;`, exactly one `=` in each,
 //! keys with their case, the latter of two, and an unknown key is an error unless `IgnoreUnknown` is set.
 
-use super::error::shown;
 use super::input_error::InputError;
+use crate::text::shown;
 
 /// The pod that a call is for, as the runtime names it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

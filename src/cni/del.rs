@@ -15,9 +15,9 @@ use super::args::PodRef;
 use super::config::{self, Config};
 use super::document::{self, Document};
 use super::environment::Environment;
-use super::error::{chain, one_line};
 use super::input_error::InputError;
 use super::json::Object;
+use crate::text::{chain, one_line};
 
 /// A `DEL`.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -84,7 +84,7 @@ impl<'a> Document<'a> {
             .copied()
             // By the exact text, as libcni does: "1.0" is not "1.0.0".
             .find(|version| version.to_string() == declared)
-            .ok_or_else(|| InputError::Version(super::error::shown(&format!("{declared:?}"))))
+            .ok_or_else(|| InputError::Version(crate::text::shown(&format!("{declared:?}"))))
     }
 
     /// The version that an answer to `VERSION` repeats.

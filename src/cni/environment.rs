@@ -12,8 +12,8 @@ use rscni_types::types::{
 };
 
 use super::args::Args;
-use super::error::shown;
 use super::input_error::InputError;
+use crate::text::shown;
 
 /// Where the variables come from.
 pub struct Environment<'a>(&'a dyn Fn(&str) -> Option<OsString>);

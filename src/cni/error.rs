@@ -4,11 +4,12 @@
 //! line. Which code a failure deserves is decided where it is understood.
 
 use std::error::Error;
-use std::fmt::Write as _;
 use std::io;
 
 use rscni_types::types::ErrorResult;
 use rscni_types::version::SpecVersion;
+
+use crate::text::{chain, one_line};
 
 /// What a failure means to the runtime (CNI specification, "Error"; from 100 on: ours).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -169,47 +170,6 @@ impl CniError {
     }
 }
 
-/// An error and its causes as one text: `a: b: c`. A cause that its effect has told already is not told again.
-#[must_use]
-pub fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let told = error.to_string();
-        if !text.ends_with(&told) {
-            // Writing to a String does not fail.
-            let _ = write!(text, ": {told}");
-        }
-        cause = error.source();
-    }
-    text
-}
-
-/// `text` without anything that breaks a line or moves a terminal's cursor.
-#[must_use]
-pub fn one_line(text: &str) -> String {
-    let mut line = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') {
-            line.extend(c.escape_debug());
-        } else {
-            line.push(c);
-        }
-    }
-    line
-}
-
-/// A foreign value as a message shows it: in one line, and not longer than a reader bears.
-#[must_use]
-pub fn shown(value: &str) -> String {
-    /// Longer than any name, address or path that somebody wrote by hand, and an event of the pod has 1,024 bytes.
-    const READABLE: usize = 120;
-    match value.char_indices().nth(READABLE) {
-        None => one_line(value),
-        Some((end, _)) => format!("{}… ({} bytes)", one_line(&value[..end]), value.len()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -239,27 +199,5 @@ mod tests {
         struct Inner(#[source] io::Error);
         let error = Outer(Inner(io::ErrorKind::ConnectionRefused.into()));
         insta::assert_snapshot!(printed(&CniError::because(Code::TryAgainLater, &error)), @r#"{"cniVersion":"1.1.0","code":11,"msg":"the leases are out of reach","details":"connecting to 10.0.0.1:6443: connection refused"}"#);
-    }
-
-    #[test]
-    fn a_cause_is_told_once() {
-        #[derive(Debug, thiserror::Error)]
-        #[error("connecting to 10.0.0.1:6443: {0}")]
-        struct Talkative(#[source] io::Error);
-        let error = Talkative(io::ErrorKind::ConnectionRefused.into());
-        assert_eq!(
-            chain(&error),
-            "connecting to 10.0.0.1:6443: connection refused"
-        );
-    }
-
-    #[test]
-    fn a_long_value_is_cut_between_characters() {
-        assert_eq!(shown("short\n"), r"short\n");
-        assert_eq!(shown(&"ä".repeat(120)), "ä".repeat(120));
-        assert_eq!(
-            shown(&"ä".repeat(121)),
-            format!("{}… (242 bytes)", "ä".repeat(120))
-        );
     }
 }

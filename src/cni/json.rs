@@ -11,8 +11,8 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::error::shown;
 use super::input_error::InputError;
+use crate::text::shown;
 
 /// The keys of a JSON object and what is written behind them; of a key given twice, the latter, as in Go.
 #[derive(Debug, Default)]

@@ -4,7 +4,8 @@ use jiff::Timestamp;
 
 use super::snapshot::{ClaimSnapshot, LeaseSnapshot, NodeSnapshot, PodSnapshot};
 use crate::api::{IPPool, ReservedIP, Subnet};
-use crate::lease::{ApiError, Store};
+use crate::lease::Store;
+use crate::retry::ApiError;
 
 /// A part of a list.
 #[derive(Debug, Clone)]

@@ -5,7 +5,8 @@ use super::report::Reporter;
 use super::snapshot::{ClaimSnapshot, Snapshot};
 use super::{Error, Options};
 use crate::api::{IPPool, ReservedIP, Subnet};
-use crate::lease::{ApiError, Clock, ErrorKind, Retrying, State};
+use crate::lease::State;
+use crate::retry::{ApiError, Clock, ErrorKind, Retrying};
 
 /// How often one list may expire. It takes a server that is slower than its own memory, five minutes by default.
 const BEGINNINGS: usize = 3;
@@ -24,7 +25,7 @@ pub(super) async fn look<W: Api, C: Clock>(
     options: &Options,
     reporter: &impl Reporter,
 ) -> Result<(Snapshot, Written), Error> {
-    let world = desk.store;
+    let world = desk.api;
     let list = Lists {
         desk,
         options,
@@ -58,7 +59,7 @@ pub(super) async fn look<W: Api, C: Clock>(
     };
     for lease in &snapshot.leases {
         if lease.state == State::Retained && lease.claim.is_some() {
-            let claim = desk.ask(async || world.claim(lease).await).await;
+            let claim = desk.retry(async || world.claim(lease).await).await;
             snapshot
                 .claims
                 .insert(lease.name.clone(), claim.unwrap_or(ClaimSnapshot::Unknown));
@@ -111,10 +112,12 @@ impl<W: Api, C: Clock, T: Reporter> Lists<'_, '_, W, C, T> {
                     seconds: self.options.deadline.as_secs(),
                 });
             }
-            let answer = self.desk.ask(async || match page(after.as_deref()).await {
-                Err(trouble) if trouble.kind == ErrorKind::Expired => Ok(Err(trouble)),
-                outcome => outcome.map(Ok),
-            });
+            let answer = self
+                .desk
+                .retry(async || match page(after.as_deref()).await {
+                    Err(trouble) if trouble.kind == ErrorKind::Expired => Ok(Err(trouble)),
+                    outcome => outcome.map(Ok),
+                });
             let answer = answer
                 .await
                 .map_err(|source| Error::Incomplete { what, source })?;

@@ -88,6 +88,7 @@ impl Missing<'_> {
                 container: String::new(),
                 interface: self.interface.to_owned(),
                 network: String::new(),
+                ..Holder::default()
             }),
             co_holder: None,
             claim: None,

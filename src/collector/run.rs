@@ -14,8 +14,9 @@ use super::suspect::{Suspect, grace_extended, suspects};
 use super::{Error, Options, gather};
 use crate::ip::PoolName;
 use crate::ip::Vrf;
-use crate::lease::{self, Clock, Deadline, LeaseName, Retrying, State};
+use crate::lease::{LeaseName, State};
 use crate::pool::Pools;
+use crate::retry::{self, Clock, Deadline, Retrying};
 
 mod mark;
 mod pools;
@@ -43,10 +44,10 @@ pub async fn run<W: Api, C: Clock>(
     stop: &dyn Fn() -> bool,
 ) -> (Summary, Result<(), Error>) {
     let patience = Deadline {
-        deadline: options.deadline,
+        at: options.deadline,
         attempt: ATTEMPT.min(options.deadline / 5),
     };
-    let desk = Retrying::new(world, clock, patience, &|| true);
+    let desk = Retrying::new(world, clock, patience);
     let mut run = Run {
         desk: &desk,
         options,
@@ -108,7 +109,7 @@ struct Run<'a, W, C, T> {
     reporter: &'a T,
     stop: &'a dyn Fn() -> bool,
     summary: Summary,
-    first_failure: Option<(String, lease::Error)>,
+    first_failure: Option<(String, retry::Error)>,
     changes: Changes,
 }
 
@@ -194,11 +195,11 @@ impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
     }
 
     /// One thing that could not be done keeps nobody from the next, unless there is no time left for any.
-    fn failed(&mut self, what: String, error: lease::Error) {
+    fn failed(&mut self, what: String, error: retry::Error) {
         self.summary.failed += 1;
         self.reporter.event(&Event::ApiError(format!(
             "{what}: {}",
-            crate::cni::chain(&error)
+            crate::text::chain(&error)
         )));
         self.first_failure.get_or_insert((what, error));
     }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use jiff::{Timestamp, Unit};
 
-use crate::lease::Clock;
+use crate::retry::Clock;
 
 /// The node's clock.
 #[derive(Debug, Clone, Copy)]

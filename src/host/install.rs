@@ -1,20 +1,21 @@
-//! Placing the plugin into a node's folder of CNI plugins, while runtimes may run it.
+//! Installing the plugin in a node's folder of CNI plugins, while runtimes may run it.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
+
+use super::file::{Durability, replace};
 
 /// The name by which a CNI configuration calls the plugin.
 const NAME: &str = "leasehold";
 
-/// Why the plugin could not be placed.
+/// Why the plugin could not be installed.
 #[derive(Debug, thiserror::Error)]
 pub enum InstallError {
     /// This program's own file cannot be read.
     #[error("cannot read this program's own file")]
     Source(#[source] io::Error),
-    /// The copy could not be made; what stood there before stands there still.
+    /// The copy could not be made; the file that was there before is still there.
     #[error("cannot write {}", .path.display())]
     Copy {
         /// The file that was to be written.
@@ -23,15 +24,14 @@ pub enum InstallError {
         #[source]
         source: io::Error,
     },
-    /// What stands there now is not what was written.
-    #[error("{} is not what was written there: is another installer at work?", .0.display())]
+    /// The file there now is not the one that was written.
+    #[error("{} is not the file that was written: is another installer running?", .0.display())]
     Differs(PathBuf),
 }
 
-/// Copies this program into `folder`, and says where it stands now.
+/// Copies this program into `folder`, and returns the path of the copy.
 ///
-/// Written beside, synced and renamed: a runtime finds the old file or the new one, whole, and a process that runs the
-/// old one goes on.
+/// A runtime finds the old file or the new one, whole, and a process that runs the old one goes on.
 pub fn install(folder: &Path) -> Result<PathBuf, InstallError> {
     let program = fs::read("/proc/self/exe").map_err(InstallError::Source)?;
     let path = folder.join(NAME);
@@ -39,28 +39,10 @@ pub fn install(folder: &Path) -> Result<PathBuf, InstallError> {
         path: path.clone(),
         source,
     };
-    let draft = folder.join(format!(".{NAME}.{}", std::process::id()));
-    let outcome = write(&draft, &program).and_then(|()| fs::rename(&draft, &path));
-    if outcome.is_err() {
-        let _ = fs::remove_file(&draft);
-    }
-    outcome
-        .and_then(|()| File::open(folder)?.sync_all())
-        .map_err(failed)?;
+    replace(&path, &program, 0o755, Durability::Crash).map_err(failed)?;
     if fs::read(&path).map_err(failed)? == program {
         Ok(path)
     } else {
         Err(InstallError::Differs(path))
     }
-}
-
-fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = File::options()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o755)
-        .open(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
 }

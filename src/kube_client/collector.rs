@@ -11,10 +11,10 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::KubeClient;
-use super::request::{Response, built, trouble};
+use super::request::{Response, api_error, built};
 use crate::api::{IPLease, IPPool, ReservedIP, Subnet};
 use crate::collector::{Api, ClaimSnapshot, LeaseSnapshot, NodeSnapshot, Page, PodSnapshot};
-use crate::lease::{ApiError, ErrorKind};
+use crate::retry::{ApiError, ErrorKind};
 
 mod lease;
 mod node;
@@ -133,7 +133,7 @@ impl Api for KubeClient {
     }
 
     fn server_time(&self) -> Option<Timestamp> {
-        self.told_time()
+        self.server_time_of_last_answer()
     }
 }
 
@@ -156,7 +156,7 @@ impl KubeClient {
         let (what, answer) = self.send(built(Path::new(path).list(&params))?).await?;
         let size = answer.size();
         let Some(list) = answer.object::<ListObject<T>>(&what)? else {
-            return Err(trouble(&what, ErrorKind::NotInstalled, "404 Not Found"));
+            return Err(api_error(&what, ErrorKind::NotInstalled, "404 Not Found"));
         };
         self.fitting.set(fitting(list.items.len(), size));
         Ok(Page {
@@ -191,7 +191,7 @@ fn fitting(objects: usize, bytes: usize) -> u32 {
 }
 
 fn body(object: &impl Serialize) -> Result<Vec<u8>, ApiError> {
-    serde_json::to_vec(object).map_err(|error| trouble("an object", ErrorKind::Refused, error))
+    serde_json::to_vec(object).map_err(|error| api_error("an object", ErrorKind::Refused, error))
 }
 
 impl<T> Page<T> {

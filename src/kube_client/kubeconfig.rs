@@ -2,8 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::cni::{CniError, Code};
-use kube::config::{Kubeconfig, KubeconfigError as InvalidReservedIP};
+use kube::config::{Kubeconfig, KubeconfigError as ReadError};
 use tower::BoxError;
 
 /// Where distributions keep the kubelet's kubeconfig, the most common first.
@@ -44,12 +43,6 @@ pub enum KubeconfigError {
     /// There is no service account here, or it cannot be used.
     #[error("the service account of this pod cannot be used")]
     NoServiceAccount(#[source] Box<dyn std::error::Error + Send + Sync>),
-}
-
-impl From<KubeconfigError> for CniError {
-    fn from(error: KubeconfigError) -> Self {
-        Self::because(Code::InvalidConfig, &error)
-    }
 }
 
 impl KubeconfigError {
@@ -102,11 +95,11 @@ pub(super) fn read(path: &Path) -> Result<Kubeconfig, KubeconfigError> {
 
 /// What is wrong with a kubeconfig, and where, but no word of it: that may be a secret, and an event of the pod would
 /// show it to whoever may see the pod.
-fn without_words(error: InvalidReservedIP) -> BoxError {
-    if let InvalidReservedIP::ReadConfig(error, _) = error {
+fn without_words(error: ReadError) -> BoxError {
+    if let ReadError::ReadConfig(error, _) = error {
         return error.into();
     }
-    let InvalidReservedIP::Parse(error) = error else {
+    let ReadError::Parse(error) = error else {
         return error.into();
     };
     match error.location() {

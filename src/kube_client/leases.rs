@@ -13,13 +13,13 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::KubeClient;
-use super::request::{Response, built, list_params, parse, trouble};
+use super::request::{Response, api_error, built, list_params, parse};
 use crate::allocate::{Owner, Taken, TakenState};
 use crate::api::IPLease;
 use crate::lease::{
-    ApiError, Commit, ErrorKind, Freshness, Lease, LeaseFilter, LeaseName, ListScope, Store,
-    StoredLease,
+    Commit, Freshness, Lease, LeaseFilter, LeaseName, ListScope, Store, StoredLease,
 };
+use crate::retry::{ApiError, ErrorKind};
 
 #[derive(Deserialize)]
 struct List {
@@ -108,15 +108,15 @@ impl Store for KubeClient {
 }
 
 fn written(lease: &IPLease) -> Result<Vec<u8>, ApiError> {
-    serde_json::to_vec(lease).map_err(|error| trouble("a lease", ErrorKind::Refused, error))
+    serde_json::to_vec(lease).map_err(|error| api_error("a lease", ErrorKind::Refused, error))
 }
 
 fn understood(what: &str, lease: IPLease) -> Result<StoredLease, ApiError> {
-    StoredLease::try_from(lease).map_err(|error| trouble(what, ErrorKind::Refused, error))
+    StoredLease::try_from(lease).map_err(|error| api_error(what, ErrorKind::Refused, error))
 }
 
 fn not_installed(what: &str) -> ApiError {
-    trouble(what, ErrorKind::NotInstalled, "404 Not Found")
+    api_error(what, ErrorKind::NotInstalled, "404 Not Found")
 }
 
 /// An absent object is a lost race as much as a changed one.
@@ -134,7 +134,7 @@ fn as_table(mut request: Request<Vec<u8>>) -> Result<Request<Vec<u8>>, ApiError>
     let uri = format!("{}&includeObject=None", request.uri());
     *request.uri_mut() = uri
         .parse()
-        .map_err(|error| trouble(&uri, ErrorKind::Refused, error))?;
+        .map_err(|error| api_error(&uri, ErrorKind::Refused, error))?;
     Ok(request)
 }
 

@@ -1,4 +1,4 @@
-//! Facts over the wire: each call of [`Api`] as a request.
+//! What the plugin reads over the wire: each call of [`Api`] and [`Objects`] as a request.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,14 +13,16 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::KubeClient;
-use super::request::{built, list_params, trouble};
+use super::request::{api_error, built, list_params};
 use crate::api::{
     IPPool, MAX_TERMINATION_GRACE_PERIOD_SECONDS, ReservedIP, Subnet,
     TERMINATION_GRACE_PERIOD_SECONDS,
 };
 use crate::cni::PodRef;
-use crate::lease::{ApiError, ErrorKind, Freshness};
-use crate::plugin::{Api, ObjectMetadata, PodSnapshot};
+use crate::gather::{ObjectMetadata, Objects};
+use crate::lease::Freshness;
+use crate::plugin::{Api, PodSnapshot};
+use crate::retry::{ApiError, ErrorKind};
 
 /// The static pod that a mirror pod stands for (kubelet, `pkg/kubelet/types`).
 const MIRROR: &str = "kubernetes.io/config.mirror";
@@ -40,9 +42,9 @@ impl Api for KubeClient {
             Err(denied) if denied.kind == ErrorKind::Denied => {
                 let node = match self.own_node().await {
                     Ok(node) => node,
-                    // Credentials that are not known to be anybody's were denied already.
-                    Err(trouble) if trouble.kind == ErrorKind::Denied => return Err(denied),
-                    Err(trouble) => return Err(trouble),
+                    // Credentials that the server does not know were denied already.
+                    Err(error) if error.kind == ErrorKind::Denied => return Err(denied),
+                    Err(error) => return Err(error),
                 };
                 let mine = format!("spec.nodeName={node},metadata.name={}", pod.name);
                 let (what, answer) = self
@@ -53,34 +55,8 @@ impl Api for KubeClient {
                     .and_then(|list| list.items.into_iter().next())
                     .map(PodSnapshot::from))
             }
-            Err(trouble) => Err(trouble),
+            Err(error) => Err(error),
         }
-    }
-
-    async fn namespace(
-        &self,
-        name: &str,
-        freshness: Freshness,
-    ) -> Result<Option<ObjectMetadata>, ApiError> {
-        let path = Path::new(Namespace::url_path(&(), None));
-        self.marks(&path, name, freshness).await
-    }
-
-    async fn node(&self, name: &str) -> Result<Option<ObjectMetadata>, ApiError> {
-        let path = Path::new(Node::url_path(&(), None));
-        self.marks(&path, name, Freshness::Cached).await
-    }
-
-    async fn pools(&self, freshness: Freshness) -> Result<Vec<IPPool>, ApiError> {
-        self.list(IPPool::url_path(&(), None), freshness).await
-    }
-
-    async fn reserved(&self, freshness: Freshness) -> Result<Vec<ReservedIP>, ApiError> {
-        self.list(ReservedIP::url_path(&(), None), freshness).await
-    }
-
-    async fn subnets(&self, freshness: Freshness) -> Result<Vec<Subnet>, ApiError> {
-        self.list(Subnet::url_path(&(), None), freshness).await
     }
 
     async fn own_node(&self) -> Result<String, ApiError> {
@@ -94,7 +70,7 @@ impl Api for KubeClient {
             .unwrap_or_default();
         match user.strip_prefix(NODE_USER) {
             Some(node) => Ok(node.to_owned()),
-            None => Err(trouble(
+            None => Err(api_error(
                 &what,
                 ErrorKind::Denied,
                 format!("the kubeconfig's user is {user:?}, not a {NODE_USER}<name>"),
@@ -103,9 +79,37 @@ impl Api for KubeClient {
     }
 }
 
+impl Objects for KubeClient {
+    async fn namespace(
+        &self,
+        name: &str,
+        freshness: Freshness,
+    ) -> Result<Option<ObjectMetadata>, ApiError> {
+        let path = Path::new(Namespace::url_path(&(), None));
+        self.metadata(&path, name, freshness).await
+    }
+
+    async fn node(&self, name: &str) -> Result<Option<ObjectMetadata>, ApiError> {
+        let path = Path::new(Node::url_path(&(), None));
+        self.metadata(&path, name, Freshness::Cached).await
+    }
+
+    async fn pools(&self, freshness: Freshness) -> Result<Vec<IPPool>, ApiError> {
+        self.list(IPPool::url_path(&(), None), freshness).await
+    }
+
+    async fn reserved(&self, freshness: Freshness) -> Result<Vec<ReservedIP>, ApiError> {
+        self.list(ReservedIP::url_path(&(), None), freshness).await
+    }
+
+    async fn subnets(&self, freshness: Freshness) -> Result<Vec<Subnet>, ApiError> {
+        self.list(Subnet::url_path(&(), None), freshness).await
+    }
+}
+
 impl KubeClient {
     /// Labels and annotations. A stale pair chooses as it would have chosen a moment ago.
-    async fn marks(
+    async fn metadata(
         &self,
         path: &Path,
         name: &str,
@@ -118,7 +122,7 @@ impl KubeClient {
         let request = built(path.get_metadata(name, &params))?;
         let (what, answer) = self.send(request).await?;
         Ok(answer
-            .object::<MarksObject>(&what)?
+            .object::<MetadataObject>(&what)?
             .map(|object| object.metadata.into()))
     }
 
@@ -132,7 +136,7 @@ impl KubeClient {
             .await?;
         match answer.object::<List<T>>(&what)? {
             Some(list) => Ok(list.items),
-            None => Err(trouble(&what, ErrorKind::NotInstalled, "404 Not Found")),
+            None => Err(api_error(&what, ErrorKind::NotInstalled, "404 Not Found")),
         }
     }
 }
@@ -143,7 +147,7 @@ struct List<T> {
 }
 
 #[derive(Deserialize)]
-struct MarksObject {
+struct MetadataObject {
     metadata: Metadata,
 }
 
@@ -244,7 +248,7 @@ impl From<PodObject> for PodSnapshot {
                 || statuses().any(ContainerStatus::has_run)
                 || metadata.annotations.contains_key(NETWORK_STATUS),
             phase: status.phase,
-            marks: metadata.into(),
+            metadata: metadata.into(),
         }
     }
 }

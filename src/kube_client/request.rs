@@ -20,9 +20,10 @@ use tower::BoxError;
 use super::connection::Connection;
 use super::credentials::Credentials;
 use super::forbidden::Forbidden;
-use super::kubeconfig::{self, KubeconfigError};
-use crate::cni;
-use crate::lease::{ApiError, Deadline, ErrorKind, Freshness};
+use super::kubeconfig::KubeconfigError;
+use crate::lease::Freshness;
+use crate::retry::{ApiError, ErrorKind};
+use crate::text::{ERROR_BYTES, truncated};
 
 /// A cluster, reached with the credentials of a kubeconfig or of a service account.
 pub struct KubeClient {
@@ -36,13 +37,16 @@ pub struct KubeClient {
     pub(super) fitting: Cell<u32>,
 }
 
+/// How much of a server's message is shown, in bytes: it may be a proxy's whole page.
+const MESSAGE_BYTES: usize = ERROR_BYTES * 2 / 5;
+
 /// What an answer means, as far as every caller has to know.
 pub(super) enum Response {
     /// Done: the body.
     Done(Bytes),
     /// There is no object of that name.
     Absent,
-    /// An object of that name stands there already, or another version of it.
+    /// An object of that name exists already, or another version of it.
     Conflict,
 }
 
@@ -60,7 +64,7 @@ impl Response {
         match self {
             Self::Done(body) => parse(request, &body).map(Some),
             Self::Absent => Ok(None),
-            Self::Conflict => Err(trouble(
+            Self::Conflict => Err(api_error(
                 request,
                 ErrorKind::Transient(None),
                 "an unexpected conflict",
@@ -70,15 +74,6 @@ impl Response {
 }
 
 impl KubeClient {
-    /// The cluster that a CNI configuration leads to.
-    pub fn of(config: &cni::Config, patience: Deadline) -> Result<Self, KubeconfigError> {
-        let kubeconfig = kubeconfig::find(config.kubeconfig.as_deref())?;
-        Ok(Self::new(
-            Credentials::Kubeconfig(kubeconfig),
-            patience.attempt,
-        ))
-    }
-
     /// The cluster that this leads to, which is given so long for an answer. Files are read with the first request, and
     /// again after any trouble with the connection or the credentials, since they may have been replaced meanwhile.
     #[must_use]
@@ -93,11 +88,11 @@ impl KubeClient {
     }
 
     /// What the server's clock showed with its last answer, in whole seconds.
-    pub(super) fn told_time(&self) -> Option<Timestamp> {
+    pub(super) fn server_time_of_last_answer(&self) -> Option<Timestamp> {
         self.time.get()
     }
 
-    /// Sends one request; says with the answer what was asked of whom.
+    /// Sends one request; returns with the answer what was asked of whom.
     pub(super) async fn send(
         &self,
         request: Request<Vec<u8>>,
@@ -106,7 +101,7 @@ impl KubeClient {
             Ok(connection) => connection,
             Err(error) => {
                 let what = format!("{} {}", request.method(), readable(request.uri()));
-                return Err(trouble(&what, ErrorKind::NoCredentials, error));
+                return Err(api_error(&what, ErrorKind::NoCredentials, error));
             }
         };
         let what = format!(
@@ -120,12 +115,12 @@ impl KubeClient {
             Ok(Ok(reply)) => reply,
             Ok(Err(error)) => {
                 self.hang_up();
-                return Err(trouble(&what, ErrorKind::Transient(None), error));
+                return Err(api_error(&what, ErrorKind::Transient(None), error));
             }
             Err(_) => {
                 self.hang_up();
                 let late = format!("no answer within {} s", self.attempt.as_secs_f32());
-                return Err(trouble(&what, ErrorKind::Transient(None), late));
+                return Err(api_error(&what, ErrorKind::Transient(None), late));
             }
         };
         self.time.set(date(&headers).or(self.time.get()));
@@ -142,18 +137,18 @@ impl KubeClient {
                 if status == StatusCode::UNAUTHORIZED {
                     self.hang_up();
                 }
-                let said = said(status, &body);
+                let message = server_message(status, &body);
                 Err(match kind {
-                    ErrorKind::Denied => trouble(
+                    ErrorKind::Denied => api_error(
                         &what,
                         kind,
-                        Forbidden::new(status, said, self.credentials.place()),
+                        Forbidden::new(status, message, self.credentials.place()),
                     ),
                     ErrorKind::Transient(_)
                     | ErrorKind::Expired
                     | ErrorKind::NotInstalled
                     | ErrorKind::NoCredentials
-                    | ErrorKind::Refused => trouble(&what, kind, said),
+                    | ErrorKind::Refused => api_error(&what, kind, message),
                 })
             }
         }
@@ -260,18 +255,14 @@ fn date(headers: &HeaderMap) -> Option<Timestamp> {
         .ok()
 }
 
-/// The status and what the server said to it, in one line.
-fn said(status: StatusCode, body: &[u8]) -> String {
-    const SHOWN: usize = 300;
+/// The status and the server's message, in one line.
+fn server_message(status: StatusCode, body: &[u8]) -> String {
     let text = match serde_json::from_slice::<Status>(body) {
         Ok(answer) if !answer.message.is_empty() => answer.message,
         _ => String::from_utf8_lossy(body).into_owned(),
     };
-    let connection = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    format!(
-        "{status}: {}",
-        connection.chars().take(SHOWN).collect::<String>()
-    )
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    format!("{status}: {}", truncated(&line, MESSAGE_BYTES))
 }
 
 /// How old a list may be, in the API server's terms ("resourceVersion=0": from its cache, of any age).
@@ -288,16 +279,16 @@ pub(super) fn list_params(freshness: Freshness) -> ListParams {
 pub(super) fn built(
     request: Result<Request<Vec<u8>>, kube::core::request::Error>,
 ) -> Result<Request<Vec<u8>>, ApiError> {
-    request.map_err(|error| trouble("a request", ErrorKind::Refused, error))
+    request.map_err(|error| api_error("a request", ErrorKind::Refused, error))
 }
 
 pub(super) fn parse<T: DeserializeOwned>(request: &str, body: &[u8]) -> Result<T, ApiError> {
     // An answer that breaks off has been noticed before; one that is whole and not understood may be a proxy's page.
     serde_json::from_slice(body)
-        .map_err(|error| trouble(request, ErrorKind::Transient(None), error))
+        .map_err(|error| api_error(request, ErrorKind::Transient(None), error))
 }
 
-pub(super) fn trouble(
+pub(super) fn api_error(
     request: &str,
     kind: ErrorKind,
     source: impl Into<Box<dyn StdError + Send + Sync>>,

@@ -1,19 +1,20 @@
 //! Taking an address of each family, or of none.
 
+use std::cell::RefCell;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::record::{Holder, Lease, LeaseName, StoredLease};
-use super::retrying::{Clock, Deadline, Retrying};
-use super::store::{LeaseFilter, Store};
-use super::{Error, State};
+use super::record::{Lease, LeaseName, StoredLease};
+use super::store::{Commit, LeaseFilter, Store};
+use super::{Error, Holder, State};
 use crate::allocate::Usage;
-use crate::ip::PoolName;
-use crate::ip::{Family, Vrf};
+use crate::ip::{Family, PoolName, Vrf};
 use crate::pool::Pool;
+use crate::retry::{Clock, Deadline, Retrying, WriteError};
+use crate::text::{NAME_BYTES, first_few, truncated};
 
 mod attempt;
 mod eligibility;
@@ -24,7 +25,7 @@ use search::Search;
 /// Who asks for addresses.
 #[derive(Debug, Clone)]
 pub struct Requester {
-    /// What the lease will say of its holder.
+    /// The holder that its leases will name.
     pub holder: Holder,
     /// The address space of the network.
     pub vrf: Vrf,
@@ -52,20 +53,20 @@ pub struct AddressRequest<'a> {
 /// An address that was given.
 #[derive(Debug, Clone)]
 pub struct Allocation {
-    /// Its lease as it stands now.
-    pub seen: StoredLease,
+    /// Its lease as it is stored now.
+    pub stored: StoredLease,
     /// The pool that says its prefix length, gateway and routes.
     pub pool: Arc<Pool>,
     /// What was there before.
-    pub before: Previous,
+    pub previous: Previous,
 }
 
-/// What a grant took the place of, and so what it goes back to when it is given back.
+/// What an allocation took the place of, and so what it is undone to.
 #[derive(Debug, Clone)]
 pub enum Previous {
     /// Nothing: the lease is deleted.
     Absent,
-    /// A lease that nobody held: it is put back as it was.
+    /// A lease that no pod held: it is put back as it was.
     Vacant(Box<Lease>),
     /// This pod's own: it is left to this container's DEL.
     Own,
@@ -90,8 +91,8 @@ pub enum Refusal {
         /// The pools.
         pools: Vec<PoolName>,
     },
-    /// The address that was asked for is not to be had.
-    #[error("{address} was asked for and is {}: ask for another", standing(*.state, .holder.as_deref()))]
+    /// The address that was asked for is not available.
+    #[error("{address} was asked for and is {}: ask for another", describe(*.state, .holder.as_deref()))]
     Unavailable {
         /// The address that was asked for.
         address: IpAddr,
@@ -103,26 +104,15 @@ pub enum Refusal {
 }
 
 fn names(pools: &[(PoolName, Usage)]) -> String {
-    const SHOWN: usize = 3;
-    let shown: Vec<String> = pools
+    let pools: Vec<String> = pools
         .iter()
-        .take(SHOWN)
-        .map(|(name, counts)| format!("{} ({counts})", shown(name)))
+        .map(|(name, usage)| format!("{} ({usage})", shown(name)))
         .collect();
-    match pools.len().saturating_sub(SHOWN) {
-        0 => shown.join(", "),
-        more => format!("{} and {more} more", shown.join(", ")),
-    }
+    first_few(&pools)
 }
 
-/// A name as a message can bear it, which has 1,024 bytes in an event: the longest label, where a name may have four.
 fn shown(name: &PoolName) -> String {
-    const READABLE: usize = 63;
-    let name = name.as_str();
-    match name.get(..READABLE) {
-        Some(start) if name.len() > READABLE => format!("{start}…"),
-        _ => name.to_owned(),
-    }
+    truncated(name.as_str(), NAME_BYTES)
 }
 
 fn are(pools: &[PoolName]) -> String {
@@ -135,84 +125,151 @@ fn are(pools: &[PoolName]) -> String {
 
 /// What a lease says of its address: `held by shop/web-0 (eth0 on n1)`.
 #[must_use]
-pub fn standing(state: State, holder: Option<&Holder>) -> String {
+pub fn describe(state: State, holder: Option<&Holder>) -> String {
     let by = |what: &str| match holder {
         Some(holder) => format!("{what} by {holder}"),
-        None => format!("{what} by nobody known"),
+        None => format!("{what} by an unknown pod"),
     };
     match state {
         State::Held => by("held"),
         State::Cooling => by("cooling, last held"),
         State::Retained => by("kept for a claim, last held"),
-        State::Quarantined => "in quarantine: somebody outside the cluster answers for it".into(),
+        State::Quarantined => "in quarantine: a machine outside the cluster answers for it".into(),
         State::Unknown => "in a state that only a newer leasehold knows".into(),
     }
 }
 
-/// Takes one address for each bid, or none at all.
+/// Why no address was acquired, and what that leaves behind.
+#[derive(Debug)]
+pub struct AcquireError {
+    /// Why.
+    pub error: Error,
+    /// Leases that were written, or may have been, and of which it is not known that they were put back.
+    pub unsettled: Vec<LeaseName>,
+}
+
+/// Takes one address for each request, or none at all.
 ///
-/// What was taken is given back when a later bid fails, or when the sandbox is gone in the end.
-pub async fn take<S: Store, C: Clock>(
-    desk: &Retrying<'_, S, C>,
-    who: &Requester,
-    bids: &[AddressRequest<'_>],
-) -> Result<Vec<Allocation>, Error> {
-    let mut allocations = Vec::with_capacity(bids.len());
-    match acquire_each(desk, who, bids, &mut allocations).await {
+/// What was taken is put back when a later request fails, or when the sandbox is gone in the end.
+pub async fn acquire<S: Store, C: Clock>(
+    leases: &Retrying<'_, S, C>,
+    requester: &Requester,
+    requests: &[AddressRequest<'_>],
+    sandbox_exists: &dyn Fn() -> bool,
+) -> Result<Vec<Allocation>, AcquireError> {
+    let acquirer = Acquirer {
+        leases,
+        requester,
+        sandbox_exists,
+        unsettled: RefCell::default(),
+    };
+    let mut allocations = Vec::with_capacity(requests.len());
+    match acquirer.acquire_each(requests, &mut allocations).await {
         Ok(()) => Ok(allocations),
         Err(error) => {
-            rollback(desk, allocations).await;
-            Err(error)
+            acquirer.rollback(allocations).await;
+            let unsettled = acquirer.unsettled.into_inner();
+            Err(AcquireError { error, unsettled })
         }
     }
 }
 
-async fn acquire_each<S: Store, C: Clock>(
-    desk: &Retrying<'_, S, C>,
-    who: &Requester,
-    bids: &[AddressRequest<'_>],
-    allocations: &mut Vec<Allocation>,
-) -> Result<(), Error> {
-    let earlier = if who.returning {
-        desk.find(LeaseFilter::Pod(&who.holder.uid)).await?
-    } else {
-        Vec::new()
-    };
-    for bid in bids {
-        allocations.push(Search { desk, who, bid }.run(&earlier).await?);
-    }
-    desk.not_late()
+/// What the steps of acquiring share.
+struct Acquirer<'a, S, C> {
+    leases: &'a Retrying<'a, S, C>,
+    requester: &'a Requester,
+    /// Whether the sandbox that this call is about still exists.
+    sandbox_exists: &'a dyn Fn() -> bool,
+    /// Writes that were given up without a definite answer.
+    unsettled: RefCell<Vec<LeaseName>>,
 }
 
-/// Puts back what was taken, the last first, each as it was before. What does not come about is left unsettled.
-pub async fn rollback<S: Store, C: Clock>(desk: &Retrying<'_, S, C>, allocations: Vec<Allocation>) {
-    // Two attempts at each, when the time for taking is over.
-    let attempt = desk.patience.attempt;
-    let over = desk.clock.elapsed() + attempt * 3;
-    let patience = Deadline {
-        deadline: desk.patience.deadline.max(over),
-        attempt,
-    };
-    let undoing = Retrying::new(desk.store, desk.clock, patience, desk.sandbox_exists);
-    for Allocation {
-        seen,
-        pool: _,
-        before,
-    } in allocations.into_iter().rev()
-    {
-        let outcome = match before {
-            Previous::Own => continue,
-            Previous::Absent => undoing.delete(&seen).await.map(|_| ()),
-            Previous::Vacant(lease) => undoing.replace(&seen, &lease).await.map(|_| ()),
+impl<S: Store, C: Clock> Acquirer<'_, S, C> {
+    async fn acquire_each(
+        &self,
+        requests: &[AddressRequest<'_>],
+        allocations: &mut Vec<Allocation>,
+    ) -> Result<(), Error> {
+        let earlier = if self.requester.returning {
+            let uid = &self.requester.holder.uid;
+            self.leases.find(LeaseFilter::Pod(uid)).await?
+        } else {
+            Vec::new()
         };
-        if outcome.is_err() {
-            desk.unsettled.borrow_mut().push(seen.lease.name);
+        for request in requests {
+            let search = Search {
+                acquirer: self,
+                request,
+            };
+            allocations.push(search.run(&earlier).await?);
+        }
+        self.check_sandbox()
+    }
+
+    /// Refuses to go on for a sandbox that is gone.
+    fn check_sandbox(&self) -> Result<(), Error> {
+        if (self.sandbox_exists)() {
+            Ok(())
+        } else {
+            Err(Error::Late)
+        }
+    }
+
+    async fn create(&self, lease: &Lease) -> Result<Commit, Error> {
+        self.check_sandbox()?;
+        let outcome = self.leases.create(lease).await;
+        self.noted(lease, outcome)
+    }
+
+    async fn replace(&self, before: &StoredLease, lease: &Lease) -> Result<Commit, Error> {
+        self.check_sandbox()?;
+        let outcome = self.leases.replace(before, lease).await;
+        self.noted(lease, outcome)
+    }
+
+    fn noted(&self, lease: &Lease, outcome: Result<Commit, WriteError>) -> Result<Commit, Error> {
+        outcome.map_err(|given_up| {
+            if given_up.unsettled {
+                self.unsettled.borrow_mut().push(lease.name.clone());
+            }
+            given_up.into()
+        })
+    }
+
+    /// Puts back what was taken, the last first, each as it was before.
+    async fn rollback(&self, allocations: Vec<Allocation>) {
+        // Two attempts at each, when the time for taking is over.
+        let Retrying {
+            api,
+            clock,
+            deadline: Deadline { at, attempt },
+            ..
+        } = self.leases;
+        let deadline = Deadline {
+            at: (*at).max(clock.elapsed() + *attempt * 3),
+            attempt: *attempt,
+        };
+        let leases = Retrying::new(*api, *clock, deadline);
+        for Allocation {
+            stored,
+            pool: _,
+            previous,
+        } in allocations.into_iter().rev()
+        {
+            let undone = match previous {
+                Previous::Own => continue,
+                Previous::Absent => leases.delete(&stored).await.is_ok(),
+                Previous::Vacant(lease) => leases.replace(&stored, &lease).await.is_ok(),
+            };
+            if !undone {
+                self.unsettled.borrow_mut().push(stored.lease.name);
+            }
         }
     }
 }
 
 impl Requester {
-    /// The lease that says so.
+    /// The lease of an address that it holds.
     fn lease(&self, pool: &Pool, address: IpAddr) -> Lease {
         Lease {
             name: LeaseName {

@@ -1,4 +1,4 @@
-//! A lease as it is meant: every field parsed, the raw object kept for what it has besides.
+//! A lease as it is meant: every field parsed, the stored object kept for what it has besides.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::api::{IPLease, State, lease_name};
+use crate::api::{ClaimRef, Holder, IPLease, State, lease_name};
 use crate::ip::PoolName;
 use crate::ip::Vrf;
 
@@ -65,64 +65,6 @@ impl FromStr for LeaseName {
     }
 }
 
-/// The attachment that has an address, compared in full before anything is taken from it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Holder {
-    /// The pod's namespace.
-    pub namespace: String,
-    /// The pod's name.
-    pub pod: String,
-    /// The pod's uid as the runtime says it (a static pod's differs from its mirror's).
-    pub uid: String,
-    /// The node that the pod runs on.
-    pub node: String,
-    /// The sandbox's id; empty where the collector made the lease again.
-    pub container: String,
-    /// The interface in the sandbox.
-    pub interface: String,
-    /// The `name` of the CNI configuration.
-    pub network: String,
-}
-
-/// As `kubectl` names a pod.
-impl fmt::Display for Holder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            namespace,
-            pod,
-            interface,
-            node,
-            ..
-        } = self;
-        write!(f, "{namespace}/{pod} ({interface} on {node})")
-    }
-}
-
-impl Holder {
-    /// Whether this is the same interface of the same pod, in whatever sandbox.
-    #[must_use]
-    pub fn is_same_slot(&self, other: &Self) -> bool {
-        self.uid == other.uid && self.interface == other.interface
-    }
-
-    /// Whether this is the attachment (container, interface), the identity of the CNI specification.
-    #[must_use]
-    pub fn is_attachment(&self, container: &str, interface: &str) -> bool {
-        self.container == container && self.interface == interface
-    }
-}
-
-/// The claim that keeps an address beyond its pod.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Claim {
-    /// Its namespace.
-    pub namespace: String,
-    /// Its name.
-    pub name: String,
-    /// The uid of the owner that it was made for; empty without one.
-    pub owner_uid: String,
-}
-
 /// A lease.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease {
@@ -130,14 +72,14 @@ pub struct Lease {
     pub name: LeaseName,
     /// The pool that it came out of.
     pub pool: PoolName,
-    /// What it says of its address.
+    /// Whether it is held, cooling, kept or in quarantine.
     pub state: State,
     /// Who has it; while cooling, who had it last.
     pub holder: Option<Holder>,
     /// A second holder of the same claim, during a live migration only.
     pub co_holder: Option<Holder>,
     /// What keeps it beyond its pod.
-    pub claim: Option<Claim>,
+    pub claim: Option<ClaimRef>,
     /// How long it cools once it is released.
     pub cooldown: Duration,
     /// How long the holder's containers may take to end.
@@ -167,20 +109,20 @@ impl Lease {
 /// A lease as it was read: a write names this version and no other.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StoredLease {
-    /// What it said.
+    /// What it says.
     pub lease: Lease,
     /// The object's uid.
     pub uid: String,
     /// The object's `resourceVersion`.
     pub version: String,
-    /// The object as it was read: what else it says is kept when it is replaced.
-    pub written: Box<IPLease>,
+    /// The object as it was read: what else it says of the same holder is kept when it is replaced.
+    pub object: Box<IPLease>,
 }
 
 impl StoredLease {
-    /// How this lease calls `container`: by nothing, where the collector made it again for the pod of this uid.
+    /// What `container` is called in this lease: nothing, where the collector recreated it for the pod of this uid.
     #[must_use]
-    pub fn container_as_told<'c>(&self, container: &'c str, uid: Option<&str>) -> &'c str {
+    pub fn recorded_container<'c>(&self, container: &'c str, uid: Option<&str>) -> &'c str {
         match &self.lease.holder {
             Some(holder) if holder.container.is_empty() && uid == Some(&holder.uid) => "",
             _ => container,
@@ -191,10 +133,7 @@ impl StoredLease {
     #[must_use]
     pub fn is_held_by(&self, container: &str, interface: &str) -> bool {
         self.lease.state == State::Held
-            && self
-                .lease
-                .holder
-                .as_ref()
+            && (self.lease.holder.as_ref())
                 .is_some_and(|holder| holder.is_attachment(container, interface))
     }
 }

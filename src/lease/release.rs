@@ -2,48 +2,48 @@
 
 use jiff::Timestamp;
 
+use super::State;
 use super::record::{Lease, StoredLease};
-use super::retrying::{Clock, Retrying, backoff};
 use super::store::{Commit, Store};
-use super::{Error, State};
+use crate::retry::{Clock, Error, Retrying, backoff};
 
 /// What became of a release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Released {
     /// The address is free, cooling or kept for its claim.
     Released,
-    /// This attachment does not hold it: another does, or nobody any more.
+    /// This attachment does not hold it: another does, or none any more.
     NotHeld,
 }
 
-/// Releases the lease that was seen if (container, interface) holds it, and no other.
+/// Releases the lease that was read if (container, interface) holds it, and no other.
 ///
 /// A version that changed meanwhile is read and judged again. Neither pool nor claim is read: what
-/// becomes of the address stands in its lease.
+/// becomes of the address is written in its lease.
 pub async fn release<S: Store, C: Clock>(
-    desk: &Retrying<'_, S, C>,
-    mut seen: StoredLease,
+    leases: &Retrying<'_, S, C>,
+    mut stored: StoredLease,
     container: &str,
     interface: &str,
 ) -> Result<Released, Error> {
     let mut pauses = backoff();
     loop {
-        if !seen.is_held_by(container, interface) {
+        if !stored.is_held_by(container, interface) {
             return Ok(Released::NotHeld);
         }
-        let now = desk.clock.now();
-        let next = released(&seen.lease, now);
+        let now = leases.clock.now();
+        let next = released(&stored.lease, now);
         let done = if next.has_cooled(now) {
-            desk.delete(&seen).await?
+            leases.delete(&stored).await?
         } else {
-            matches!(desk.replace(&seen, &next).await?, Commit::Won(_))
+            matches!(leases.replace(&stored, &next).await?, Commit::Won(_))
         };
         if done {
             return Ok(Released::Released);
         }
-        desk.step_back(&mut pauses).await?;
-        match desk.read(&seen.lease.name).await? {
-            Some(newer) => seen = newer,
+        leases.back_off(&mut pauses).await?;
+        match leases.read(&stored.lease.name).await? {
+            Some(newer) => stored = newer,
             None => return Ok(Released::Released),
         }
     }
@@ -56,7 +56,7 @@ pub fn released(lease: &Lease, now: Timestamp) -> Lease {
         Some(_) => State::Retained,
         None => State::Cooling,
     };
-    // The last holder stands on: while it cools, the same pod may take it back at once.
+    // The last holder stays: while it cools, the same pod may take it back at once.
     Lease {
         state,
         released_at: Some(now),

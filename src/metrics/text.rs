@@ -4,11 +4,10 @@
 //! live counters around it.
 
 use std::fmt;
-use std::fs::{self, OpenOptions, Permissions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::PermissionsExt;
+use std::io;
 use std::path::Path;
-use std::process;
+
+use crate::host::{self, Durability};
 
 mod read;
 mod series;
@@ -99,26 +98,11 @@ impl fmt::Display for Family {
     }
 }
 
-/// Replaces the file in one step, so that nobody reads half of it.
+/// Replaces the file in one step, so that no reader finds half of it.
 pub(super) fn replace(path: &Path, families: &[Family]) -> io::Result<()> {
     let text: String = families.iter().map(ToString::to_string).collect();
-    // The collector of node-exporter reads what ends with .prom, and this doesn't.
-    let draft = path.with_added_extension(format!("{}.tmp", process::id()));
-    // What a process of this id left when it was killed.
-    let _ = fs::remove_file(&draft);
-    write(&draft, &text)
-        .and_then(|()| fs::rename(&draft, path))
-        .inspect_err(|_| {
-            let _ = fs::remove_file(&draft);
-        })
-}
-
-/// A new file: nobody who may write to the folder can have a link stand there to a file of somebody else's.
-fn write(path: &Path, text: &str) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
     // node-exporter is another user, whatever the umask of the runtime.
-    file.set_permissions(Permissions::from_mode(0o644))?;
-    file.write_all(text.as_bytes())
+    host::replace(path, text.as_bytes(), 0o644, Durability::Process)
 }
 
 #[cfg(test)]

@@ -1,19 +1,19 @@
-//! DEL: give back what this container's interface has, and let the pod terminate in any case.
+//! DEL: release what this container's interface holds, and let the pod terminate in any case.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::release_cache::{CacheEntry, ReleaseCache};
-use crate::cni::{Del, chain};
-use crate::lease::{
-    self, Clock, Deadline, LeaseFilter, LeaseName, Released, Retrying, Store, StoredLease,
-};
+use crate::cni::Del;
+use crate::lease::{self, LeaseFilter, LeaseName, Released, Store, StoredLease};
+use crate::retry::{Clock, Deadline, Error, Retrying};
+use crate::text::chain;
 
-/// How long DEL tries. Its error would keep the pod Terminating, and the collector takes back what is left.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+/// How long DEL tries. Its error would keep the pod Terminating, and the collector reclaims what is left.
+pub(super) const DEADLINE: Duration = Duration::from_secs(10);
 
-/// Releases the leases of (container, interface). What could not be done is said, and is no error.
-pub async fn del<S: Store, C: Clock>(
+/// Releases the leases of (container, interface). What could not be done is returned in words, and is no error.
+pub(super) async fn del<S: Store, C: Clock>(
     call: &Del,
     store: &S,
     clock: &C,
@@ -23,19 +23,18 @@ pub async fn del<S: Store, C: Clock>(
     if entry == Some(CacheEntry::Released) {
         return Vec::new();
     }
-    // A release needs no sandbox: most often it is gone.
-    let desk = Retrying::new(store, clock, Deadline::until(PATIENCE), &|| true);
+    let leases = Retrying::new(store, clock, Deadline::after(DEADLINE));
     let known = known(call, entry);
-    match release_all(call, &desk, known.as_ref()).await {
+    match release_all(call, &leases, known.as_ref()).await {
         Ok(()) => {
-            // What was searched for may not be all: a call that was killed may have sent its write already.
+            // A search may not have found all: a call that was killed may have sent its write already.
             if known.is_some() {
                 cache.put(&call.container, &call.interface, &CacheEntry::Released);
             }
             Vec::new()
         }
         Err(error) => vec![format!(
-            "the addresses of container {} ({}) were not released, the collector will take them back: {}",
+            "the addresses of container {} ({}) were not released, the collector will do it: {}",
             &*call.container,
             &*call.interface,
             chain(&error)
@@ -50,7 +49,7 @@ fn known(call: &Del, entry: Option<CacheEntry>) -> Option<BTreeSet<LeaseName>> {
         address,
     };
     let mut names: BTreeSet<LeaseName> = call.previous.iter().flatten().map(name).collect();
-    // The configuration may have been edited since ADD; the note says in which vrf the addresses were given.
+    // The configuration may have been edited since ADD; the entry says in which vrf the addresses were given.
     if let Some(CacheEntry::Holds(held)) = entry {
         names.extend(held);
     }
@@ -59,22 +58,22 @@ fn known(call: &Del, entry: Option<CacheEntry>) -> Option<BTreeSet<LeaseName>> {
 
 async fn release_all<S: Store, C: Clock>(
     call: &Del,
-    desk: &Retrying<'_, S, C>,
+    leases: &Retrying<'_, S, C>,
     known: Option<&BTreeSet<LeaseName>>,
-) -> Result<(), lease::Error> {
-    let mut leases: Vec<StoredLease> = Vec::new();
+) -> Result<(), Error> {
+    let mut found: Vec<StoredLease> = Vec::new();
     match known {
         Some(names) => {
             for name in names {
-                leases.extend(desk.read(name).await?);
+                found.extend(leases.read(name).await?);
             }
         }
-        None => leases = desk.find(LeaseFilter::Container(&call.container)).await?,
+        None => found = leases.find(LeaseFilter::Container(&call.container)).await?,
     }
     // One that fails must not keep the others.
     let mut first_error = None;
-    for seen in leases {
-        if let Err(error) = release_one(call, desk, seen).await {
+    for stored in found {
+        if let Err(error) = release_one(call, leases, stored).await {
             first_error.get_or_insert(error);
         }
     }
@@ -83,10 +82,10 @@ async fn release_all<S: Store, C: Clock>(
 
 async fn release_one<S: Store, C: Clock>(
     call: &Del,
-    desk: &Retrying<'_, S, C>,
-    seen: StoredLease,
-) -> Result<Released, lease::Error> {
+    leases: &Retrying<'_, S, C>,
+    stored: StoredLease,
+) -> Result<Released, Error> {
     let uid = call.pod.as_ref().and_then(|pod| pod.uid.as_deref());
-    let container = seen.container_as_told(&call.container, uid).to_owned();
-    lease::release(desk, seen, &container, &call.interface).await
+    let container = stored.recorded_container(&call.container, uid).to_owned();
+    lease::release(leases, stored, &container, &call.interface).await
 }

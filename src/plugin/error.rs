@@ -1,16 +1,26 @@
-//! Why a command failed, and the code that the runtime is told.
+//! Why a verb failed, and the code that the runtime gets for it.
 
-use std::error::Error as _;
+use std::error::Error as StdError;
 use std::net::IpAddr;
 
-use super::gather::PodError;
-use crate::cni::{CniError, Code, chain};
-use crate::lease::{self, ApiError, ErrorKind, Lease, LeaseName, Refusal};
-use crate::select;
+use super::pod::PodError;
+use crate::cni::{CniError, Code};
+use crate::gather;
+use crate::lease::{self, AcquireError, Lease, LeaseName, Refusal};
+use crate::pool::InvalidReservedIP;
+use crate::retry::{self, ApiError, ErrorKind};
+use crate::select::{self, Trace};
+use crate::text::{ERROR_BYTES, chain};
 
-/// Why a command failed.
+/// How much of an error's details may be about the choice of pools, in bytes.
+const TRACE_BYTES: usize = ERROR_BYTES * 2 / 5;
+
+/// Why a verb failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// There are no credentials for the API server.
+    #[error(transparent)]
+    Credentials(Box<dyn StdError + Send + Sync>),
     /// The pod may not have an address.
     #[error("pod {namespace}/{name} gets no address: {why}")]
     PodUnfit {
@@ -25,17 +35,20 @@ pub enum Error {
     #[error(transparent)]
     Select(#[from] select::Error),
     /// A ReservedIP that cannot be read: what is reserved is unknown.
-    #[error("correct {0}; until then nobody knows what is reserved")]
-    Reserved(crate::pool::InvalidReservedIP),
-    /// The protocol of leases did not come to an end.
-    #[error("{error}")]
-    Lease {
+    #[error("correct {0}: until then no address can be given, because what is reserved is unknown")]
+    Reserved(InvalidReservedIP),
+    /// The API server refused, or gave no definite answer in time.
+    #[error(transparent)]
+    Retry(#[from] retry::Error),
+    /// No address could be acquired.
+    #[error("no address was acquired")]
+    Acquire {
         /// Why.
         #[source]
         error: lease::Error,
         /// Which pools were considered, and why others were not.
         trace: String,
-        /// Leases whose fate is unknown.
+        /// Leases of which it is not known what has become of them.
         unsettled: Vec<LeaseName>,
     },
     /// An address is not held by this container and interface.
@@ -48,18 +61,28 @@ pub enum Error {
     },
     /// Some leases could not be released.
     #[error("{} leases could not be released", .0.len())]
-    GcIncomplete(Vec<(LeaseName, lease::Error)>),
-    /// The note of an earlier call for this container says "released" and cannot be removed.
-    #[error("cannot remove this container's note below {}", super::RELEASE_CACHE)]
+    GcIncomplete(Vec<(LeaseName, retry::Error)>),
+    /// The release cache says of this container that its addresses were released, and that can't be removed.
+    #[error("cannot remove this container's entry in the release cache")]
     CacheEntry(#[source] std::io::Error),
 }
 
-impl From<lease::Error> for Error {
-    fn from(error: lease::Error) -> Self {
-        Self::Lease {
+impl From<gather::Error> for Error {
+    fn from(error: gather::Error) -> Self {
+        match error {
+            gather::Error::Retry(error) => Self::Retry(error),
+            gather::Error::Reserved(error) => Self::Reserved(error),
+            gather::Error::Select(error) => Self::Select(error),
+        }
+    }
+}
+
+impl Error {
+    pub(super) fn acquire(AcquireError { error, unsettled }: AcquireError, trace: &Trace) -> Self {
+        Self::Acquire {
             error,
-            trace: String::new(),
-            unsettled: Vec::new(),
+            trace: trace.summary(TRACE_BYTES),
+            unsettled,
         }
     }
 }
@@ -69,10 +92,10 @@ fn found_as(lease: Option<&Lease>) -> String {
     let Some(Lease { state, holder, .. }) = lease else {
         return "it has no lease".to_owned();
     };
-    let standing = lease::standing(*state, holder.as_ref());
+    let description = lease::describe(*state, holder.as_ref());
     match holder {
-        Some(holder) => format!("it is {standing}, container {}", holder.container),
-        None => format!("it is {standing}"),
+        Some(holder) => format!("it is {description}, container {}", holder.container),
+        None => format!("it is {description}"),
     }
 }
 
@@ -80,32 +103,35 @@ impl From<Error> for CniError {
     fn from(error: Error) -> Self {
         let code = code(&error);
         match error {
-            Error::Lease {
+            Error::Retry(error) => Message::of(&error).into_error(code, []),
+            Error::Acquire {
                 error,
                 trace,
                 unsettled,
             } => {
-                let (msg, cause) = told(&error);
+                let message = match &error {
+                    lease::Error::Retry(error) => Message::of(error),
+                    lease::Error::Late | lease::Error::Refused(_) => Message::plain(&error),
+                };
                 let unknown = unsettled.iter().map(|name| {
-                    format!("the fate of lease {name} is unknown, the collector looks after it")
+                    format!("lease {name} may have been written, the collector checks it")
                 });
                 // Which pools there were is of interest only where they are the reason.
                 let trace = matches!(error, lease::Error::Refused(_)).then_some(trace);
-                let parts: Vec<String> = [cause].into_iter().chain(unknown).chain(trace).collect();
-                Self::new(code, msg).with_details(joined(parts))
+                message.into_error(code, unknown.chain(trace))
             }
-            Error::GcIncomplete(left) => {
+            Error::GcIncomplete(ref left) => {
                 let each = left
                     .iter()
                     .map(|(name, error)| format!("{name}: {}", chain(error)));
-                Self::new(code, format!("{} leases could not be released", left.len()))
-                    .with_details(joined(each.collect()))
+                Message::plain(&error).into_error(code, each)
             }
             Error::Select(error) => {
                 let details = error.details();
                 Self::because(code, &error).with_details(details)
             }
-            error @ (Error::PodUnfit { .. }
+            error @ (Error::Credentials(_)
+            | Error::PodUnfit { .. }
             | Error::Reserved(_)
             | Error::NotHeld { .. }
             | Error::CacheEntry(_)) => Self::because(code, &error),
@@ -113,45 +139,66 @@ impl From<Error> for CniError {
     }
 }
 
-/// What is told first, which is what to do where that is known, and what lies behind it.
-fn told(error: &lease::Error) -> (String, String) {
-    match error {
-        lease::Error::Store(trouble) => match trouble.kind {
+/// What comes first, which is what to do where that is known, and what is behind it.
+struct Message {
+    first: String,
+    cause: String,
+}
+
+impl Message {
+    fn of(error: &retry::Error) -> Self {
+        let retry::Error::Api(api_error) = error else {
+            return Self::plain(error);
+        };
+        match api_error.kind {
             ErrorKind::Denied => {
-                let said = trouble.source.source().map(chain);
-                let details = [Some(trouble.to_string()), said].into_iter().flatten();
-                let details: Vec<String> = details.collect();
-                (trouble.source.to_string(), details.join(": "))
+                let answer = api_error.source.source().map(chain);
+                let details = [Some(api_error.to_string()), answer];
+                let details: Vec<String> = details.into_iter().flatten().collect();
+                Self {
+                    first: api_error.source.to_string(),
+                    cause: details.join(": "),
+                }
             }
-            ErrorKind::NotInstalled => (
-                "apply crds/: the API server does not know leasehold's kinds".to_owned(),
-                chain(trouble),
-            ),
-            ErrorKind::NoCredentials => (chain(&*trouble.source), String::new()),
-            ErrorKind::Transient(_) | ErrorKind::Expired | ErrorKind::Refused => causes(error),
-        },
-        lease::Error::Late | lease::Error::OutOfTime { .. } | lease::Error::Refused(_) => {
-            causes(error)
+            ErrorKind::NotInstalled => Self {
+                first: "apply crds/: the API server does not know leasehold's kinds".to_owned(),
+                cause: chain(api_error),
+            },
+            ErrorKind::NoCredentials => Self {
+                first: chain(&*api_error.source),
+                cause: String::new(),
+            },
+            ErrorKind::Transient(_) | ErrorKind::Expired | ErrorKind::Refused => Self::plain(error),
         }
     }
-}
 
-fn causes(error: &lease::Error) -> (String, String) {
-    let cause = error.source().map(chain).unwrap_or_default();
-    (error.to_string(), cause)
-}
+    fn plain(error: &dyn StdError) -> Self {
+        Self {
+            first: error.to_string(),
+            cause: error.source().map(chain).unwrap_or_default(),
+        }
+    }
 
-fn joined(mut parts: Vec<String>) -> String {
-    parts.retain(|part| !part.is_empty());
-    parts.join("; ")
+    fn into_error(self, code: Code, more: impl IntoIterator<Item = String>) -> CniError {
+        let mut parts: Vec<String> = [self.cause].into_iter().chain(more).collect();
+        parts.retain(|part| !part.is_empty());
+        CniError::new(code, self.first).with_details(parts.join("; "))
+    }
 }
 
 fn code(error: &Error) -> Code {
     match error {
+        Error::Credentials(_) | Error::Reserved(_) => Code::InvalidConfig,
         Error::PodUnfit { .. } => Code::PodUnfit,
         Error::Select(error) => select_code(error),
-        Error::Reserved(_) => Code::InvalidConfig,
-        Error::Lease { error, .. } => lease_code(error),
+        Error::Retry(error) => retry_code(error),
+        Error::Acquire { error, .. } => match error {
+            lease::Error::Late => Code::SandboxGone,
+            lease::Error::Retry(error) => retry_code(error),
+            lease::Error::Refused(Refusal::Exhausted { .. }) => Code::Exhausted,
+            lease::Error::Refused(Refusal::Disabled { .. }) => Code::NoPool,
+            lease::Error::Refused(Refusal::Unavailable { .. }) => Code::AddressUnavailable,
+        },
         Error::NotHeld { .. } => Code::NotHeld,
         Error::GcIncomplete(_) => Code::GcIncomplete,
         Error::CacheEntry(_) => Code::Io,
@@ -173,11 +220,10 @@ fn select_code(error: &select::Error) -> Code {
     }
 }
 
-fn lease_code(error: &lease::Error) -> Code {
+fn retry_code(error: &retry::Error) -> Code {
     match error {
-        lease::Error::Late => Code::SandboxGone,
-        lease::Error::OutOfTime { .. } => Code::TryAgainLater,
-        lease::Error::Store(ApiError { kind, .. }) => match kind {
+        retry::Error::OutOfTime { .. } => Code::TryAgainLater,
+        retry::Error::Api(ApiError { kind, .. }) => match kind {
             ErrorKind::Transient(_) | ErrorKind::Expired | ErrorKind::Refused => {
                 Code::TryAgainLater
             }
@@ -185,8 +231,5 @@ fn lease_code(error: &lease::Error) -> Code {
             ErrorKind::NotInstalled => Code::NotInstalled,
             ErrorKind::NoCredentials => Code::InvalidConfig,
         },
-        lease::Error::Refused(Refusal::Exhausted { .. }) => Code::Exhausted,
-        lease::Error::Refused(Refusal::Disabled { .. }) => Code::NoPool,
-        lease::Error::Refused(Refusal::Unavailable { .. }) => Code::AddressUnavailable,
     }
 }

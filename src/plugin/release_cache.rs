@@ -1,14 +1,16 @@
-//! What a call leaves for the next one on its node: a request saved, and nothing that anything rests on.
+//! What a call leaves for the next one on its node: a request saved, and nothing that correctness needs.
 //!
 //! A runtime calls DEL three times for each pod, twice without saying what the pod had, and each such
-//! call would search all leases of the cluster. A note may be missing at any moment. One that is there
+//! call would search all leases of the cluster. An entry may vanish at any moment. One that is there
 //! is true: "released" is written only after ADD has answered, when nothing of it can come late any more.
 
 use std::fs;
-use std::io::{self, Write};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use crate::host::{self, Durability};
 use crate::lease::LeaseName;
 
 /// On a file system that a reboot empties, as it ends every sandbox.
@@ -19,18 +21,21 @@ const KEPT: Duration = Duration::from_hours(1);
 
 const RELEASED: &str = "released";
 
+/// The longest name of a file (Linux, `NAME_MAX`).
+const NAME_MAX: usize = 255;
+
 /// What is known of an attachment.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CacheEntry {
+pub(super) enum CacheEntry {
     /// ADD answered with these leases.
     Holds(Vec<LeaseName>),
     /// They were all released since.
     Released,
 }
 
-/// The notes of a node.
+/// The entries of a node.
 #[derive(Debug, Clone)]
-pub struct ReleaseCache {
+pub(super) struct ReleaseCache {
     folder: PathBuf,
 }
 
@@ -41,16 +46,14 @@ impl Default for ReleaseCache {
 }
 
 impl ReleaseCache {
-    /// The notes in a folder, which need not exist.
-    #[must_use]
+    /// The entries in a folder, which need not exist.
     pub fn at(folder: &Path) -> Self {
         Self {
             folder: folder.to_owned(),
         }
     }
 
-    /// What is known of an attachment. A note that can't be read says nothing.
-    #[must_use]
+    /// What is known of an attachment. An entry that can't be read says nothing.
     pub fn get(&self, container: &str, interface: &str) -> Option<CacheEntry> {
         let text = fs::read_to_string(self.path(container, interface)).ok()?;
         if text.trim() == RELEASED {
@@ -63,7 +66,7 @@ impl ReleaseCache {
             .map(CacheEntry::Holds)
     }
 
-    /// Leaves a note; where that fails the next call asks the API server instead.
+    /// Writes an entry; where that fails the next call asks the API server instead.
     pub fn put(&self, container: &str, interface: &str, entry: &CacheEntry) {
         let text = match entry {
             CacheEntry::Holds(names) => names
@@ -80,7 +83,7 @@ impl ReleaseCache {
         }
     }
 
-    /// Removes the note of an attachment. An error where it is there and stays.
+    /// Removes the entry of an attachment. An error where it is there and stays.
     pub fn remove(&self, container: &str, interface: &str) -> io::Result<()> {
         match fs::remove_file(self.path(container, interface)) {
             Err(error)
@@ -96,22 +99,15 @@ impl ReleaseCache {
     }
 
     fn path(&self, container: &str, interface: &str) -> PathBuf {
-        self.folder.join(format!("{container}.{interface}"))
+        self.folder.join(file_name(container, interface))
     }
 
-    /// By rename, so that nobody reads half a note.
     fn write(&self, path: &Path, text: &str) -> io::Result<()> {
         fs::create_dir_all(&self.folder)?;
-        let draft = path.with_added_extension(format!("{}.tmp", std::process::id()));
-        let written = fs::File::create(&draft).and_then(|mut file| file.write_all(text.as_bytes()));
-        written
-            .and_then(|()| fs::rename(&draft, path))
-            .inspect_err(|_| {
-                let _ = fs::remove_file(&draft);
-            })
+        host::replace(path, text.as_bytes(), 0o644, Durability::Process)
     }
 
-    /// Removes what nobody will ask for any more.
+    /// Removes entries that no call will read any more.
     fn sweep(&self) {
         let old = SystemTime::now().checked_sub(KEPT);
         for file in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
@@ -128,18 +124,34 @@ impl ReleaseCache {
     }
 }
 
+/// The name of an attachment's file: what it is about, and where that is too long for a name, its beginning and a hash
+/// of 128 bits.
+fn file_name(container: &str, interface: &str) -> String {
+    let name = format!("{container}.{interface}");
+    if name.len() <= NAME_MAX {
+        return name;
+    }
+    let hash = |part: u8| {
+        let mut hasher = DefaultHasher::new();
+        (part, &name).hash(&mut hasher);
+        hasher.finish()
+    };
+    let end = name.floor_char_boundary(NAME_MAX - 33);
+    format!("{}-{:016x}{:016x}", &name[..end], hash(0), hash(1))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn cache(test: &str) -> ReleaseCache {
         ReleaseCache::at(
-            &std::env::temp_dir().join(format!("leasehold-notes-{}-{test}", std::process::id())),
+            &std::env::temp_dir().join(format!("leasehold-cache-{}-{test}", std::process::id())),
         )
     }
 
     #[test]
-    fn a_note_is_recalled_until_it_is_forgotten() {
+    fn an_entry_is_there_until_it_is_removed() {
         let cache = cache("recall");
         let holds = CacheEntry::Holds(vec![
             "10.0.0.7".parse().expect("a name"),
@@ -158,7 +170,27 @@ mod tests {
     }
 
     #[test]
-    fn a_note_that_is_not_understood_says_nothing() {
+    fn a_container_id_of_any_length_has_an_entry_of_its_own() {
+        let cache = cache("lengths");
+        for length in [1, 64, 239, 240, 250, 251, 255, 256, 1000] {
+            let [one, other] = ["a", "b"].map(|last| "c".repeat(length - 1) + last);
+            let interface = "interface-of-15";
+            cache.put(&one, interface, &CacheEntry::Released);
+            assert_eq!(
+                cache.get(&one, interface),
+                Some(CacheEntry::Released),
+                "{length}"
+            );
+            assert_eq!(cache.get(&other, interface), None, "{length}");
+            assert_eq!(cache.get(&one, "interface-of-16"), None, "{length}");
+            cache.remove(&one, interface).expect("removed");
+            assert_eq!(cache.get(&one, interface), None, "{length}");
+        }
+        fs::remove_dir_all(&cache.folder).expect("the folder");
+    }
+
+    #[test]
+    fn an_entry_that_is_not_understood_says_nothing() {
         let cache = cache("strange");
         fs::create_dir_all(&cache.folder).expect("a folder");
         for strange in ["", "\n", "10.0.0.7\nnot a name", "\u{0}"] {
@@ -169,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_cannot_be_written_is_no_trouble() {
+    fn a_folder_that_cannot_be_written_is_no_error() {
         let cache = ReleaseCache::at(Path::new("/proc/leasehold"));
         cache.put("c1", "eth0", &CacheEntry::Released);
         assert_eq!(cache.get("c1", "eth0"), None);

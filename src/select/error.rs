@@ -3,16 +3,16 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use super::trace::{Considered, FamilyTrace, Trace, clipped};
+use super::trace::{Considered, FamilyTrace, Trace};
 use crate::annotations::{InvalidPoolRef, Malformed};
 use crate::ip::Family;
 use crate::ip::PoolName;
 use crate::routes::RouteError;
+use crate::text::{ERROR_BYTES, NAME_BYTES, first_few, truncated};
 
-/// The message and the details together: an event has room for 1,024 bytes, and kubelet, the runtime and the plugin
-/// that runs us write some 250 in front.
+/// Of what an event has room for, in bytes: the message first, then the details.
 const HEADLINE: usize = 280;
-const DETAILS: usize = 460;
+const DETAILS: usize = ERROR_BYTES - HEADLINE;
 
 /// Who has an annotation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,7 +78,7 @@ pub enum Error {
         items: usize,
     },
     /// The default route is to go by an interface that the pod does not have.
-    #[error("the pod's annotation {annotation} must name one of {}: it names {}", list(.interfaces), clipped(.named, 63))]
+    #[error("the pod's annotation {annotation} must name one of {}: it names {}", list(.interfaces), shown(.named))]
     NoSuchInterface {
         /// Its key.
         annotation: String,
@@ -167,7 +167,7 @@ fn headline(families: &[Family], trace: &Trace) -> String {
         .map(remedy)
         .unwrap_or_default();
     let text = format!("no {} pool for this pod: {remedy}", names.join(" or "));
-    clipped(&text, HEADLINE)
+    truncated(&text, HEADLINE)
 }
 
 fn remedy(trace: &FamilyTrace) -> String {
@@ -205,17 +205,13 @@ fn elsewhere(barred: Option<&PoolName>, candidates: &[PoolName]) -> String {
     )
 }
 
-/// A name as a headline can bear it: the longest label, though an object's name may have four of them.
+/// A name as a part of a sentence.
 fn shown(name: &str) -> String {
-    clipped(name, 63)
+    truncated(name, NAME_BYTES)
 }
 
-/// The first few.
+/// The first few names.
 fn list(names: &[String]) -> String {
-    const SHOWN: usize = 3;
-    let first: Vec<String> = names.iter().take(SHOWN).map(|name| shown(name)).collect();
-    match names.len().saturating_sub(SHOWN) {
-        0 => first.join(", "),
-        more => format!("{} and {more} more", first.join(", ")),
-    }
+    let names: Vec<String> = names.iter().map(|name| shown(name)).collect();
+    first_few(&names)
 }

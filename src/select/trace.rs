@@ -6,6 +6,7 @@ use std::fmt;
 use super::Rejection;
 use crate::ip::Family;
 use crate::ip::PoolName;
+use crate::text::truncated;
 
 /// Where pools are named, in the order in which it is looked: the first place that names any for a family decides.
 ///
@@ -131,9 +132,9 @@ impl FamilyTrace {
                 break;
             }
             text += if index > 0 { "; " } else { ": " };
-            text += &clipped(&item, left);
+            text += &truncated(&item, left);
         }
-        clipped(&text, room)
+        truncated(&text, room)
     }
 }
 
@@ -184,14 +185,4 @@ impl fmt::Display for Trace {
         }
         Ok(())
     }
-}
-
-/// At most `room` bytes of `text`, with a sign where something was left out.
-pub(super) fn clipped(text: &str, room: usize) -> String {
-    const SIGN: &str = "…";
-    if text.len() <= room {
-        return text.to_owned();
-    }
-    let end = text.floor_char_boundary(room.saturating_sub(SIGN.len()));
-    format!("{}{SIGN}", &text[..end])
 }

@@ -150,6 +150,6 @@ async fn what_is_reserved_must_be_readable() -> Result<()> {
     env.reserve("reversed", json!([range])).await?;
     let pod = env.pod("web").create().await?;
     let eth0 = env.eth0(&pod)?.ipam("ipv6Pools", json!([pool]));
-    insta::assert_snapshot!(env.message(&eth0.add().await?), @r#"7: correct ReservedIP unreadable-reversed: spec.ips[0] "fd00::9-fd00::1" ends before it begins: write the lower address first; until then nobody knows what is reserved"#);
+    insta::assert_snapshot!(env.message(&eth0.add().await?), @r#"7: correct ReservedIP unreadable-reversed: spec.ips[0] "fd00::9-fd00::1" ends before it begins: write the lower address first: until then no address can be given, because what is reserved is unknown"#);
     Ok(())
 }

@@ -12,7 +12,8 @@ use std::net::IpAddr;
 use std::task::Poll;
 
 use leasehold::allocate::Taken;
-use leasehold::lease::{ApiError, ErrorKind, Lease, LeaseName, State, StoredLease};
+use leasehold::lease::{Lease, LeaseName, State, StoredLease};
+use leasehold::retry::{ApiError, ErrorKind};
 
 use crate::search::Choices;
 
@@ -203,7 +204,7 @@ impl<'a> FakeStore<'a> {
             lease: lease.clone(),
             uid: over.map_or_else(|| version.to_string(), |seen| seen.uid.clone()),
             version: version.to_string(),
-            written: Box::new(lease.to_object()),
+            object: Box::new(lease.to_object()),
         };
         self.leases
             .borrow_mut()

@@ -10,10 +10,11 @@ use jiff::Timestamp;
 use leasehold::api::{IPPool, IPPoolSpec};
 use leasehold::ip::{Family, Vrf};
 use leasehold::lease::{
-    self, AddressRequest, Allocation, Clock, Deadline, Error, Holder, Lease, LeaseFilter,
-    LeaseName, Refusal, Requester, Retrying, State, Store,
+    self, AddressRequest, Allocation, Error, Holder, Lease, LeaseFilter, LeaseName, Refusal,
+    Requester, State, Store,
 };
 use leasehold::pool::{Pool, Pools};
+use leasehold::retry::{Clock, Deadline, Retrying};
 
 use crate::fake_store::{FakeStore, on_its_way};
 use crate::world::World;
@@ -63,9 +64,9 @@ impl Stage<'_> {
 
     async fn add(&self, container: &'static str, returning: bool) {
         self.world.begin_add(container);
-        match self.take(container, returning).await {
+        match self.acquire(container, returning).await {
             Ok(allocations) => {
-                let address = allocations[0].seen.lease.name.address;
+                let address = allocations[0].stored.lease.name.address;
                 self.fake_store
                     .learn((), |()| format!("ADD of {container} answers {address}"));
                 if self.looks_at_namespaces && !self.world.exists(container) {
@@ -82,39 +83,41 @@ impl Stage<'_> {
         }
     }
 
-    async fn take(&self, container: &str, returning: bool) -> Result<Vec<Allocation>, Error> {
+    async fn acquire(&self, container: &str, returning: bool) -> Result<Vec<Allocation>, Error> {
         let exists = || {
             let exists = self.world.exists(container) || !self.looks_at_namespaces;
             self.fake_store.learn(exists, |_| {
                 format!("{container} has its namespace: {exists}")
             })
         };
-        let desk = Retrying::new(&self.fake_store, &StoppedClock, patience(), &exists);
-        let who = Requester {
+        let leases = Retrying::new(&self.fake_store, &StoppedClock, deadline());
+        let requester = Requester {
             holder: holder(container),
             vrf: Vrf::default(),
             termination: Duration::from_secs(30),
             since: StoppedClock.now(),
             returning,
         };
-        let bid = AddressRequest {
+        let request = AddressRequest {
             family: Family::V4,
             candidates: &self.pool,
             resumable: &[],
             requested: None,
         };
-        lease::take(&desk, &who, &[bid]).await
+        lease::acquire(&leases, &requester, &[request], &exists)
+            .await
+            .map_err(|failed| failed.error)
     }
 
     async fn del(&self, container: &'static str, begun: impl Fn()) {
-        let desk = Retrying::new(&self.fake_store, &StoppedClock, patience(), &|| true);
+        let leases = Retrying::new(&self.fake_store, &StoppedClock, deadline());
         let found = self
             .fake_store
             .find(LeaseFilter::Container(container))
             .await;
         begun();
-        for seen in found.expect("the board answers") {
-            let released = lease::release(&desk, seen, container, "eth0").await;
+        for stored in found.expect("the store answers") {
+            let released = lease::release(&leases, stored, container, "eth0").await;
             released.expect("there is time enough");
         }
     }
@@ -182,11 +185,12 @@ fn holder(container: &str) -> Holder {
         container: container.to_owned(),
         interface: "eth0".to_owned(),
         network: "net".to_owned(),
+        ..Holder::default()
     }
 }
 
-fn patience() -> Deadline {
-    Deadline::until(Duration::from_secs(50))
+fn deadline() -> Deadline {
+    Deadline::after(Duration::from_secs(50))
 }
 
 /// A clock that stands still: in the model an order is an order, however long it takes.

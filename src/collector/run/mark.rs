@@ -4,7 +4,8 @@ use super::{Run, Stop};
 use crate::collector::api::Api;
 use crate::collector::report::Reporter;
 use crate::collector::suspect::GraceExtended;
-use crate::lease::{Clock, Error, Lease, StoredLease};
+use crate::lease::{Lease, StoredLease};
+use crate::retry::{Clock, Error};
 
 impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
     /// Notes when this run saw that the holder's pod is gone.
@@ -13,7 +14,7 @@ impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
             return Ok(());
         }
         let noted = Lease {
-            gone_since: self.desk.store.server_time(),
+            gone_since: self.desk.api.server_time(),
             ..seen.lease.clone()
         };
         self.note(seen, &noted).await
@@ -53,6 +54,7 @@ impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
 
     /// Whoever is faster has changed what there was to note.
     async fn note(&self, seen: &StoredLease, noted: &Lease) -> Result<(), Error> {
-        self.desk.replace(seen, noted).await.map(drop)
+        self.desk.replace(seen, noted).await?;
+        Ok(())
     }
 }

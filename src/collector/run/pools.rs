@@ -9,8 +9,9 @@ use crate::collector::node_addresses::{is_ours, reservations};
 use crate::collector::report::Reporter;
 use crate::collector::snapshot::Snapshot;
 use crate::collector::status::{Counted, pool_status};
-use crate::lease::{Clock, Error, State};
+use crate::lease::State;
 use crate::pool::Pools;
+use crate::retry::{Clock, Error};
 
 /// How often a status is written against rivals. Who loses so often leaves it to them: they count the same leases.
 const TRIES: usize = 5;
@@ -63,12 +64,12 @@ impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
                 return Ok(false);
             };
             pool.status = Some(status);
-            let write = async || self.desk.store.write_status(&pool).await;
-            if self.desk.ask(write).await? {
+            let write = async || self.desk.api.write_status(&pool).await;
+            if self.desk.retry(write).await? {
                 return Ok(true);
             }
-            let read = async || self.desk.store.pool(counted.name.as_str()).await;
-            match self.desk.ask(read).await? {
+            let read = async || self.desk.api.pool(counted.name.as_str()).await;
+            match self.desk.retry(read).await? {
                 Some(newer) => pool = newer,
                 None => return Ok(false),
             }
@@ -99,8 +100,8 @@ impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
                 object.metadata = there.metadata.clone();
             }
             // Somebody else's write is seen by the next run.
-            let write = async || self.desk.store.reserve(&object).await;
-            if let Err(error) = self.desk.ask(write).await {
+            let write = async || self.desk.api.reserve(&object).await;
+            if let Err(error) = self.desk.retry(write).await {
                 self.failed(format!("{} was not written", name(&object)), error);
             }
         }
@@ -108,8 +109,8 @@ impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
         for stale in written {
             if is_ours(&name(stale)) && !wanted.contains(&name(stale)) {
                 self.go_on()?;
-                let delete = async || self.desk.store.unreserve(stale).await;
-                if let Err(error) = self.desk.ask(delete).await {
+                let delete = async || self.desk.api.unreserve(stale).await;
+                if let Err(error) = self.desk.retry(delete).await {
                     self.failed(format!("{} was not deleted", name(stale)), error);
                 }
             }

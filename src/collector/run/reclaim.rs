@@ -10,7 +10,8 @@ use crate::collector::index::SnapshotIndex;
 use crate::collector::reason::{KeepReason, Reason};
 use crate::collector::report::Reporter;
 use crate::collector::suspect::Suspect;
-use crate::lease::{Clock, Commit, Error, Lease, State, StoredLease, released};
+use crate::lease::{Commit, Lease, State, StoredLease, released};
+use crate::retry::{Clock, Error};
 
 impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
     /// Looks at a suspect again, judges it, and takes its address back if that is the judgement.
@@ -24,7 +25,7 @@ impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
         let lease = suspect.lease;
         match self.judge(suspect, index, nodes).await {
             Ok(Ok((reason, next))) => self.taken_back(lease, reason, next),
-            Ok(Err(kept)) => self.keep(suspect, index, kept, self.desk.store.server_time()),
+            Ok(Err(kept)) => self.keep(suspect, index, kept, self.desk.api.server_time()),
             Err(error) => self.failed(format!("lease {} was not taken back", lease.name), error),
         }
         Ok(())

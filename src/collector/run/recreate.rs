@@ -4,7 +4,8 @@ use super::{Run, Stop};
 use crate::collector::api::Api;
 use crate::collector::missing::Missing;
 use crate::collector::report::{Event, Reporter};
-use crate::lease::{Clock, Commit, Error};
+use crate::lease::Commit;
+use crate::retry::{Clock, Error};
 
 impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
     /// Makes the lease of an address that a pod still reports, where there is still none.
@@ -31,8 +32,8 @@ impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
 
     async fn try_to_make(&self, missing: &Missing<'_>) -> Result<bool, Error> {
         let before = missing.pod;
-        let pod = async || self.desk.store.pod(&before.namespace, &before.name).await;
-        let pod = self.desk.ask(pod).await?;
+        let pod = async || self.desk.api.pod(&before.namespace, &before.name).await;
+        let pod = self.desk.retry(pod).await?;
         let still = pod.is_some_and(|pod| {
             pod.uid == before.uid && pod.is_alive() && pod.reports(missing.address)
         });

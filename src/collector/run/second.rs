@@ -8,7 +8,8 @@ use crate::collector::api::Api;
 use crate::collector::confirm::SecondRead;
 use crate::collector::snapshot::NodeSnapshot;
 use crate::collector::suspect::{Suspect, Suspicion};
-use crate::lease::{Clock, Error, Retrying, StoredLease};
+use crate::lease::StoredLease;
+use crate::retry::{Clock, Error, Retrying};
 
 /// What nodes showed after the wait. One look at each serves all its suspects: later than the first look is all that a
 /// sign of life has to be.
@@ -16,7 +17,7 @@ use crate::lease::{Clock, Error, Retrying, StoredLease};
 pub(super) struct NodeReader(HashMap<Box<str>, (Option<NodeSnapshot>, Option<Timestamp>)>);
 
 impl NodeReader {
-    async fn ask<W: Api, C: Clock>(
+    async fn read<W: Api, C: Clock>(
         &mut self,
         desk: &Retrying<'_, W, C>,
         name: &str,
@@ -24,8 +25,8 @@ impl NodeReader {
         if let Some(known) = self.0.get(name) {
             return Ok(known.clone());
         }
-        let node = desk.ask(async || desk.store.node(name).await).await?;
-        let heartbeat = desk.ask(async || desk.store.heartbeat(name).await).await?;
+        let node = desk.retry(async || desk.api.node(name).await).await?;
+        let heartbeat = desk.retry(async || desk.api.heartbeat(name).await).await?;
         self.0.insert(name.into(), (node.clone(), heartbeat));
         Ok((node, heartbeat))
     }
@@ -41,7 +42,7 @@ pub(super) async fn second<W: Api, C: Clock>(
     let seen = desk.read(&lease.name).await?;
     let mut second = SecondRead {
         version: seen.as_ref().map(|seen| seen.version.clone()),
-        server_time: desk.store.server_time(),
+        server_time: desk.api.server_time(),
         ..SecondRead::default()
     };
     let unchanged = second.version.as_deref() == Some(&*lease.version);
@@ -49,11 +50,11 @@ pub(super) async fn second<W: Api, C: Clock>(
         return Ok((seen, second));
     }
     if suspect.suspicion == Suspicion::Unclaimed {
-        second.claim = Some(desk.ask(async || desk.store.claim(lease).await).await?);
+        second.claim = Some(desk.retry(async || desk.api.claim(lease).await).await?);
     } else if let Some(holder) = &lease.holder {
-        let pod = async || desk.store.pod(&holder.namespace, &holder.pod).await;
-        second.pod = desk.ask(pod).await?;
-        (second.node, second.heartbeat) = nodes.ask(desk, &holder.node).await?;
+        let pod = async || desk.api.pod(&holder.namespace, &holder.pod).await;
+        second.pod = desk.retry(pod).await?;
+        (second.node, second.heartbeat) = nodes.read(desk, &holder.node).await?;
     }
     Ok((seen, second))
 }

@@ -1,9 +1,9 @@
-//! What a lease that stands there means to whoever wants its address.
+//! What a stored lease means to a pod that wants its address.
 
 use jiff::Timestamp;
 
-use super::super::State;
-use super::super::record::{Holder, Lease};
+use super::super::record::StoredLease;
+use super::super::{Holder, State};
 
 /// What a lease means to us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,9 +12,9 @@ pub(super) enum Eligibility {
     Mine,
     /// It is held by an earlier sandbox of this interface.
     Earlier,
-    /// Nobody holds it and it may be taken.
+    /// No pod holds it, and it may be taken.
     Vacant,
-    /// It is not to be had.
+    /// It is not available.
     Taken,
 }
 
@@ -27,14 +27,30 @@ pub(super) enum Cooling {
     Any,
 }
 
-/// Judges a lease for `us`.
-pub(super) fn judge(lease: &Lease, us: &Holder, cooling: Cooling, now: Timestamp) -> Eligibility {
+/// Judges a lease for `us`. One that is being deleted is on its way to being absent, whoever holds it then.
+pub(super) fn judge(
+    stored: &StoredLease,
+    us: &Holder,
+    cooling: Cooling,
+    now: Timestamp,
+) -> Eligibility {
+    if stored.object.metadata.deletion_timestamp.is_some() {
+        return Eligibility::Taken;
+    }
+    let lease = &stored.lease;
     let own = lease
         .holder
         .as_ref()
         .is_some_and(|holder| holder.is_same_slot(us));
     match lease.state {
-        State::Held if lease.holder.as_ref() == Some(us) => Eligibility::Mine,
+        State::Held
+            if lease
+                .holder
+                .as_ref()
+                .is_some_and(|holder| holder.is_same(us)) =>
+        {
+            Eligibility::Mine
+        }
         State::Held if own => Eligibility::Earlier,
         State::Cooling if own || cooling == Cooling::Any || lease.has_cooled(now) => {
             Eligibility::Vacant

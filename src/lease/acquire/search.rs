@@ -5,15 +5,14 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::super::record::StoredLease;
-use super::super::retrying::{Clock, Retrying, backoff};
 use super::super::store::{Freshness, ListScope, Store};
 use super::super::{Error, State};
 use super::eligibility::Cooling;
-use super::{AddressRequest, Allocation, Refusal, Requester};
+use super::{Acquirer, AddressRequest, Allocation, Refusal, Requester};
 use crate::allocate::{self, Seed, Taken, Usage};
-use crate::ip::Family;
-use crate::ip::PoolName;
+use crate::ip::{Family, PoolName};
 use crate::pool::Pool;
+use crate::retry::{Clock, backoff};
 
 /// Creates before the first list. Half of a pool may be taken and three of four ADDs still need no list, which is a
 /// scan of all leases in the API server; each loss costs two small requests.
@@ -22,14 +21,13 @@ const BLIND: usize = 2;
 /// Attempts on one list. By then rivals have made it old, and another is cheaper than more losses.
 const TRIES: usize = 16;
 
-/// The search for the address of one bid.
+/// The search for the address of one request.
 pub(super) struct Search<'a, S, C> {
-    pub desk: &'a Retrying<'a, S, C>,
-    pub who: &'a Requester,
-    pub bid: &'a AddressRequest<'a>,
+    pub acquirer: &'a Acquirer<'a, S, C>,
+    pub request: &'a AddressRequest<'a>,
 }
 
-/// What came of looking through a pool.
+/// What came of searching a pool.
 #[expect(clippy::large_enum_variant, reason = "a process has one of them")]
 enum SearchOutcome {
     Found(Allocation),
@@ -38,32 +36,36 @@ enum SearchOutcome {
 }
 
 impl<S: Store, C: Clock> Search<'_, S, C> {
+    pub fn requester(&self) -> &Requester {
+        self.acquirer.requester
+    }
+
     pub async fn run(&self, earlier: &[StoredLease]) -> Result<Allocation, Error> {
-        if let Some((address, pool)) = &self.bid.requested {
-            return self.take_exactly(*address, pool).await;
+        if let Some((address, pool)) = &self.request.requested {
+            return self.take_requested(*address, pool).await;
         }
-        if let Some(allocation) = self.take_up_again(earlier).await? {
+        if let Some(allocation) = self.resume(earlier).await? {
             return Ok(allocation);
         }
-        if self.bid.candidates.is_empty() {
+        if self.request.candidates.is_empty() {
             let pools = self
-                .bid
+                .request
                 .resumable
                 .iter()
                 .map(|pool| pool.name.clone())
                 .collect();
             return Err(Refusal::Disabled {
-                family: self.bid.family,
+                family: self.request.family,
                 pools,
             }
             .into());
         }
-        for pool in self.bid.candidates {
+        for pool in self.request.candidates {
             if let Some(allocation) = self.try_blindly(pool).await? {
                 return Ok(allocation);
             }
             if let SearchOutcome::Found(allocation) =
-                self.look_through(pool, Freshness::Cached).await?
+                self.search_pool(pool, Freshness::Cached).await?
             {
                 return Ok(allocation);
             }
@@ -72,22 +74,24 @@ impl<S: Store, C: Clock> Search<'_, S, C> {
     }
 
     /// The addresses that this interface had in an earlier sandbox, held ones and the latest first.
-    async fn take_up_again(&self, earlier: &[StoredLease]) -> Result<Option<Allocation>, Error> {
+    async fn resume(&self, earlier: &[StoredLease]) -> Result<Option<Allocation>, Error> {
         let mut own: Vec<(&StoredLease, &Arc<Pool>)> = earlier
             .iter()
-            .filter(|seen| Family::of(seen.lease.name.address) == self.bid.family)
-            .filter(|seen| self.is_own_slot(seen) && seen.lease.name.vrf == self.who.vrf)
-            .filter_map(|seen| Some((seen, self.pool_of(seen)?)))
+            .filter(|stored| Family::of(stored.lease.name.address) == self.request.family)
+            .filter(|stored| {
+                self.is_own_slot(stored) && stored.lease.name.vrf == self.requester().vrf
+            })
+            .filter_map(|stored| Some((stored, self.pool_of(stored)?)))
             .collect();
-        own.sort_by_key(|(seen, _)| {
+        own.sort_by_key(|(stored, _)| {
             (
-                seen.lease.state != State::Held,
-                std::cmp::Reverse(seen.lease.held_since),
+                stored.lease.state != State::Held,
+                std::cmp::Reverse(stored.lease.held_since),
             )
         });
-        for (seen, pool) in own {
+        for (stored, pool) in own {
             if let Some(allocation) = self
-                .try_replace(pool, seen.lease.name.address, Cooling::Cooled)
+                .try_replace(pool, stored.lease.name.address, Cooling::Cooled)
                 .await?
             {
                 return Ok(Some(allocation));
@@ -97,12 +101,12 @@ impl<S: Store, C: Clock> Search<'_, S, C> {
     }
 
     /// The pool that would still give this lease's address: the one it came out of before any other.
-    fn pool_of(&self, seen: &StoredLease) -> Option<&Arc<Pool>> {
-        let pools = || self.bid.candidates.iter().chain(self.bid.resumable);
-        let gives = |pool: &&Arc<Pool>| pool.usable.contains(seen.lease.name.address);
+    fn pool_of(&self, stored: &StoredLease) -> Option<&Arc<Pool>> {
+        let pools = || self.request.candidates.iter().chain(self.request.resumable);
+        let gives = |pool: &&Arc<Pool>| pool.usable.contains(stored.lease.name.address);
         pools()
             .filter(gives)
-            .find(|pool| pool.name == seen.lease.pool)
+            .find(|pool| pool.name == stored.lease.pool)
             .or_else(|| pools().find(gives))
     }
 
@@ -122,7 +126,7 @@ impl<S: Store, C: Clock> Search<'_, S, C> {
     }
 
     /// Lists what is taken and tries what is free or has cooled, until a list shows nothing of either.
-    async fn look_through(
+    async fn search_pool(
         &self,
         pool: &Arc<Pool>,
         mut freshness: Freshness,
@@ -131,7 +135,7 @@ impl<S: Store, C: Clock> Search<'_, S, C> {
         let mut lost = BTreeSet::new();
         let mut pauses = backoff();
         loop {
-            let taken = self.desk.taken(scope, freshness).await?;
+            let taken = self.acquirer.leases.taken(scope, freshness).await?;
             if let Some(allocation) = self.find_own(pool, &taken).await? {
                 return Ok(SearchOutcome::Found(allocation));
             }
@@ -151,7 +155,7 @@ impl<S: Store, C: Clock> Search<'_, S, C> {
                 }
                 lost.insert(address);
             }
-            let now = self.desk.clock.now();
+            let now = self.acquirer.leases.clock.now();
             let cooled: Vec<IpAddr> = allocate::cooled(&pool.usable, &taken, now, self.seed(pool))
                 .take(TRIES)
                 .collect();
@@ -164,7 +168,7 @@ impl<S: Store, C: Clock> Search<'_, S, C> {
                 return Ok(SearchOutcome::Nothing(taken));
             }
             freshness = Freshness::Consistent;
-            self.desk.step_back(&mut pauses).await?;
+            self.acquirer.leases.back_off(&mut pauses).await?;
         }
     }
 
@@ -172,14 +176,14 @@ impl<S: Store, C: Clock> Search<'_, S, C> {
     async fn insist(&self) -> Result<Allocation, Error> {
         let mut pauses = backoff();
         loop {
-            let mut counts: Vec<(PoolName, Usage)> = Vec::new();
+            let mut usage: Vec<(PoolName, Usage)> = Vec::new();
             let mut cooling = Vec::new();
-            for pool in self.bid.candidates {
-                let taken = match self.look_through(pool, Freshness::Consistent).await? {
+            for pool in self.request.candidates {
+                let taken = match self.search_pool(pool, Freshness::Consistent).await? {
                     SearchOutcome::Found(allocation) => return Ok(allocation),
                     SearchOutcome::Nothing(taken) => taken,
                 };
-                counts.push((pool.name.clone(), Usage::of(&pool.usable, &taken)));
+                usage.push((pool.name.clone(), Usage::of(&pool.usable, &taken)));
                 cooling.extend(
                     allocate::cooling(&pool.usable, &taken)
                         .map(|(at, address)| (at, address, pool)),
@@ -187,8 +191,8 @@ impl<S: Store, C: Clock> Search<'_, S, C> {
             }
             if cooling.is_empty() {
                 return Err(Refusal::Exhausted {
-                    family: self.bid.family,
-                    pools: counts,
+                    family: self.request.family,
+                    pools: usage,
                 }
                 .into());
             }
@@ -198,21 +202,21 @@ impl<S: Store, C: Clock> Search<'_, S, C> {
                     return Ok(allocation);
                 }
             }
-            self.desk.step_back(&mut pauses).await?;
+            self.acquirer.leases.back_off(&mut pauses).await?;
         }
     }
 
-    async fn take_exactly(&self, address: IpAddr, pool: &Arc<Pool>) -> Result<Allocation, Error> {
+    async fn take_requested(&self, address: IpAddr, pool: &Arc<Pool>) -> Result<Allocation, Error> {
         if let Some(allocation) = self.create(pool, address).await? {
             return Ok(allocation);
         }
         if let Some(allocation) = self.try_replace(pool, address, Cooling::Any).await? {
             return Ok(allocation);
         }
-        let seen = self.desk.read(&self.name(address)).await?;
-        let (state, holder) = match seen {
-            Some(seen) => (seen.lease.state, seen.lease.holder.map(Box::new)),
-            // Given and given back while we looked.
+        let stored = self.acquirer.leases.read(&self.name(address)).await?;
+        let (state, holder) = match stored {
+            Some(stored) => (stored.lease.state, stored.lease.holder.map(Box::new)),
+            // Given and released while we searched.
             None => (State::Cooling, None),
         };
         Err(Refusal::Unavailable {
@@ -229,7 +233,7 @@ impl<S: Store, C: Clock> Search<'_, S, C> {
         pool: &Arc<Pool>,
         taken: &[Taken],
     ) -> Result<Option<Allocation>, Error> {
-        let holder = &self.who.holder;
+        let holder = &self.requester().holder;
         let own = taken.iter().filter(|lease| {
             lease.owner.as_ref().is_some_and(|owner| {
                 owner.namespace == holder.namespace
@@ -246,7 +250,7 @@ impl<S: Store, C: Clock> Search<'_, S, C> {
     }
 
     fn seed(&self, pool: &Pool) -> Seed {
-        let holder = &self.who.holder;
+        let holder = &self.requester().holder;
         Seed::of(
             &holder.uid,
             &holder.interface,

@@ -51,7 +51,7 @@ impl Attached {
 async fn where_nobody_listens_del_succeeds_within_ten_seconds() -> Result<()> {
     let pod = Attached::new(CacheEntry::Lost).await?;
     let kubeconfig = pod.leading_to("https://127.0.0.1:1")?;
-    insta::assert_snapshot!(pod.says(&kubeconfig).await?, @"leasehold: DEL: the addresses of container <container> (eth0) were not released, the collector will take them back: no definite answer within 10 s: GET https://127.0.0.1:1/apis/leasehold.io/v1alpha1/ipleases/<address> was not answered: client error (Connect): tcp connect error: Connection refused (os error 111)");
+    insta::assert_snapshot!(pod.says(&kubeconfig).await?, @"leasehold: DEL: the addresses of container <container> (eth0) were not released, the collector will do it: no definite answer within 10 s: GET https://127.0.0.1:1/apis/leasehold.io/v1alpha1/ipleases/<address> was not answered: client error (Connect): tcp connect error: Connection refused (os error 111)");
     pod.is(&["Held"], "a DEL that reached nobody").await
 }
 
@@ -63,7 +63,7 @@ async fn where_nobody_answers_del_succeeds_within_ten_seconds() -> Result<()> {
     let port = silent.local_addr()?.port().to_string();
     let kubeconfig = pod.leading_to(&format!("https://127.0.0.1:{port}"))?;
     let said = pod.says(&kubeconfig).await?.replace(&port, "<port>");
-    insta::assert_snapshot!(said, @"leasehold: DEL: the addresses of container <container> (eth0) were not released, the collector will take them back: no definite answer within 10 s: GET https://127.0.0.1:<port>/apis/leasehold.io/v1alpha1/ipleases/<address> was not answered: no answer within 2 s");
+    insta::assert_snapshot!(said, @"leasehold: DEL: the addresses of container <container> (eth0) were not released, the collector will do it: no definite answer within 10 s: GET https://127.0.0.1:<port>/apis/leasehold.io/v1alpha1/ipleases/<address> was not answered: no answer within 2 s");
     pod.is(&["Held"], "a DEL that was not answered").await
 }
 
@@ -72,14 +72,14 @@ async fn whom_the_api_server_does_not_know_it_lets_go() -> Result<()> {
     let pod = Attached::new(CacheEntry::Lost).await?;
     let nobody = pod.env.node.identity().token("nobody");
     let kubeconfig = pod.env.node.write_kubeconfig("nobody", &nobody)?;
-    insta::assert_snapshot!(pod.says(&kubeconfig).await?, @"leasehold: DEL: the addresses of container <container> (eth0) were not released, the collector will take them back: GET https://server/apis/leasehold.io/v1alpha1/ipleases/<address> was denied: renew the credentials in /cluster/nodes/node/nobody: the API server does not know them: 401 Unauthorized: Unauthorized");
+    insta::assert_snapshot!(pod.says(&kubeconfig).await?, @"leasehold: DEL: the addresses of container <container> (eth0) were not released, the collector will do it: GET https://server/apis/leasehold.io/v1alpha1/ipleases/<address> was denied: renew the credentials in /cluster/nodes/node/nobody: the API server does not know them: 401 Unauthorized: Unauthorized");
     pod.is(&["Held"], "a DEL of nobody").await
 }
 
 #[tokio::test]
 async fn without_a_kubeconfig_del_succeeds() -> Result<()> {
     let pod = Attached::new(CacheEntry::Lost).await?;
-    insta::assert_snapshot!(pod.says(Path::new("/nowhere/kubeconfig")).await?, @"leasehold: DEL: the addresses of container <container> (eth0) were not released, the collector will take them back: there is no way to the API server: the kubeconfig /nowhere/kubeconfig cannot be used: No such file or directory (os error 2)");
+    insta::assert_snapshot!(pod.says(Path::new("/nowhere/kubeconfig")).await?, @"leasehold: DEL: the addresses of container <container> (eth0) were not released, the collector will do it: no usable API server credentials: the kubeconfig /nowhere/kubeconfig cannot be used: No such file or directory (os error 2)");
     Ok(())
 }
 
@@ -95,8 +95,8 @@ async fn where_leasehold_is_not_installed_any_more_del_succeeds() -> Result<()> 
         let said = said.replace(sandbox.container(), "<container>");
         anyhow::Ok(said.replace(&bare.url(0), "https://server"))
     };
-    insta::assert_snapshot!(says().await?, @r#"leasehold: DEL: the addresses of container <container> (eth0) were not released, the collector will take them back: GET https://server/apis/leasehold.io/v1alpha1/ipleases?fieldSelector=spec.holder.container%3D<container> was denied: apply deploy/rbac.yaml: its rule that nodes may list ipleases is not in force: 403 Forbidden: ipleases.leasehold.io is forbidden: User "system:node:n1" cannot list resource "ipleases" in API group "leasehold.io" at the cluster scope"#);
+    insta::assert_snapshot!(says().await?, @r#"leasehold: DEL: the addresses of container <container> (eth0) were not released, the collector will do it: GET https://server/apis/leasehold.io/v1alpha1/ipleases?fieldSelector=spec.holder.container%3D<container> was denied: apply deploy/rbac.yaml: its rule that nodes may list ipleases is not in force: 403 Forbidden: ipleases.leasehold.io is forbidden: User "system:node:n1" cannot list resource "ipleases" in API group "leasehold.io" at the cluster scope"#);
     bare.apply(&repository().join("deploy/rbac.yaml")).await?;
-    insta::assert_snapshot!(says().await?, @"leasehold: DEL: the addresses of container <container> (eth0) were not released, the collector will take them back: GET https://server/apis/leasehold.io/v1alpha1/ipleases?fieldSelector=spec.holder.container%3D<container> names a kind that the API server does not know: leasehold's crds/ are not applied: 404 Not Found: 404 page not found");
+    insta::assert_snapshot!(says().await?, @"leasehold: DEL: the addresses of container <container> (eth0) were not released, the collector will do it: GET https://server/apis/leasehold.io/v1alpha1/ipleases?fieldSelector=spec.holder.container%3D<container> names a kind that the API server does not know: apply leasehold's crds/: 404 Not Found: 404 page not found");
     Ok(())
 }

@@ -2,9 +2,9 @@
 
 use leasehold::allocate::{Owner, Taken, TakenState};
 use leasehold::lease::{
-    ApiError, Commit, Freshness, Lease, LeaseFilter, LeaseName, ListScope, State, Store,
-    StoredLease,
+    Commit, Freshness, Lease, LeaseFilter, LeaseName, ListScope, State, Store, StoredLease,
 };
+use leasehold::retry::ApiError;
 
 use super::{FakeStore, Write, on_its_way, told};
 
@@ -60,13 +60,13 @@ impl Store for FakeStore<'_> {
         Ok(self.learn(now, |now| format!("list {} leases", now.len())))
     }
 
-    async fn find(&self, whose: LeaseFilter<'_>) -> Result<Vec<StoredLease>, ApiError> {
+    async fn find(&self, filter: LeaseFilter<'_>) -> Result<Vec<StoredLease>, ApiError> {
         on_its_way().await;
         let is_whose = |seen: &&StoredLease| {
             seen.lease
                 .holder
                 .as_ref()
-                .is_some_and(|holder| match whose {
+                .is_some_and(|holder| match filter {
                     LeaseFilter::Pod(uid) => holder.uid == uid,
                     LeaseFilter::Container(id) => holder.container == id,
                     LeaseFilter::Node(name) => holder.node == name,

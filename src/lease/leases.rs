@@ -1,0 +1,65 @@
+//! The leases as the protocol uses them: each request repeated until the answer is definite.
+
+use super::record::{Lease, LeaseName, StoredLease};
+use super::store::{Commit, Freshness, LeaseFilter, ListScope, Store};
+use crate::allocate::Taken;
+use crate::retry::{AfterLoss, Clock, Error, Retrying, WriteError};
+
+impl<S: Store, C: Clock> Retrying<'_, S, C> {
+    /// The lease of that name.
+    pub async fn read(&self, name: &LeaseName) -> Result<Option<StoredLease>, Error> {
+        self.retry(async || self.api.read(name).await).await
+    }
+
+    /// Which addresses have a lease.
+    pub async fn taken(
+        &self,
+        scope: ListScope<'_>,
+        freshness: Freshness,
+    ) -> Result<Vec<Taken>, Error> {
+        self.retry(async || self.api.taken(scope, freshness).await)
+            .await
+    }
+
+    /// The leases of a pod, a sandbox or a node.
+    pub async fn find(&self, filter: LeaseFilter<'_>) -> Result<Vec<StoredLease>, Error> {
+        self.retry(async || self.api.find(filter).await).await
+    }
+
+    /// Creates a lease where there is none. After an attempt of unknown outcome, a stored lease that says what we wrote
+    /// is ours: a holder names its container.
+    pub async fn create(&self, lease: &Lease) -> Result<Commit, WriteError> {
+        let write = async || self.api.create(lease).await;
+        self.settle(write, async || {
+            Ok(match self.api.read(&lease.name).await? {
+                Some(stored) if says_the_same(&stored, lease) => AfterLoss::Ours(stored),
+                Some(_) => AfterLoss::Lost,
+                // Who had it has gone, and the write may arrive yet.
+                None => AfterLoss::Again,
+            })
+        })
+        .await
+    }
+
+    /// Replaces exactly the version that was read, settled like [`Self::create`].
+    pub async fn replace(&self, before: &StoredLease, lease: &Lease) -> Result<Commit, WriteError> {
+        let write = async || self.api.replace(before, lease).await;
+        self.settle(write, async || {
+            Ok(match self.api.read(&lease.name).await? {
+                Some(stored) if says_the_same(&stored, lease) => AfterLoss::Ours(stored),
+                // The version that the write names has gone, and never comes back.
+                Some(_) | None => AfterLoss::Lost,
+            })
+        })
+        .await
+    }
+
+    /// Deletes exactly the version that was read; `false` where another version is stored, or none.
+    pub async fn delete(&self, stored: &StoredLease) -> Result<bool, Error> {
+        self.retry(async || self.api.delete(stored).await).await
+    }
+}
+
+fn says_the_same(stored: &StoredLease, lease: &Lease) -> bool {
+    stored.lease.state == lease.state && stored.lease.holder == lease.holder
+}
