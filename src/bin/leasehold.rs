@@ -113,7 +113,7 @@ fn count(call: &Call, outcome: &Result<Answer, CniError>, took: Duration) {
     };
     if let Err(error) = metrics::record(folder, &call) {
         eprintln!(
-            "leasehold: {command}: cannot count the call in {}: {}",
+            "leasehold: {command}: the call is not counted in {}: {}",
             shown(&folder.display().to_string()),
             chain(&error)
         );
