@@ -188,8 +188,8 @@ async fn a_del_that_meets_trouble_all_the_time_succeeds_in_ten_seconds_and_says_
     for (caller, what, eth0, outcome) in outcomes {
         let outcome = outcome?.success()?;
         let left = format!("{}{LEASES}/outage-del.", env.proxy().url_for(caller));
-        let told = outcome.stderr.contains("the collector will do it")
-            && outcome.stderr.contains(&left);
+        let told =
+            outcome.stderr.contains("the collector will do it") && outcome.stderr.contains(&left);
         // Of parts of an answer it depends on where the answer was cut what is said.
         ensure!(
             told && outcome.stderr.contains(what),
