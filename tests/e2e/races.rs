@@ -1,16 +1,15 @@
-//! Many real processes at once: no address twice, and none that is nobody's.
+//! Many real processes at once: no address twice, and none without a holder.
 
 mod concurrent_pods;
-
-use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use kube::api::{Api, DeleteParams};
 use leasehold::api::{IPPool, State};
 use serde_json::json;
+use testbed::proxy::Moment;
 
-use crate::env::{Isolation, TestEnv, with};
-use concurrent_pods::ConcurrentPods;
+use crate::env::{Isolation, with};
+use concurrent_pods::{At, ConcurrentPods, REQUESTS};
 
 const EXHAUSTED: Option<u64> = Some(100);
 
@@ -29,18 +28,28 @@ async fn three_hundred_pods_on_256_addresses_have_each_of_them_once_and_the_othe
     Ok(())
 }
 
+/// Two of three are killed, each in another place.
+fn fate(number: usize) -> Option<At> {
+    let mut places = Moment::BOTH
+        .into_iter()
+        .flat_map(|moment| (1..REQUESTS).map(move |k| At::Request(moment, k)))
+        .chain([At::Create, At::Lease]);
+    let place = places.nth((number / 3 + number % 3 * REQUESTS) % (2 * REQUESTS));
+    place.filter(|_| !number.is_multiple_of(3))
+}
+
 #[tokio::test]
-async fn of_processes_killed_at_any_moment_nothing_remains_held_after_del() -> Result<()> {
-    let env = Isolation::subnets().start().await?;
+async fn of_processes_killed_at_any_request_nothing_remains_held_after_del() -> Result<()> {
+    let env = Isolation::subnets().proxy().start().await?;
     let at_once = with(env.v4(256..=383), &json!({"cooldownSeconds": 0}));
     let at_once = env.pool("at-once", at_once).await?;
     let cooling = env.pool("cooling", env.v4(384..=511)).await?;
     let pods = ConcurrentPods::gather(&env, &at_once, 150)
         .await?
         .join(ConcurrentPods::gather(&env, &cooling, 150).await?);
-    let (killed, orphans) = pods.add_and_kill(Duration::from_secs(2)).await?;
+    let (killed, orphans) = pods.add_and_kill(fate).await?;
     ensure!(
-        killed >= 20 && orphans >= 1,
+        killed == 200 && orphans >= 16,
         "{killed} killed, {orphans} of them with an address: nothing to clear up"
     );
 
@@ -77,38 +86,12 @@ async fn pools_that_overlap_give_no_address_twice() -> Result<()> {
 
 #[tokio::test]
 async fn a_pool_edited_disabled_and_deleted_under_load_gives_no_address_twice() -> Result<()> {
-    let env = Isolation::subnets().start().await?;
+    let env = Isolation::subnets().proxy().start().await?;
     let pool = env.pool("pool", env.v4(256..=300)).await?;
     let pods = ConcurrentPods::gather(&env, &pool, 120).await?;
-    let editing = tokio::spawn(edit(env.clone(), pool.clone()));
-    let outcomes = pods.add_over(Duration::from_secs(4)).await?;
-    let edits = editing.await??;
-    let held = pods.agrees_with_the_leases(&outcomes).await?;
-    ensure!(
-        edits > 10 && held.len() > 20,
-        "{edits} edits, {} attached: no load",
-        held.len()
-    );
-    for refusal in outcomes.iter().filter(|outcome| !outcome.succeeded()) {
-        // Full, or no pool at this moment: each of them says so.
-        let code = refusal.error_code().context("no error object")?;
-        ensure!(matches!(code, 100 | 101), "{refusal}");
-    }
-
     let pools: Api<IPPool> = env.api().await?;
-    pools.delete(&pool, &DeleteParams::default()).await.ok();
-    pods.del_all().await?;
-    assert_eq!(env.held().await?.len(), 0);
-    Ok(())
-}
-
-/// Changes what a pool says, again and again, for four seconds.
-async fn edit(env: TestEnv, pool: String) -> Result<usize> {
-    let pools: Api<IPPool> = env.api().await?;
-    let begun = std::time::Instant::now();
-    let mut edits = 0;
-    while begun.elapsed() < Duration::from_secs(4) {
-        let spec = match edits % 5 {
+    let edit = async |round: usize| {
+        let spec = match round % 5 {
             0 => env.v4(280..=330),
             1 => with(env.v4(256..=400), &json!({"disable": true})),
             2 => with(
@@ -121,9 +104,20 @@ async fn edit(env: TestEnv, pool: String) -> Result<usize> {
             }
             _ => env.v4(256..=400),
         };
-        env.pool("pool", spec).await?;
-        edits += 1;
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        env.pool("pool", spec).await.map(drop)
+    };
+    let outcomes = pods.add_around(8, edit).await?;
+    let held = pods.agrees_with_the_leases(&outcomes).await?;
+    // Around the first and the last of five edits the pool serves all the time, and has room twice.
+    ensure!(held.len() >= 32, "{} attached: no load", held.len());
+    for refusal in outcomes.iter().filter(|outcome| !outcome.succeeded()) {
+        // Full, or no pool at this moment: each of them says so.
+        let code = refusal.error_code().context("no error object")?;
+        ensure!(matches!(code, 100 | 101), "{refusal}");
     }
-    Ok(edits)
+
+    pools.delete(&pool, &DeleteParams::default()).await.ok();
+    pods.del_all().await?;
+    assert_eq!(env.held().await?.len(), 0);
+    Ok(())
 }

@@ -46,6 +46,11 @@ impl TestEnv {
         proxy.expect("this isolation has no proxy: ask for one by Isolation::proxy")
     }
 
+    /// Whether there is one.
+    pub fn is_proxied(&self) -> bool {
+        self.proxy.is_some()
+    }
+
     /// The node's kubeconfig, through the proxy and under this name.
     pub fn kubeconfig_via(&self, caller: &str) -> Result<PathBuf> {
         let identity = self.node.identity().server(&self.proxy().url_for(caller));

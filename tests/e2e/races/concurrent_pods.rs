@@ -1,12 +1,13 @@
-//! Pods that all want an address at the same time.
+//! Pods that all want an address at the same time; where there is a proxy, each goes through it by its own name.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
-use testbed::{Attachment, Outcome, Pod, Sandbox};
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::json;
+use testbed::proxy::{Came, Log, Moment, On};
+use testbed::{Attachment, Outcome, Pod};
 use tokio::task::JoinSet;
 
 use crate::env::TestEnv;
@@ -15,11 +16,21 @@ use crate::env::TestEnv;
 const GANG: usize = 20;
 
 /// A pod, and what its runtime knows.
-struct Member {
+pub struct Member {
     pod: Pod,
-    sandbox: Arc<Sandbox>,
     eth0: Attachment,
     pool: String,
+}
+
+/// Where an ADD meets its fate.
+#[derive(Clone, Copy)]
+pub enum At {
+    /// At its request of this number, before or after the API server has served it.
+    Request(Moment, usize),
+    /// At its first create, which arrives without it.
+    Create,
+    /// With a lease made for it, of which it has not heard yet.
+    Lease,
 }
 
 /// Pods of an environment, none of which has called yet.
@@ -36,20 +47,15 @@ impl ConcurrentPods {
         for gang in numbers.chunks(GANG) {
             let mut making = JoinSet::new();
             for number in gang {
-                making.spawn(member(
-                    env.clone(),
-                    pool.to_owned(),
-                    format!("{pool}-{number}"),
-                ));
+                let name = format!("{pool}-{number}");
+                making.spawn(member(env.clone(), pool.to_owned(), name));
             }
             for made in making.join_all().await {
                 members.push(Arc::new(made?));
             }
         }
-        Ok(Self {
-            env: env.clone(),
-            members,
-        })
+        let env = env.clone();
+        Ok(Self { env, members })
     }
 
     /// These and others, in turn.
@@ -67,64 +73,72 @@ impl ConcurrentPods {
 
     /// ADD for each, all at once.
     pub async fn add_all_at_once(&self) -> Result<Vec<Outcome>> {
-        let running: Vec<_> = self
-            .members
-            .iter()
-            .map(|member| member.eth0.call("ADD")?.spawn())
-            .collect::<Result<_>>()?;
-        let mut outcomes = Vec::with_capacity(running.len());
-        for (call, member) in running.into_iter().zip(&self.members) {
-            let outcome = call.wait().await?;
-            member.remember(&outcome)?;
-            outcomes.push(outcome);
+        let calls = self.members.iter().map(|member| {
+            let member = Arc::clone(member);
+            tokio::spawn(async move { member.eth0.add().await })
+        });
+        let calls: Vec<_> = calls.collect();
+        let mut outcomes = Vec::with_capacity(calls.len());
+        for call in calls {
+            outcomes.push(call.await??);
         }
         Ok(outcomes)
     }
 
-    /// ADD for each, one after the other begun within this time.
-    pub async fn add_over(&self, time: Duration) -> Result<Vec<Outcome>> {
-        let count = u32::try_from(self.members.len())?;
-        let mut running = Vec::new();
-        for member in &self.members {
-            running.push(member.eth0.call("ADD")?.spawn()?);
-            tokio::time::sleep(time / count).await;
-        }
-        let mut outcomes = Vec::with_capacity(running.len());
-        for (call, member) in running.into_iter().zip(&self.members) {
-            let outcome = call.wait().await?;
-            member.remember(&outcome)?;
-            outcomes.push(outcome);
+    /// ADD for each, `at_once` at a time: all of them are held at different requests while `change` is made.
+    pub async fn add_around(
+        &self,
+        at_once: usize,
+        mut change: impl AsyncFnMut(usize) -> Result<()>,
+    ) -> Result<Vec<Outcome>> {
+        let mut outcomes = Vec::with_capacity(self.members.len());
+        for (round, gang) in self.members.chunks(at_once).enumerate() {
+            let (mut calls, mut gates) = (Vec::new(), Vec::new());
+            for (number, member) in gang.iter().enumerate() {
+                let nth = On::any()
+                    .caller(member.pod.name())
+                    .nth(number % REQUESTS + 1);
+                gates.push(self.env.proxy().hold(nth));
+                let member = Arc::clone(member);
+                calls.push(tokio::spawn(async move { member.eth0.add().await }));
+            }
+            for gate in &gates {
+                gate.arrived().await?;
+            }
+            change(round).await?;
+            drop(gates);
+            for call in calls {
+                outcomes.push(call.await??);
+            }
         }
         Ok(outcomes)
     }
 
-    /// ADD for each, all at once, two of three killed at a random moment of this time. Returns how many did not live to answer,
-    /// and how many of those hold an address.
-    pub async fn add_and_kill(&self, time: Duration) -> Result<(usize, usize)> {
+    /// ADD for each, all at once; those that `fate` names a place for are killed there. Returns how many were killed, and how
+    /// many of those hold an address.
+    pub async fn add_and_kill(&self, fate: impl Fn(usize) -> Option<At>) -> Result<(usize, usize)> {
         let mut calls = JoinSet::new();
         for (number, member) in self.members.iter().enumerate() {
-            let call = member.eth0.call("ADD")?.spawn()?;
-            let member = Arc::clone(member);
+            let (env, member, fate) = (self.env.clone(), Arc::clone(member), fate(number));
             calls.spawn(async move {
-                if number % 3 > 0 {
-                    tokio::time::sleep(time.mul_f64(rand::random())).await;
-                    call.kill();
-                }
-                let outcome = call.wait().await?;
-                member.remember(&outcome)?;
-                let killed = outcome.signal == Some(9);
-                anyhow::Ok(killed.then(|| member.sandbox.container().to_owned()))
+                let Some(at) = fate else {
+                    return member.eth0.add().await?.success().map(|_| None);
+                };
+                member.killed(&env, at).await?;
+                Ok(Some(member.eth0.container_id().to_owned()))
             });
         }
         let mut killed = BTreeSet::new();
         for call in calls.join_all().await {
             killed.extend(call?);
         }
+        self.env
+            .proxy()
+            .wait_for("the last write", Log::is_quiet)
+            .await?;
         let held = self.env.held().await?;
-        let mut holders = held.iter().filter_map(|lease| lease.spec.holder.as_ref());
-        let orphans = holders
-            .by_ref()
-            .filter(|holder| killed.contains(&holder.container));
+        let holders = held.iter().filter_map(|lease| lease.spec.holder.as_ref());
+        let orphans = holders.filter(|holder| killed.contains(&holder.container));
         Ok((killed.len(), orphans.count()))
     }
 
@@ -158,22 +172,18 @@ impl ConcurrentPods {
                 }
             }
         }
-        let held: BTreeSet<(IpAddr, Holds)> = self
-            .env
-            .held()
-            .await?
-            .into_iter()
-            .map(|lease| {
-                let holder = lease.spec.holder.context("a Held lease without holder")?;
-                let holds = [holder.pod, holder.uid, holder.container, holder.interface];
-                Ok((lease.spec.address.parse()?, holds))
-            })
-            .collect::<Result<_>>()?;
-        let (unanswered, unheld): (Vec<_>, Vec<_>) = (
-            held.difference(&answered).collect(),
-            answered.difference(&held).collect(),
+        let held = self.env.held().await?.into_iter().map(|lease| {
+            let holder = lease.spec.holder.context("a Held lease without holder")?;
+            let holds = [holder.pod, holder.uid, holder.container, holder.interface];
+            Ok((lease.spec.address.parse()?, holds))
+        });
+        let held: BTreeSet<(IpAddr, Holds)> = held.collect::<Result<_>>()?;
+        let unanswered: Vec<_> = held.difference(&answered).collect();
+        ensure!(
+            unanswered.is_empty(),
+            "held without an answer: {unanswered:?}"
         );
-        ensure!(unanswered.is_empty(), "held by nobody: {unanswered:?}");
+        let unheld: Vec<_> = answered.difference(&held).collect();
         ensure!(unheld.is_empty(), "answered without a lease: {unheld:?}");
         let addresses: BTreeSet<IpAddr> = answered.iter().map(|(address, _)| *address).collect();
         ensure!(
@@ -184,37 +194,61 @@ impl ConcurrentPods {
     }
 }
 
+/// No ADD makes fewer requests.
+pub const REQUESTS: usize = 6;
+
 /// Pod, uid, container, interface.
 type Holds = [String; 4];
 
 impl Member {
     fn holds(&self) -> Holds {
-        [
-            self.pod.name(),
-            self.pod.uid(),
-            self.sandbox.container(),
-            "eth0",
-        ]
-        .map(str::to_owned)
+        let container = self.eth0.container_id();
+        [self.pod.name(), self.pod.uid(), container, "eth0"].map(str::to_owned)
     }
 
-    /// What a runtime remembers of an ADD.
-    fn remember(&self, outcome: &Outcome) -> Result<()> {
-        if outcome.succeeded() {
-            self.eth0.remember(Some(outcome.json()?));
+    /// ADD, killed there. What it has sent arrives all the same.
+    async fn killed(&self, env: &TestEnv, at: At) -> Result<()> {
+        let creates = On::create("ipleases").caller(self.pod.name());
+        let gate = match at {
+            At::Request(moment, k) => {
+                let nth = On::any().caller(self.pod.name()).nth(k);
+                env.proxy().hold_at(moment, nth)
+            }
+            At::Create => env.proxy().hold(creates),
+            At::Lease => env.proxy().hold_reply(creates),
+        };
+        let call = self.eth0.call("ADD")?.spawn()?;
+        let mut process = Box::pin(call.wait());
+        loop {
+            let held = match gate.arrived_before(&mut process).await {
+                Came::Arrived(held) => held,
+                Came::Over(outcome) => bail!("it was not killed: {}", outcome?),
+            };
+            let made = |log: &Log| {
+                log.records()[held.seq - 1]
+                    .served
+                    .is_some_and(|status| status == 201)
+            };
+            if !matches!(at, At::Lease) || made(&env.proxy().log()) {
+                // It is killed with the one who waits for it.
+                drop(process);
+                return Ok(());
+            }
+            held.release();
         }
-        Ok(())
     }
 }
 
 async fn member(env: TestEnv, pool: String, name: String) -> Result<Member> {
     let pod = env.pod(&name).create().await?;
-    let sandbox = Arc::new(Sandbox::new()?);
-    let eth0 = env.eth0_on_in(&pod, &pool, &sandbox)?;
-    Ok(Member {
-        pod,
-        sandbox,
-        eth0,
-        pool,
-    })
+    let eth0 = if env.is_proxied() {
+        env.eth0_via(&name, &pod)?
+    } else {
+        env.eth0(&pod)?
+    };
+    // Not one of them may run out of time, however busy the machine is.
+    let eth0 = eth0
+        .ipam("ipv4Pools", json!([pool]))
+        .ipam("timeoutSeconds", json!(150));
+    Ok(Member { pod, eth0, pool })
 }
