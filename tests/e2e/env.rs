@@ -12,11 +12,12 @@ use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use testbed::proxy::Proxy;
-use testbed::{Attachment, Cluster, Node, Pod, PodBuilder, Sandbox, Segment};
+use testbed::{Attachment, Cluster, Node, Outcome, Pod, PodBuilder, Sandbox, Segment};
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
 
 use crate::PLUGIN;
@@ -229,6 +230,15 @@ impl TestEnv {
         let eth0 = self.eth0_on(&pod, pool)?;
         Ok((pod, eth0))
     }
+}
+
+/// Checks that a call has ended in the time that it has; the rest is for a busy machine, and far from what hangs.
+pub fn in_time(outcome: &Outcome, seconds: u64) -> Result<()> {
+    ensure!(
+        outcome.elapsed < Duration::from_secs(seconds + 3),
+        "too late: {outcome}"
+    );
+    Ok(())
 }
 
 /// `base` with the fields of `more` added, or replaced.

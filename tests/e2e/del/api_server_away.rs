@@ -3,7 +3,6 @@
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use serde_json::json;
@@ -11,6 +10,7 @@ use testbed::{Attachment, Cluster, Sandbox, repository};
 
 use super::{Attached, CacheEntry};
 use crate::PLUGIN;
+use crate::env::in_time;
 
 /// DEL with this kubeconfig; it must succeed, and what it says on stderr is returned.
 async fn del_by(eth0: &Attachment, kubeconfig: &Path) -> Result<String> {
@@ -19,10 +19,7 @@ async fn del_by(eth0: &Attachment, kubeconfig: &Path) -> Result<String> {
     config["prevResult"] = eth0.result().unwrap_or_default();
     let call = eth0.call("DEL")?.stdin(config.to_string());
     let outcome = call.run().await?.success()?;
-    ensure!(
-        outcome.elapsed < Duration::from_secs(10),
-        "too late: {outcome}"
-    );
+    in_time(&outcome, 10)?;
     ensure!(outcome.stdout.is_empty(), "{outcome}");
     Ok(outcome.stderr)
 }

@@ -181,25 +181,17 @@ async fn plugins_run_as_a_runtime_runs_them() -> Result<()> {
 async fn a_killed_call_takes_its_children_along() -> Result<()> {
     let call = Call::new(Path::new("sh"))
         .arg("-c")
-        .arg("sleep 60 & echo $!; wait")
+        .arg("sleep 600 & wait")
         .spawn()?;
-    let begun = Instant::now();
-    while processes_in(&format!("/proc/{}/task", call.pid())).is_none() {
+    let children = format!("/proc/{0}/task/{0}/children", call.pid());
+    while std::fs::read_to_string(&children)?.is_empty() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    tokio::time::sleep(Duration::from_millis(50)).await;
     call.kill();
+    // A child that lived on would have the pipes that this waits for.
     let outcome = call.wait().await?;
     assert_eq!(outcome.signal, Some(9));
-    ensure!(
-        begun.elapsed() < Duration::from_secs(20),
-        "waited for a child that should be dead"
-    );
     Ok(())
-}
-
-fn processes_in(path: &str) -> Option<()> {
-    std::fs::read_dir(path).ok().map(drop)
 }
 
 #[tokio::test]
@@ -265,7 +257,7 @@ fn nothing_remains_of_a_program_that_was_killed() -> Result<()> {
         before.is_some_and(|found| found.len() >= 6),
         "nothing was there to be left behind"
     );
-    let gone = within(Duration::from_secs(10), || {
+    let gone = within(Duration::from_mins(1), || {
         remains_of(&folder).is_empty().then_some(())
     });
     gone.with_context(|| format!("left behind: {:?}", remains_of(&folder)))
