@@ -146,6 +146,24 @@ fn the_readme_has_every_key_of_the_configuration_and_no_other() {
 }
 
 #[test]
+fn the_readme_explains_each_code_that_the_specification_does_not() {
+    let source = read("src/cni/error.rs");
+    let codes: BTreeSet<&str> = source
+        .lines()
+        .filter_map(|line| line.trim().strip_suffix(',')?.split_once(" = "))
+        .map(|(_, code)| code)
+        .filter(|code| code.len() == 3 && code.starts_with('1'))
+        .collect();
+    assert!(codes.len() > 5, "{codes:?}");
+    let readme = read("README.md");
+    let rows = readme.lines().filter_map(|line| {
+        let code = line.strip_prefix("| ")?.split(' ').next()?;
+        (code.len() == 3 && code.parse::<u32>().is_ok()).then_some(code)
+    });
+    assert_eq!(rows.collect::<BTreeSet<_>>(), codes);
+}
+
+#[test]
 fn each_manifest_in_the_readme_is_one_that_the_kinds_understand() {
     let yaml = blocks("yaml").join("\n");
     let pool: leasehold::api::IPPool = serde_norway::from_str(&yaml).expect("an IPPool");
