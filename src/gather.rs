@@ -1,7 +1,7 @@
 //! What pools are chosen from, and the choice on it.
 //!
-//! Reads the objects and has [`select`](crate::select) decide; asks for nothing that only a running pod has, so that the
-//! choice for a pod that does not exist yet can be explained too.
+//! Reads the objects, and [`select`](crate::select) decides. Needs nothing that only a running pod
+//! has, so the choice for a pod that does not exist yet can be explained too.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::pool::{InvalidReservedIP, Pools};
 use crate::retry::{self, ApiError, Clock, Retrying};
 use crate::select::{self, Facts, NamespaceFacts, PodFacts, Request, Selection};
 
-/// The objects that a choice of pools rests on.
+/// The objects that a choice of pools depends on.
 ///
 /// Each call is one request and does not retry.
 #[expect(
@@ -63,7 +63,7 @@ pub enum Error {
     /// Something could not be read.
     #[error(transparent)]
     Retry(#[from] retry::Error),
-    /// A ReservedIP cannot be read, so that what is reserved is unknown.
+    /// A ReservedIP cannot be read, so it is unknown which addresses are reserved.
     #[error("correct {0}: until then no address can be given, because what is reserved is unknown")]
     Reserved(InvalidReservedIP),
     /// No pool fits, or what says which pools fit is malformed.
@@ -102,8 +102,8 @@ pub async fn objects<A: Objects, C: Clock>(
     })
 }
 
-/// Chooses pools for a pod, on `cached` objects of any age. What does not fit on these is judged again on consistent
-/// reads before it is refused.
+/// Chooses pools for a pod on `cached` objects of any age. If none fits, it decides again on
+/// consistent reads before it refuses.
 ///
 /// `resumes` says whether the pod may have an address already, in a pool that gives no new ones.
 pub async fn choose<A: Objects, C: Clock>(

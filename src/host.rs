@@ -1,6 +1,7 @@
 //! The machine that a process runs on: its clock, its network namespaces, its files.
 //!
-//! Decides nothing. What is here can't be a function of its arguments, so it is kept apart from what can.
+//! Decides nothing: what depends on the machine is kept apart from what is a function of its
+//! arguments.
 
 mod clock;
 mod file;

@@ -1,8 +1,8 @@
 //! Requests to the API server, repeated until the answer is definite or the time is over.
 //!
-//! Sure of when to repeat and when to stop: retries end by a deadline and never by a count, with jitter, and no earlier
-//! than the server asks for; a write whose outcome is unknown is repeated until its outcome is known. What is asked, of
-//! whom, and what an answer means for anybody is not known here.
+//! This module is sure of when to repeat and when to stop: retries end by a deadline and never by a
+//! count, with jitter, and never sooner than the server asks for; a write whose outcome is unknown
+//! is repeated until its outcome is known. It knows neither the requests nor what an answer means.
 
 mod api_error;
 mod backoff;

@@ -1,28 +1,30 @@
-//! Text for people: one line, no longer than its reader bears.
+//! Text for people: one line, no longer than there is room for.
 //!
-//! Everything that is shown to somebody and was written by somebody else goes through here, so that there is one way to
-//! cut a text and one way to tell an error with its causes.
+//! Every text from outside that a message shows goes through here, so there is one way to truncate
+//! a text and one way to print an error with its causes.
 
 use std::error::Error;
 use std::fmt::Write as _;
 
-/// What Kubernetes stores of an event's message, in bytes (`k8s.io/api/events`, `Event.note`).
+/// How much of an event's message Kubernetes stores, in bytes (`k8s.io/api/events`, `Event.note`).
 pub const EVENT_BYTES: usize = 1024;
 
-/// What kubelet, the runtime and the plugin that runs us write in front of an error of ours, in bytes: the sandbox's id,
-/// the pod's name, and what each of them calls the step that failed.
+/// What kubelet, the runtime and the plugin that runs us write in front of an error of ours, in
+/// bytes: the sandbox's id, the pod's name, and what each of them calls the step that failed.
 const PREFIX_BYTES: usize = 284;
 
 /// What an event has room for of an error's message and details together, in bytes.
 pub const ERROR_BYTES: usize = EVENT_BYTES - PREFIX_BYTES;
 
-/// A name that is shown as a part of a sentence: as long as the longest DNS label. A Kubernetes name may have four.
+/// A name that is shown as a part of a sentence: as long as the longest DNS label. A Kubernetes
+/// name may have four.
 pub const NAME_BYTES: usize = 63;
 
-/// A value that somebody wrote: longer than any name, address or path that is written by hand.
+/// A value from outside: longer than any name, address or path that people write by hand.
 const VALUE_CHARS: usize = 120;
 
-/// An error and its causes as one text: `a: b: c`. A cause that its effect ends with is not repeated.
+/// An error and its causes as one text: `a: b: c`. A cause that its effect ends with is not
+/// repeated.
 #[must_use]
 pub fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
@@ -38,7 +40,7 @@ pub fn chain(error: &dyn Error) -> String {
     text
 }
 
-/// `text` without anything that breaks a line or moves a terminal's cursor.
+/// `text` without characters that break a line or move a terminal's cursor.
 #[must_use]
 pub fn one_line(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
@@ -63,7 +65,7 @@ pub fn truncated(text: &str, bytes: usize) -> String {
     format!("{}{MARK}", &text[..end])
 }
 
-/// Both ends of a text that quotes a value which may be long: what was expected stands at its end.
+/// Both ends of a text that quotes a value which may be long: the end says what was expected.
 #[must_use]
 pub fn both_ends(text: &str) -> String {
     const KEPT: usize = 80;
@@ -86,7 +88,7 @@ pub fn first_few<T: AsRef<str>>(items: &[T]) -> String {
     }
 }
 
-/// A foreign value as a message shows it: in one line, and with its size where it is too long to be shown whole.
+/// A value from outside as a message shows it: in one line, and with its size if it is too long.
 #[must_use]
 pub fn shown(value: &str) -> String {
     match value.char_indices().nth(VALUE_CHARS) {

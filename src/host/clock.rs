@@ -23,7 +23,7 @@ impl SystemClock {
 }
 
 impl Clock for SystemClock {
-    /// To the microsecond, which is what a lease can say.
+    /// To the microsecond, the precision of a lease.
     fn now(&self) -> Timestamp {
         let now = Timestamp::now();
         now.round(Unit::Microsecond).unwrap_or(now)

@@ -6,24 +6,24 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process;
 
-/// Whether a file has to be there after the machine has crashed.
+/// Whether a file must survive a crash of the machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Durability {
-    /// It has: written through to the disk, and so is its name.
+    /// Yes: the file and its name are written through to the disk.
     Crash,
-    /// It has not: the time that the disk takes is saved.
+    /// No: saves the time that the disk takes.
     Process,
 }
 
-/// Replaces the file at `path`, which may be missing, whoever reads it meanwhile: a reader finds the old bytes or the new
-/// ones, whole.
+/// Replaces the file at `path`, which may be missing: a reader finds either the old bytes or the
+/// new ones, whole.
 ///
-/// The draft beside it is a new file, so that a link that another user has put there leads nowhere. `mode` holds whatever
-/// the umask is.
+/// The temporary file beside it is a new one, so a link that another user has put there has no
+/// effect. The file has `mode` whatever the umask is.
 pub fn replace(path: &Path, bytes: &[u8], mode: u32, durability: Durability) -> io::Result<()> {
-    // Hidden, with an end that no collector of *.prom reads, and of a length that a file of any name has room for.
+    // Hidden, with a suffix that node-exporter does not read, and short enough for any name.
     let draft = path.with_file_name(format!(".leasehold-{}.tmp", process::id()));
-    // What a process of this id left when it was killed.
+    // A process of this id may have left one when it was killed.
     let _ = fs::remove_file(&draft);
     let replaced = write(&draft, bytes, mode, durability).and_then(|()| fs::rename(&draft, path));
     if replaced.is_err() {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::file::{Durability, replace};
 
-/// The name by which a CNI configuration calls the plugin.
+/// The `type` of the plugin in a CNI configuration.
 const NAME: &str = "leasehold";
 
 /// Why the plugin could not be installed.

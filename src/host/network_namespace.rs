@@ -9,7 +9,7 @@ const NSFS: FsType = FsType(0x6e73_6673);
 
 /// Whether the path of `CNI_NETNS` leads to a network namespace.
 ///
-/// A runtime unmounts the namespace before it removes the file, so that the file alone proves nothing.
+/// A runtime unmounts the namespace before it removes the file, so the file alone proves nothing.
 #[must_use]
 pub fn exists(netns: &Path) -> bool {
     statfs(netns).is_ok_and(|fs| [NSFS, PROC_SUPER_MAGIC].contains(&fs.filesystem_type()))

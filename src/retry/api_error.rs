@@ -7,7 +7,7 @@ use std::time::Duration;
 /// A request that was not served.
 #[derive(Debug)]
 pub struct ApiError {
-    /// What was asked of whom: `GET https://10.0.0.1:6443/api/v1/…`.
+    /// Method and URL: `GET https://10.0.0.1:6443/api/v1/…`.
     pub request: String,
     /// What follows from it.
     pub kind: ErrorKind,
@@ -18,9 +18,9 @@ pub struct ApiError {
 /// What follows from a request that was not served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorKind {
-    /// It may have been carried out or not; another attempt is worth it, after the time that the server asks for.
+    /// It may have been carried out or not. Retry, after the time that the server asks for.
     Transient(Option<Duration>),
-    /// The list was begun too long ago to go on with: it has to be begun again.
+    /// The list has expired between two pages: start it again.
     Expired,
     /// The caller is not known, or is not allowed: `401` and `403`.
     Denied,
@@ -28,7 +28,7 @@ pub enum ErrorKind {
     NotInstalled,
     /// The credentials (a kubeconfig) are missing or cannot be read.
     NoCredentials,
-    /// The server finds fault with the request itself.
+    /// The server rejects the request itself.
     Refused,
 }
 

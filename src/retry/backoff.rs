@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 
-/// The upper ends of the pauses, one after the other; without an end, since a deadline bounds the retries.
+/// The upper bounds of the pauses, one after the other. There is no last one: a deadline bounds the
+/// retries.
 ///
-/// The first is about what a write takes; the last is short against any deadline.
+/// The first is about as long as a write takes; the longest is short against any deadline.
 pub fn backoff() -> impl Iterator<Item = Duration> {
     ExponentialBuilder::new()
         .with_min_delay(Duration::from_millis(20))

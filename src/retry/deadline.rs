@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-/// How long to go on. Bounded by a deadline and never by a count: under load a count ends too early just when patience
-/// would have helped.
+/// How long to go on: until a time, not for a number of attempts. Under load, a number ends too
+/// early, just when waiting would have helped.
 #[derive(Debug, Clone, Copy)]
 pub struct Deadline {
-    /// The time since the process began at which the last attempt has ended.
+    /// When the last attempt must have ended, as time since the process began.
     pub at: Duration,
     /// How long one attempt may take.
     pub attempt: Duration,
@@ -15,8 +15,9 @@ pub struct Deadline {
 impl Deadline {
     /// This long after the beginning of the process.
     ///
-    /// A connection that hangs must leave time for others: five attempts fit in. Of all requests a consistent
-    /// list takes longest, some 0.1 s at 60,000 leases; four seconds are a hung connection.
+    /// A connection that hangs must leave time for others: five attempts fit in. The slowest
+    /// request is a consistent list, some 0.1 s at 60,000 leases; after four seconds the connection
+    /// hangs.
     #[must_use]
     pub fn after(at: Duration) -> Self {
         let attempt = (at / 5).clamp(Duration::from_millis(200), Duration::from_secs(4));

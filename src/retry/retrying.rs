@@ -8,7 +8,7 @@ use super::backoff::backoff;
 use super::clock::Clock;
 use super::deadline::Deadline;
 
-/// How long a denial is doubted: longer than an API server takes from its first answer to its first right one.
+/// How long a denial is retried: longer than an API server that has just started gives wrong ones.
 const DENIED_GRACE: Duration = Duration::from_secs(3);
 
 /// Why there is no answer.
@@ -19,7 +19,7 @@ pub enum Error {
     OutOfTime {
         /// The deadline that was set, in seconds.
         seconds: u64,
-        /// What the API server last answered, if it was that which took the time.
+        /// The last answer of the API server, if it was what took the time.
         #[source]
         last: Option<ApiError>,
     },
@@ -65,7 +65,7 @@ impl<'a, A, C: Clock> Retrying<'a, A, C> {
         }
     }
 
-    /// Lets rivals pass after a lost race.
+    /// Waits a moment after a lost race, so that rivals finish.
     pub async fn back_off(&self, pauses: &mut impl Iterator<Item = Duration>) -> Result<(), Error> {
         self.pause(Duration::ZERO, None, pauses).await
     }
@@ -86,7 +86,7 @@ impl<'a, A, C: Clock> Retrying<'a, A, C> {
                 if self.is_in_grace() =>
             {
                 let doubted = self.pause(Duration::ZERO, None, pauses).await;
-                // Without time for a doubt it stands as it is.
+                // Without time for a retry the denial is final.
                 doubted.map_err(|_| Error::Api(error))
             }
             ErrorKind::Denied
@@ -96,8 +96,8 @@ impl<'a, A, C: Clock> Retrying<'a, A, C> {
         }
     }
 
-    /// Whether the first denial came just now: an API server that starts knows neither roles nor kinds for a moment, and
-    /// a kubeconfig that is replaced may be half a file.
+    /// Whether the first denial was a moment ago: an API server that has just started knows neither
+    /// roles nor kinds yet, and a kubeconfig that is being replaced may be half a file.
     fn is_in_grace(&self) -> bool {
         let elapsed = self.clock.elapsed();
         let until = self.denied_grace.get().unwrap_or(elapsed + DENIED_GRACE);
@@ -105,7 +105,8 @@ impl<'a, A, C: Clock> Retrying<'a, A, C> {
         elapsed < until
     }
 
-    /// Full jitter on top of what the server asked for: rivals that failed together do not come back together.
+    /// Full jitter on top of what the server asked for: rivals that failed together do not come
+    /// back together.
     async fn pause(
         &self,
         at_least: Duration,
@@ -117,7 +118,7 @@ impl<'a, A, C: Clock> Retrying<'a, A, C> {
                 .next()
                 .unwrap_or_default()
                 .mul_f64(self.clock.chance());
-        // No attempt begins that could end behind the deadline.
+        // No attempt starts that could end after the deadline.
         if self.clock.elapsed() + pause + self.deadline.attempt > self.deadline.at {
             return Err(Error::OutOfTime {
                 seconds: self.deadline.at.as_secs(),

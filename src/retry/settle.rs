@@ -1,7 +1,8 @@
 //! Writes whose outcome may be unknown.
 //!
-//! A connection that breaks says nothing of the write that was sent on it: it may have been carried out, or be yet. So it
-//! is repeated on the same object, at the same version, which does no harm, until the answer is definite.
+//! A broken connection says nothing about the write that was sent on it: it may have been carried
+//! out, or will be. So it is repeated on the same object, at the same version, which does no harm,
+//! until the answer is definite.
 
 use super::api_error::{ApiError, ErrorKind};
 use super::backoff::backoff;
@@ -17,14 +18,14 @@ pub enum Commit<T> {
     Lost,
 }
 
-/// What it means that a write is lost which was sent before without an answer, by what is stored now.
+/// What a lost write means if an earlier attempt had no answer, judged by what is stored now.
 #[derive(Debug, Clone, PartialEq)]
 pub enum AfterLoss<T> {
     /// It is what was written: the earlier attempt was carried out.
     Ours(T),
-    /// Another's, or a version that the write can never replace.
+    /// It is another's, or a version that the write can never replace.
     Lost,
-    /// Nothing is in the way any more, and the earlier attempt may arrive yet: the write is made again.
+    /// Nothing is stored any more, and the earlier attempt may still arrive: the write is repeated.
     Again,
 }
 
@@ -33,7 +34,7 @@ pub enum AfterLoss<T> {
 pub struct WriteError {
     /// Why.
     pub error: Error,
-    /// Whether it may have been carried out, or be yet.
+    /// Whether it may have been carried out, or may still be.
     pub unsettled: bool,
 }
 
@@ -46,7 +47,8 @@ impl From<WriteError> for Error {
 impl<A, C: Clock> Retrying<'_, A, C> {
     /// Repeats a write until its outcome is known or the time is over.
     ///
-    /// Where it is lost after an attempt without an answer, `read` finds out what that attempt has come to.
+    /// If it is lost after an attempt without an answer, `read` finds out what became of that
+    /// attempt.
     pub async fn settle<T>(
         &self,
         write: impl AsyncFn() -> Result<Commit<T>, ApiError>,
