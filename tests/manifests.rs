@@ -203,3 +203,46 @@ fn understood(annotations: &Annotations) -> Result<(), Box<dyn std::error::Error
         None => Ok(()),
     }
 }
+
+/// The values of the key `image`, at any depth.
+fn images(value: &Value) -> Vec<&Value> {
+    match value {
+        Value::Object(fields) => fields
+            .iter()
+            .flat_map(|(key, field)| {
+                if key == "image" && field.is_string() {
+                    vec![field]
+                } else {
+                    images(field)
+                }
+            })
+            .collect(),
+        Value::Array(items) => items.iter().flat_map(images).collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Vec::new(),
+    }
+}
+
+#[test]
+fn name_and_version_of_the_image_are_set_in_one_place() {
+    for (folder, component) in [
+        ("deploy", "image"),
+        ("deploy/install", "../image"),
+        ("deploy/installer", "../image"),
+    ] {
+        let objects = objects(folder);
+        let found: Vec<_> = objects.iter().flat_map(|o| images(&o.value)).collect();
+        assert!(!found.is_empty(), "{folder} runs nothing");
+        assert!(
+            found.iter().all(|image| **image == "leasehold"),
+            "{folder}: {found:?}"
+        );
+        let kustomization = objects
+            .iter()
+            .find(|o| o.value["kind"] == "Kustomization")
+            .unwrap();
+        assert_eq!(kustomization.value["components"][0], component, "{folder}");
+    }
+    let image = &objects("deploy/image")[0].value["images"][0];
+    assert_eq!(image["name"], "leasehold");
+    assert_eq!(image["newTag"], env!("CARGO_PKG_VERSION"));
+}

@@ -14,9 +14,11 @@ use leasehold::plugin::{self, Answer};
 use leasehold::retry::Clock;
 use leasehold::text::{chain, shown};
 use tokio::runtime::Builder;
+use tokio::signal::unix::{SignalKind, signal};
 
-const USAGE: &str =
-    "usage: leasehold install --to FOLDER   (container runtimes run it without arguments)";
+const USAGE: &str = "usage: leasehold install --to FOLDER
+       leasehold pause    (sleeps until it is told to end, for a container that has nothing to do)
+Container runtimes run it without arguments.";
 
 fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
@@ -25,6 +27,7 @@ fn main() -> ExitCode {
         [verb, option, folder] if verb == "install" && option == "--to" => {
             install(Path::new(folder))
         }
+        [verb] if verb == "pause" => pause(),
         [word] if word == "--version" || word == "-V" => {
             print(&format!("leasehold {}", env!("CARGO_PKG_VERSION")))
         }
@@ -52,6 +55,27 @@ fn install(folder: &Path) -> ExitCode {
         }
         Err(error) => {
             eprintln!("leasehold: {}", chain(&error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Sleeps until SIGTERM or SIGINT, which the first process of a container has to ask for.
+fn pause() -> ExitCode {
+    let told = async {
+        let mut terminated = signal(SignalKind::terminate())?;
+        let mut interrupted = signal(SignalKind::interrupt())?;
+        tokio::select! {
+            _ = terminated.recv() => {}
+            _ = interrupted.recv() => {}
+        }
+        Ok(())
+    };
+    let runtime = Builder::new_current_thread().enable_all().build();
+    match runtime.and_then(|runtime| runtime.block_on(told)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("leasehold: cannot wait for signals: {error}");
             ExitCode::FAILURE
         }
     }

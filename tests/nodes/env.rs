@@ -1,17 +1,17 @@
 //! The cluster that all cases share, and a part of it for each.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::future::Future;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use k8s_openapi::api::core::v1::Pod;
-use kube::api::{Api, ListParams};
+use kube::api::{Api, DeleteParams, ListParams};
 use leasehold::api::{IPLease, State};
 use serde_json::{Value, json};
-use testbed::{Cluster, Segment, Worker};
+use testbed::{Cluster, Segment, Worker, repository};
 use tokio::sync::OnceCell;
 
 use crate::PLUGIN;
@@ -22,6 +22,8 @@ pub const PATIENCE: Duration = Duration::from_mins(3);
 /// The cluster and its two workers.
 pub struct Nodes {
     pub cluster: Cluster,
+    /// The archive of our image.
+    pub image: PathBuf,
     pub segment: Segment,
     pub workers: [Worker; 2],
 }
@@ -29,24 +31,55 @@ pub struct Nodes {
 static NODES: OnceCell<Nodes> = OnceCell::const_new();
 
 impl Nodes {
+    /// As the README says: kinds, `deploy/`, and the installer, which places the plugin on every node.
     async fn start() -> Result<Self> {
-        let cluster = Cluster::builder().workloads().start().await?;
+        let cluster = Cluster::builder().bare().workloads().start().await?;
+        for folder in ["crds", "deploy", "deploy/installer"] {
+            let folder = repository().join(folder).display().to_string();
+            cluster.kubectl(&["apply", "-k", &folder]).await?;
+        }
+        let image = image(&cluster)?;
         let segment = Segment::new()?;
         let start = |name: &'static str| {
-            let worker = cluster.worker(name, &segment);
-            worker
-                .plugin(Path::new(PLUGIN))
-                .network(network("underlay"))
-                .start()
+            let worker = cluster.worker(name, &segment).image(&image);
+            worker.network(network("underlay")).start()
         };
         let (one, two) = tokio::try_join!(start("worker-1"), start("worker-2"))?;
         tokio::try_join!(one.until_ready("True"), two.until_ready("True"))?;
         Ok(Self {
             cluster,
+            image,
             segment,
             workers: [one, two],
         })
     }
+}
+
+/// Our image, of the programs under test.
+fn image(cluster: &Cluster) -> Result<PathBuf> {
+    let archive = cluster.dir().join("leasehold.tar");
+    let binaries = Path::new(PLUGIN)
+        .parent()
+        .context("the folder of the plugin")?;
+    let out = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .args([
+            "run",
+            "--quiet",
+            "--package=xtask",
+            "--",
+            "image",
+            "--uncompressed",
+        ])
+        .arg("--binaries")
+        .arg(binaries)
+        .arg("--output")
+        .arg(&archive)
+        .current_dir(repository())
+        .output()
+        .context("run cargo xtask image")?;
+    let errors = String::from_utf8_lossy(&out.stderr);
+    ensure!(out.status.success(), "cargo xtask image: {errors}");
+    Ok(archive)
 }
 
 /// A network whose pods have an interface on the node's own.
@@ -122,6 +155,22 @@ impl TestEnv {
         self.nodes.cluster.apply_yaml(&object.to_string()).await
     }
 
+    /// Creates a pod.
+    pub async fn pod(&self, name: &str, spec: &Value) -> Result<()> {
+        let pod = json!({
+            "apiVersion": "v1", "kind": "Pod",
+            "metadata": {"name": name, "namespace": self.name},
+            "spec": spec,
+        });
+        self.apply(&pod).await
+    }
+
+    /// Deletes a pod.
+    pub async fn delete_pod(&self, name: &str, how: &DeleteParams) -> Result<()> {
+        self.all::<Pod>().await?.delete(name, how).await?;
+        Ok(())
+    }
+
     /// Creates a Deployment of so many of them.
     pub async fn deployment(&self, name: &str, replicas: u16) -> Result<()> {
         let labels = json!({"app": name});
@@ -172,10 +221,23 @@ impl TestEnv {
     /// Waits until exactly so many pods are there, all running and none ending, and each of them holds exactly the address
     /// that its status and its network namespace show; nothing else is held.
     pub async fn settle(&self, pods: usize) -> Result<BTreeMap<String, String>> {
-        self.until(|| self.settled(pods)).await
+        self.settle_on(&self.nodes.workers, pods).await
     }
 
-    async fn settled(&self, expected: usize) -> Result<BTreeMap<String, String>> {
+    /// The same where the pods may be on these workers.
+    pub async fn settle_on(
+        &self,
+        workers: &[Worker],
+        pods: usize,
+    ) -> Result<BTreeMap<String, String>> {
+        self.until(async || self.settled(workers, pods).await).await
+    }
+
+    async fn settled(
+        &self,
+        workers: &[Worker],
+        expected: usize,
+    ) -> Result<BTreeMap<String, String>> {
         let pods = self.pods().await?;
         ensure!(
             pods.len() == expected,
@@ -185,40 +247,15 @@ impl TestEnv {
         let mut shown = BTreeMap::new();
         for pod in &pods {
             let name = pod.metadata.name.clone().unwrap_or_default();
-            shown.insert(self.address(pod).with_context(|| name.clone())?, name);
+            shown.insert(address(workers, pod).with_context(|| name.clone())?, name);
         }
         let held = self.held().await?;
         ensure!(held == shown, "held are {held:?}, shown are {shown:?}");
         Ok(held)
     }
 
-    /// The address that a running pod's status and its network namespace show.
-    fn address(&self, pod: &Pod) -> Result<String> {
-        ensure!(pod.metadata.deletion_timestamp.is_none(), "is ending");
-        let status = pod.status.as_ref().context("no status")?;
-        let phase = status.phase.as_deref().unwrap_or_default();
-        ensure!(phase == "Running", "{phase}");
-        let reported = status.pod_ip.clone().context("no address in its status")?;
-        let uid = pod.metadata.uid.as_deref().context("no uid")?;
-        let sandboxes = self.nodes.workers.iter().map(Worker::sandboxes);
-        let sandboxes: Vec<_> = sandboxes.collect::<Result<Vec<_>>>()?.concat();
-        let mut of_pod = sandboxes.iter().filter(|sandbox| sandbox.pod_uid == uid);
-        let sandbox = of_pod.next().context("no sandbox")?;
-        ensure!(of_pod.next().is_none(), "two sandboxes");
-        let present = sandbox.addresses("eth0")?;
-        let present: BTreeSet<String> = present.iter().map(|net| net.addr().to_string()).collect();
-        ensure!(
-            present == BTreeSet::from([reported.clone()]),
-            "reports {reported}, has {present:?}"
-        );
-        Ok(reported)
-    }
-
     /// Repeats a look until it succeeds; the error is the last one's.
-    pub async fn until<T, F: Future<Output = Result<T>>>(
-        &self,
-        mut look: impl FnMut() -> F,
-    ) -> Result<T> {
+    pub async fn until<T>(&self, look: impl AsyncFn() -> Result<T>) -> Result<T> {
         let begun = Instant::now();
         loop {
             match look().await {
@@ -240,4 +277,26 @@ impl TestEnv {
         let kubectl = ["get", "events,pods", "-n", &self.name, "-o", "wide"];
         self.nodes.cluster.kubectl(&kubectl).await
     }
+}
+
+/// The address that a running pod's status and its network namespace show.
+fn address(workers: &[Worker], pod: &Pod) -> Result<String> {
+    ensure!(pod.metadata.deletion_timestamp.is_none(), "is ending");
+    let status = pod.status.as_ref().context("no status")?;
+    let phase = status.phase.as_deref().unwrap_or_default();
+    ensure!(phase == "Running", "{phase}");
+    let reported = status.pod_ip.clone().context("no address in its status")?;
+    let uid = pod.metadata.uid.as_deref().context("no uid")?;
+    let sandboxes = workers.iter().map(Worker::sandboxes);
+    let sandboxes: Vec<_> = sandboxes.collect::<Result<Vec<_>>>()?.concat();
+    let mut of_pod = sandboxes.iter().filter(|sandbox| sandbox.pod_uid == uid);
+    let sandbox = of_pod.next().context("no sandbox")?;
+    ensure!(of_pod.next().is_none(), "two sandboxes");
+    let present = sandbox.addresses("eth0")?;
+    let present: BTreeSet<String> = present.iter().map(|net| net.addr().to_string()).collect();
+    ensure!(
+        present == BTreeSet::from([reported.clone()]),
+        "reports {reported}, has {present:?}"
+    );
+    Ok(reported)
 }

@@ -7,6 +7,7 @@
 mod env;
 mod leftovers;
 mod pods;
+mod shipped;
 
 /// The plugin under test.
 const PLUGIN: &str = env!("CARGO_BIN_EXE_leasehold");

@@ -1,24 +1,16 @@
 //! Pods that come and go.
 
 use anyhow::Result;
-use serde_json::json;
+use kube::api::DeleteParams;
 
 use crate::env::{TestEnv, pod_spec};
 
 #[tokio::test]
 async fn a_pod_has_the_address_of_its_lease_until_it_is_deleted() -> Result<()> {
     let env = TestEnv::with_pool(4).await?;
-    let pod = json!({
-        "apiVersion": "v1", "kind": "Pod",
-        "metadata": {"name": "web", "namespace": env.name},
-        "spec": pod_spec(),
-    });
-    env.apply(&pod).await?;
+    env.pod("web", &pod_spec()).await?;
     env.settle(1).await?;
-    env.all::<k8s_openapi::api::core::v1::Pod>()
-        .await?
-        .delete("web", &kube::api::DeleteParams::default())
-        .await?;
+    env.delete_pod("web", &DeleteParams::default()).await?;
     env.settle(0).await?;
     Ok(())
 }

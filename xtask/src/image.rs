@@ -29,22 +29,33 @@ pub(crate) struct Options {
     /// Build with this cargo profile.
     #[arg(long, default_value = "release")]
     profile: String,
+    /// Take the programs from this folder instead of building them.
+    #[arg(long, conflicts_with_all = ["targets", "profile"])]
+    binaries: Option<PathBuf>,
+    /// Leave the layers uncompressed: larger, but written at once.
+    #[arg(long)]
+    uncompressed: bool,
 }
 
 #[expect(clippy::print_stdout, reason = "what was written is the answer")]
 pub(crate) fn run(options: &Options) -> Result<()> {
-    let platforms = options
-        .targets
-        .iter()
-        .map(|target| platform(target, &options.profile))
-        .collect::<Result<_>>()?;
+    let platforms = if let Some(folder) = &options.binaries {
+        let executables = PROGRAMS.map(|program| (program.to_owned(), folder.join(program)));
+        vec![platform("host-tuple", &executables.into())?]
+    } else {
+        options
+            .targets
+            .iter()
+            .map(|target| platform(target, &build(target, &options.profile)?))
+            .collect::<Result<_>>()?
+    };
     let image = Image {
         name: options.name.clone(),
         entrypoint: vec!["/leasehold-gc".to_owned()],
         user: USER.to_owned(),
         labels: labels(),
         platforms,
-        compressed: true,
+        compressed: !options.uncompressed,
     };
     let digest = image.write(&options.output)?;
     let archive = options.output.display();
@@ -71,9 +82,8 @@ fn labels() -> BTreeMap<String, String> {
         .into()
 }
 
-/// Builds the programs for this target, and reads them.
-fn platform(target: &str, profile: &str) -> Result<Platform> {
-    let executables = build(target, profile)?;
+/// Reads the programs of this target.
+fn platform(target: &str, executables: &BTreeMap<String, PathBuf>) -> Result<Platform> {
     let mut files = vec![Entry {
         path: "LICENSE".to_owned(),
         content: read(&repository().join("LICENSE"))?,

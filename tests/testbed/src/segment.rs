@@ -4,18 +4,26 @@
 //! that runs the tests are neither used nor changed: a node reaches the API server's loopback address through a relay.
 
 use std::net::{Ipv4Addr, TcpListener};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result};
 
 use crate::cluster::Cluster;
+use crate::control_plane::SERVICE;
 use crate::guardian;
 use crate::netns::Netns;
 use crate::relay::Relay;
 
 /// A segment. Clones are the same one.
 #[derive(Clone, Debug)]
-pub struct Segment(Arc<Netns>);
+pub struct Segment(Arc<Hub>);
+
+/// The namespace in the middle.
+#[derive(Debug)]
+struct Hub {
+    netns: Netns,
+    service: Mutex<Option<Relay>>,
+}
 
 /// A node's place on a segment.
 #[derive(Debug)]
@@ -27,11 +35,14 @@ pub(crate) struct Uplink {
 impl Segment {
     /// Makes a segment with nobody on it.
     pub fn new() -> Result<Self> {
-        let hub = Netns::new("hub")?;
-        hub.ip("link set lo up")?;
-        hub.ip("link add br0 type bridge")?;
-        hub.ip("link set br0 up")?;
-        Ok(Self(Arc::new(hub)))
+        let netns = Netns::new("hub")?;
+        netns.ip("link set lo up")?;
+        netns.ip("link add br0 type bridge")?;
+        netns.ip("link set br0 up")?;
+        Ok(Self(Arc::new(Hub {
+            netns,
+            service: Mutex::default(),
+        })))
     }
 
     /// Somebody on the segment who is not in the cluster answers for this address, given with its prefix length: a gateway,
@@ -39,7 +50,7 @@ impl Segment {
     pub fn add_neighbour(&self, address: &str) -> Result<()> {
         // Nobody else has it: without the check for duplicates an IPv6 address answers at once.
         let nodad = if address.contains(':') { "nodad" } else { "" };
-        self.0
+        self.hub()
             .ip(&format!("address add {address} dev br0 {nodad}"))
             .map(drop)
     }
@@ -47,17 +58,31 @@ impl Segment {
     /// The namespace in the middle: who pings from here is a neighbour.
     #[must_use]
     pub fn hub(&self) -> &Netns {
-        &self.0
+        &self.0.netns
+    }
+
+    /// Whoever is on the segment reaches the API server by the address of its Service, if its default
+    /// route leads to a [neighbour](Self::add_neighbour).
+    pub(crate) fn serve_api(&self, cluster: &Cluster) -> Result<()> {
+        let mut service = self
+            .0
+            .service
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if service.is_none() {
+            *service = Some(relay_service(self.hub(), cluster)?);
+        }
+        Ok(())
     }
 
     pub(crate) fn join(&self, cluster: &Cluster) -> Result<Uplink> {
         let netns = Netns::new("node")?;
         let port = format!("port{}", guardian::run()?.number());
         let node = netns.path().display();
-        self.0.ip(&format!(
+        self.hub().ip(&format!(
             "link add {port} type veth peer name eth0 netns {node}"
         ))?;
-        self.0.ip(&format!("link set {port} master br0 up"))?;
+        self.hub().ip(&format!("link set {port} master br0 up"))?;
         netns.ip("link set lo up")?;
         netns.ip("link set eth0 up")?;
         let relays = cluster.plane().api_servers.iter().map(|api| {
@@ -72,6 +97,16 @@ impl Segment {
             netns,
         })
     }
+}
+
+/// In place of kube-proxy: the address of the API server's Service, in this namespace.
+pub(crate) fn relay_service(netns: &Netns, cluster: &Cluster) -> Result<Relay> {
+    netns.ip(&format!("address add {SERVICE}/32 dev lo"))?;
+    let listener = netns
+        .enter(|| Ok(TcpListener::bind((SERVICE, 443))?))
+        .context("listen at the address of the Service")?;
+    let api_server = &cluster.plane().api_servers[0];
+    Relay::start(listener, (Ipv4Addr::LOCALHOST, api_server.port).into())
 }
 
 impl Uplink {

@@ -25,6 +25,7 @@ pub use builder::WorkerBuilder;
 pub use sandboxes::RunningSandbox;
 
 use crate::cluster::Cluster;
+use crate::relay::Relay;
 use crate::segment::Uplink;
 use crate::server::Server;
 use crate::tools::Tool;
@@ -49,6 +50,7 @@ struct Inner {
     dir: PathBuf,
     /// Dropped in this order: programs, machine, network, disk.
     running: Mutex<Running>,
+    _service: Relay,
     uplink: Uplink,
     disk: Disk,
 }

@@ -12,7 +12,7 @@ use super::{Inner, Running, Worker, ensure_runc};
 use crate::cluster::Cluster;
 use crate::guardian;
 use crate::kubeconfig::Kubeconfig;
-use crate::segment::Segment;
+use crate::segment::{Segment, relay_service};
 use crate::tools::Tool;
 
 const KUBELET: &str = include_str!("kubelet.yaml");
@@ -36,6 +36,7 @@ pub struct WorkerBuilder {
     labels: Vec<String>,
     network: Option<serde_json::Value>,
     plugins: Vec<PathBuf>,
+    images: Vec<PathBuf>,
 }
 
 impl WorkerBuilder {
@@ -47,6 +48,7 @@ impl WorkerBuilder {
             labels: Vec::new(),
             network: None,
             plugins: Vec::new(),
+            images: Vec::new(),
         }
     }
 
@@ -61,6 +63,13 @@ impl WorkerBuilder {
     #[must_use]
     pub fn plugin(mut self, program: &Path) -> Self {
         self.plugins.push(program.to_owned());
+        self
+    }
+
+    /// With the image of this OCI archive.
+    #[must_use]
+    pub fn image(mut self, archive: &Path) -> Self {
+        self.images.push(archive.to_owned());
         self
     }
 
@@ -79,6 +88,9 @@ impl WorkerBuilder {
         self.furnish(&worker)?;
         worker.start_containerd().await?;
         worker.import_image(&pause_image(&self.cluster)?)?;
+        for archive in &self.images {
+            worker.import_image(archive)?;
+        }
         worker.start_kubelet()?;
         Ok(worker)
     }
@@ -93,6 +105,8 @@ impl WorkerBuilder {
         uplink
             .netns()
             .ip(&format!("address add {address}/15 dev eth0"))?;
+        self.segment.serve_api(&self.cluster)?;
+        let service = relay_service(uplink.netns(), &self.cluster)?;
         let disk = Disk::new(dir, &format!("worker{number}"))?;
         let machine = disk.boot(uplink.netns())?;
         Ok(Worker(Arc::new(Inner {
@@ -106,6 +120,7 @@ impl WorkerBuilder {
                 containerd: None,
                 machine,
             }),
+            _service: service,
             uplink,
             disk,
         })))
