@@ -1,10 +1,7 @@
 //! The same pod, asked for again: no second address where one is there.
 
-use std::sync::Arc;
-
 use anyhow::{Result, ensure};
 use serde_json::json;
-use testbed::Sandbox;
 use tokio::task::JoinSet;
 
 use crate::env::Isolation;
@@ -46,9 +43,9 @@ async fn two_interfaces_of_a_pod_have_two_addresses_even_of_one_pool() -> Result
     let env = Isolation::subnets().start().await?;
     let pool = env.pool("pool", env.v4(10..=11)).await?;
     let pod = env.pod("web").create().await?;
-    let sandbox = Arc::new(Sandbox::new()?);
-    let attach = || env.eth0_on_in(&pod, &pool, &sandbox);
-    let (eth0, net1) = (attach()?, attach()?.interface("net1"));
+    let eth0 = env.eth0_on(&pod, &pool)?;
+    let net1 = env.eth0_on(&pod, &pool)?.in_sandbox(eth0.sandbox());
+    let net1 = net1.interface("net1");
     eth0.add().await?.success()?;
     net1.add().await?.success()?;
     ensure!(eth0.ips()? != net1.ips()?, "both have {:?}", eth0.ips()?);

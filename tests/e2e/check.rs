@@ -36,7 +36,7 @@ async fn a_lease_that_was_deleted_is_missed() -> Result<()> {
 }
 
 #[tokio::test]
-async fn an_address_that_was_taken_over_is_told_with_its_holder() -> Result<()> {
+async fn an_address_that_was_taken_over_is_reported_with_its_holder() -> Result<()> {
     let env = Isolation::subnets().start().await?;
     let pool = env.pool("pool", env.v4(7..=7)).await?;
     let (_, eth0) = env.pod_on("web", &pool).await?;
@@ -75,7 +75,7 @@ async fn without_a_result_there_is_nothing_to_check() -> Result<()> {
     Ok(())
 }
 
-/// A Held lease is annotated first by whoever deletes it.
+/// A Held lease is annotated before it is deleted.
 async fn delete_by_hand(leases: &Api<IPLease>, lease: &IPLease) -> Result<()> {
     let name = lease.metadata.name.clone().unwrap_or_default();
     let release = json!({"metadata": {"annotations": {"ipam.leasehold.io/release": "true"}}});

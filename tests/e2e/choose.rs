@@ -1,4 +1,4 @@
-//! Which pool a pod's address is from, which routes come with it, and what a pod is told that gets none.
+//! Which pool a pod's address is from, which routes come with it, and the error of a pod that gets none.
 //!
 //! Each rule on the real API server, through the real plugin; the precedence of the levels and each malformed form are
 //! tables beside the code.

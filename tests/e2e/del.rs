@@ -1,67 +1,63 @@
 //! DEL: what is the container's own is given back, whatever the runtime has forgotten, and nothing else is.
 //!
-//! The rules hold with the node's note of the container and without it.
+//! The rules hold with the node's cache entry of the container and without it.
 
 mod api_server_away;
 
 use std::fs;
 use std::io;
-use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use kube::api::{Api, DeleteParams};
 use leasehold::api::IPPool;
 use serde_json::json;
-use testbed::{Attachment, Outcome, Sandbox};
+use testbed::{Attachment, Outcome, Pod};
 
 use crate::env::{Isolation, TestEnv, with};
 
 /// What is left on the node of an ADD.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum CacheEntry {
-    KeepReason,
+    Kept,
     Lost,
 }
 
-const BOTH: [CacheEntry; 2] = [CacheEntry::KeepReason, CacheEntry::Lost];
+const BOTH: [CacheEntry; 2] = [CacheEntry::Kept, CacheEntry::Lost];
 
 /// A pod whose `eth0` is attached, to a pool of ten addresses.
 struct Attached {
     env: TestEnv,
     pool: String,
-    sandbox: Arc<Sandbox>,
+    pod: Pod,
     eth0: Attachment,
-    note: CacheEntry,
+    entry: CacheEntry,
 }
 
 impl Attached {
-    async fn new(note: CacheEntry) -> Result<Self> {
+    async fn new(entry: CacheEntry) -> Result<Self> {
         let env = Isolation::subnets().start().await?;
         let pool = env.pool("pool", env.v4(1..=10)).await?;
-        let pod = env.pod("web").create().await?;
-        let sandbox = Arc::new(Sandbox::new()?);
-        let eth0 = env.eth0_on_in(&pod, &pool, &sandbox)?;
-        let attached = Self {
+        let (pod, eth0) = env.pod_on("web", &pool).await?;
+        eth0.add().await?.success()?;
+        Ok(Self {
             env,
             pool,
-            sandbox,
+            pod,
             eth0,
-            note,
-        };
-        attached.eth0.add().await?.success()?;
-        Ok(attached)
+            entry,
+        })
     }
 
-    /// DEL as this runtime would call it, after the node's note has met its fate.
+    /// DEL as this runtime would call it, after the node's cache entry has met its fate.
     async fn del(&self, by: &Attachment) -> Result<Outcome> {
-        if self.note == CacheEntry::Lost {
-            forget(&self.sandbox)?;
+        if self.entry == CacheEntry::Lost {
+            forget(&self.eth0)?;
         }
         let outcome = by.call("DEL")?.run().await?;
         ensure!(
             outcome.succeeded() && outcome.stdout.is_empty() && outcome.stderr.is_empty(),
             "{:?}: {outcome}",
-            self.note
+            self.entry
         );
         Ok(outcome)
     }
@@ -74,28 +70,28 @@ impl Attached {
 
     async fn is(&self, states: &[&str], after: &str) -> Result<()> {
         let found = self.states().await?;
-        ensure!(found == states, "{:?}: {after}: {found:?}", self.note);
+        ensure!(found == states, "{:?}: {after}: {found:?}", self.entry);
         Ok(())
     }
 }
 
-/// Takes the node's note of this container away, as a reboot would.
-fn forget(sandbox: &Sandbox) -> Result<()> {
-    let note = format!(
+/// Takes the node's cache entry of this container away, as a reboot would.
+fn forget(eth0: &Attachment) -> Result<()> {
+    let entry = format!(
         "{}/{}.eth0",
         leasehold::plugin::RELEASE_CACHE,
-        sandbox.container()
+        eth0.container_id()
     );
-    match fs::remove_file(&note) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e).context(note),
+    match fs::remove_file(&entry) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e).context(entry),
         _ => Ok(()),
     }
 }
 
 #[tokio::test]
 async fn an_address_that_was_given_back_cools() -> Result<()> {
-    for note in BOTH {
-        let pod = Attached::new(note).await?;
+    for entry in BOTH {
+        let pod = Attached::new(entry).await?;
         pod.del(&pod.eth0).await?;
         pod.is(&["Cooling"], "after DEL").await?;
         let [lease] = &pod.env.leases().await?[..] else {
@@ -103,15 +99,15 @@ async fn an_address_that_was_given_back_cools() -> Result<()> {
         };
         ensure!(lease.spec.released_at >= lease.spec.held_since);
         let holder = lease.spec.holder.as_ref().context("its last holder")?;
-        assert_eq!(holder.container, pod.sandbox.container());
+        assert_eq!(holder.container, pod.eth0.container_id());
     }
     Ok(())
 }
 
 #[tokio::test]
 async fn without_a_cooldown_nothing_is_left_of_an_address() -> Result<()> {
-    for note in BOTH {
-        let pod = Attached::new(note).await?;
+    for entry in BOTH {
+        let pod = Attached::new(entry).await?;
         pod.eth0.del().await?.success()?;
         let at_once = with(pod.env.v4(1..=10), &json!({"cooldownSeconds": 0}));
         pod.env.pool("pool", at_once).await?;
@@ -125,8 +121,8 @@ async fn without_a_cooldown_nothing_is_left_of_an_address() -> Result<()> {
 
 #[tokio::test]
 async fn a_second_del_finds_nothing_and_succeeds() -> Result<()> {
-    for note in BOTH {
-        let pod = Attached::new(note).await?;
+    for entry in BOTH {
+        let pod = Attached::new(entry).await?;
         for after in ["the first", "the second", "the third"] {
             pod.del(&pod.eth0).await?;
             pod.is(&["Cooling"], after).await?;
@@ -137,8 +133,8 @@ async fn a_second_del_finds_nothing_and_succeeds() -> Result<()> {
 
 #[tokio::test]
 async fn a_runtime_that_lost_its_cache_need_not_know_the_address() -> Result<()> {
-    for note in BOTH {
-        let pod = Attached::new(note).await?;
+    for entry in BOTH {
+        let pod = Attached::new(entry).await?;
         pod.eth0.remember(None);
         pod.del(&pod.eth0).await?;
         pod.is(&["Cooling"], "DEL without prevResult").await?;
@@ -148,23 +144,10 @@ async fn a_runtime_that_lost_its_cache_need_not_know_the_address() -> Result<()>
 
 #[tokio::test]
 async fn a_sandbox_that_is_gone_has_given_back_nothing_yet() -> Result<()> {
-    for note in BOTH {
-        let Attached {
-            env,
-            pool,
-            sandbox,
-            eth0,
-            note,
-        } = Attached::new(note).await?;
-        sandbox.remove();
-        let eth0 = eth0.without_netns();
-        let pod = Attached {
-            env,
-            pool,
-            sandbox,
-            eth0,
-            note,
-        };
+    for entry in BOTH {
+        let mut pod = Attached::new(entry).await?;
+        pod.eth0.sandbox().remove();
+        pod.eth0 = pod.eth0.without_netns();
         pod.del(&pod.eth0).await?;
         pod.is(&["Cooling"], "DEL without CNI_NETNS").await?;
     }
@@ -173,8 +156,8 @@ async fn a_sandbox_that_is_gone_has_given_back_nothing_yet() -> Result<()> {
 
 #[tokio::test]
 async fn another_container_gives_back_nothing_even_if_it_names_the_address() -> Result<()> {
-    for note in BOTH {
-        let pod = Attached::new(note).await?;
+    for entry in BOTH {
+        let pod = Attached::new(entry).await?;
         let web = pod.env.pod("other").create().await?;
         let other = pod.env.eth0_on(&web, &pod.pool)?;
         pod.del(&other).await?;
@@ -187,11 +170,11 @@ async fn another_container_gives_back_nothing_even_if_it_names_the_address() -> 
 
 #[tokio::test]
 async fn another_interface_of_the_container_gives_back_nothing() -> Result<()> {
-    for note in BOTH {
-        let pod = Attached::new(note).await?;
+    for entry in BOTH {
+        let pod = Attached::new(entry).await?;
         let web = pod.env.pod("other").create().await?;
-        let net1 = pod.env.eth0_on_in(&web, &pod.pool, &pod.sandbox)?;
-        let net1 = net1.interface("net1");
+        let net1 = pod.env.eth0_on(&web, &pod.pool)?;
+        let net1 = net1.in_sandbox(pod.eth0.sandbox()).interface("net1");
         pod.del(&net1).await?;
         net1.remember(pod.eth0.result());
         pod.del(&net1).await?;
@@ -202,8 +185,8 @@ async fn another_interface_of_the_container_gives_back_nothing() -> Result<()> {
 
 #[tokio::test]
 async fn a_container_that_is_attached_again_can_be_detached_again() -> Result<()> {
-    for note in BOTH {
-        let pod = Attached::new(note).await?;
+    for entry in BOTH {
+        let pod = Attached::new(entry).await?;
         pod.del(&pod.eth0).await?;
         pod.eth0.add().await?.success()?;
         pod.is(&["Held"], "ADD after DEL").await?;
@@ -216,8 +199,8 @@ async fn a_container_that_is_attached_again_can_be_detached_again() -> Result<()
 
 #[tokio::test]
 async fn a_pool_that_is_gone_is_not_needed() -> Result<()> {
-    for note in BOTH {
-        let pod = Attached::new(note).await?;
+    for entry in BOTH {
+        let pod = Attached::new(entry).await?;
         let pools: Api<IPPool> = pod.env.api().await?;
         pools.delete(&pod.pool, &DeleteParams::default()).await?;
         pod.del(&pod.eth0).await?;
@@ -228,21 +211,9 @@ async fn a_pool_that_is_gone_is_not_needed() -> Result<()> {
 
 #[tokio::test]
 async fn a_pod_that_was_deleted_by_force_gives_back_its_address_all_the_same() -> Result<()> {
-    for note in BOTH {
-        let env = Isolation::subnets().start().await?;
-        let pool = env.pool("pool", env.v4(1..=10)).await?;
-        let sandbox = Arc::new(Sandbox::new()?);
-        let pod = env.pod("web").create().await?;
-        let eth0 = env.eth0_on_in(&pod, &pool, &sandbox)?;
-        eth0.add().await?.success()?;
-        pod.force_delete().await?;
-        let old = Attached {
-            env,
-            pool,
-            sandbox,
-            eth0,
-            note,
-        };
+    for entry in BOTH {
+        let old = Attached::new(entry).await?;
+        old.pod.force_delete().await?;
         // A new pod of that name is attached before the old one is detached.
         let (_, new) = old.env.pod_on("web", &old.pool).await?;
         new.add().await?.success()?;

@@ -2,6 +2,7 @@
 //!
 //! A case asks for the [`Isolation`] that it needs, and for no more: a control plane takes seconds to start.
 
+mod dual;
 mod leases;
 mod objects;
 mod proxied;
@@ -21,6 +22,8 @@ use testbed::{Attachment, Cluster, Node, Outcome, Pod, PodBuilder, Sandbox, Segm
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
 
 use crate::PLUGIN;
+
+pub use dual::DualStack;
 
 /// What a test has for itself.
 #[derive(Default)]
@@ -205,23 +208,14 @@ impl TestEnv {
 
     /// The first interface of a pod, in a sandbox of its own.
     pub fn eth0(&self, pod: &Pod) -> Result<Attachment> {
-        self.eth0_in(&Arc::new(Sandbox::new()?), pod)
-    }
-
-    /// The first interface of a pod in this sandbox.
-    pub fn eth0_in(&self, sandbox: &Arc<Sandbox>, pod: &Pod) -> Result<Attachment> {
-        let eth0 = Attachment::new(Path::new(PLUGIN), &self.node, pod, sandbox)?;
+        let sandbox = Arc::new(Sandbox::new()?);
+        let eth0 = Attachment::new(Path::new(PLUGIN), &self.node, pod, &sandbox)?;
         Ok(eth0.ipam("vrf", json!(self.vrf)))
     }
 
-    /// The first interface of a pod, in a sandbox of its own, on this pool.
+    /// The same on this pool.
     pub fn eth0_on(&self, pod: &Pod, pool: &str) -> Result<Attachment> {
         Ok(self.eth0(pod)?.ipam("ipv4Pools", json!([pool])))
-    }
-
-    /// The first interface of a pod in this sandbox, on this pool.
-    pub fn eth0_on_in(&self, pod: &Pod, pool: &str, sandbox: &Arc<Sandbox>) -> Result<Attachment> {
-        Ok(self.eth0_in(sandbox, pod)?.ipam("ipv4Pools", json!([pool])))
     }
 
     /// A new pod, and its first interface on this pool.

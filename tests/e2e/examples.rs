@@ -29,8 +29,8 @@ struct Given {
     /// The zone of its node.
     zone: &'static str,
     interface: &'static str,
-    /// The pools of its addresses, and the routes that come with them; or what it is told instead.
-    told: &'static str,
+    /// The pools of its addresses, and the routes that come with them; or its error.
+    expected: &'static str,
 }
 
 const fn given(
@@ -38,14 +38,14 @@ const fn given(
     workload: &'static str,
     zone: &'static str,
     interface: &'static str,
-    told: &'static str,
+    expected: &'static str,
 ) -> Given {
     Given {
         file,
         workload,
         zone,
         interface,
-        told,
+        expected,
     }
 }
 
@@ -184,10 +184,10 @@ async fn each_example_gives_its_pods_what_it_says() -> Result<()> {
             "{}: {} of {:?}",
             given.file, given.interface, given.workload
         );
-        let told = attach(&cluster, given, number)
+        let answered = attach(&cluster, given, number)
             .await
             .context(what.clone())?;
-        assert_eq!(told, given.told, "{what}");
+        assert_eq!(answered, given.expected, "{what}");
     }
     Ok(())
 }
@@ -232,11 +232,11 @@ async fn attach(cluster: &Cluster, given: &Given, number: usize) -> Result<Strin
         }
         ensure!(config["ipam"]["type"] == "leasehold", "{config}");
     }
-    told(cluster, &nic.add().await?).await
+    answered(cluster, &nic.add().await?).await
 }
 
 /// The pools of the addresses, and the routes; or the error's message.
-async fn told(cluster: &Cluster, answer: &Outcome) -> Result<String> {
+async fn answered(cluster: &Cluster, answer: &Outcome) -> Result<String> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     if !answer.succeeded() {
         return Ok(text(&answer.json()?["msg"]));

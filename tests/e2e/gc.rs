@@ -1,10 +1,8 @@
 //! GC: what the runtime does not know any more is given back, of this node and this network only.
 
-use std::sync::Arc;
-
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
-use testbed::{Attachment, Call, Sandbox};
+use testbed::{Attachment, Call};
 
 use crate::env::{Isolation, TestEnv, with};
 
@@ -25,11 +23,10 @@ impl Swept {
     /// A pod of this name, attached in this network.
     async fn attached(&self, name: &str, network: &str) -> Result<(Value, Attachment)> {
         let pod = self.env.pod(name).create().await?;
-        let sandbox = Arc::new(Sandbox::new()?);
-        let eth0 = self.env.eth0_on_in(&pod, &self.pool, &sandbox)?;
+        let eth0 = self.env.eth0_on(&pod, &self.pool)?;
         let eth0 = eth0.set("name", json!(network));
         eth0.add().await?.success()?;
-        let known = json!({"containerID": sandbox.container(), "ifname": "eth0"});
+        let known = json!({"containerID": eth0.container_id(), "ifname": "eth0"});
         Ok((known, eth0))
     }
 

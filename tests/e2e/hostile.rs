@@ -1,4 +1,4 @@
-//! What nobody means: a process that gets it answers with an error object, or with a DEL that works all the same.
+//! Input that makes no sense: a process that gets it answers with an error object, or with a DEL that works all the same.
 
 mod kubeconfigs;
 

@@ -42,7 +42,7 @@ impl Counted {
         Ok(pairs.map(|(a, b)| (a.to_owned(), b.to_owned())).collect())
     }
 
-    /// A STATUS, which asks nobody, so that two hundred at once are about the file and nothing else.
+    /// A STATUS, which asks no server, so that two hundred at once are about the file and nothing else.
     fn status(&self) -> Call {
         self.status_in(&self.folder)
     }
@@ -155,7 +155,7 @@ async fn where_nothing_can_be_written_a_call_succeeds_all_the_same() -> Result<(
     uncounted(&counted.status_in(Path::new("/proc")).run().await?)?;
     uncounted(&counted.status_in(Path::new("/dev/null")).run().await?)?;
 
-    // Somebody stopped while it held the lock.
+    // A process stopped while it held the lock.
     let lock = fs::File::create(counted.folder.join(".leasehold.lock"))?;
     lock.lock()?;
     uncounted(&counted.status().run().await?)?;
@@ -171,7 +171,7 @@ async fn where_nothing_can_be_written_a_call_succeeds_all_the_same() -> Result<(
 }
 
 #[tokio::test]
-async fn a_link_that_somebody_laid_there_leads_nowhere() -> Result<()> {
+async fn a_symbolic_link_there_is_not_followed() -> Result<()> {
     let counted = Counted::new().await?;
     let precious = counted.folder.join("precious");
     fs::write(&precious, "kept")?;
@@ -186,7 +186,7 @@ async fn a_link_that_somebody_laid_there_leads_nowhere() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_pipe_in_the_place_of_the_file_holds_nobody_up() -> Result<()> {
+async fn a_pipe_in_place_of_the_file_blocks_no_call() -> Result<()> {
     let counted = Counted::new().await?;
     let mode = nix::sys::stat::Mode::from_bits_truncate(0o666);
     nix::unistd::mkfifo(&counted.file(), mode)?;

@@ -50,53 +50,68 @@ impl TwoNodes {
         Ok(Api::all(self.cluster.admin().await?))
     }
 
-    fn lease(&self, address: &str, state: State, holder: &Holder) -> IPLease {
+    /// A lease of this address, in words: its state, its holder (see [`holder`](Self::holder)), and the claim that it is
+    /// kept for, if any.
+    fn lease(&self, address: &str, words: &str) -> Result<IPLease> {
+        let mut words = words.split_whitespace();
+        let state: State = serde_json::from_value(words.next().into())?;
+        let holder = self.holder(words.next().context("a holder")?);
+        let claim = words.next().map(|name| ClaimRef {
+            namespace: self.vrf.to_owned(),
+            name: name.to_owned(),
+            ..ClaimRef::default()
+        });
         let spec = IPLeaseSpec {
             address: address.to_owned(),
             vrf: self.vrf.to_owned(),
             pool: "p".to_owned(),
             state,
-            holder: Some(holder.clone()),
+            holder: Some(holder),
+            claim,
             released_at: (state == State::Cooling).then_some(LONG_AGO),
             quarantined_until: (state == State::Quarantined).then_some(LONG_AGO),
             ..IPLeaseSpec::default()
         };
-        IPLease::new(&format!("{}.{address}", self.vrf), spec)
+        Ok(IPLease::new(&format!("{}.{address}", self.vrf), spec))
     }
 
-    /// The first node's pod, on the first node.
-    fn me(&self) -> Holder {
-        holder(&self.mine, self.here.name())
-    }
-
-    /// The second node's pod, on the second node.
-    fn them(&self) -> Holder {
-        holder(&self.theirs, self.there.name())
-    }
-
-    fn claim(&self, name: &str) -> ClaimRef {
-        ClaimRef {
-            namespace: self.vrf.to_owned(),
-            name: name.to_owned(),
-            ..ClaimRef::default()
+    /// `me` is the first node's pod on the first node, `them` the second node's on the second; `me-there` and `them-here`
+    /// are on the other node, `me-again` is in a new sandbox, and `missing` is no pod of the first node.
+    fn holder(&self, who: &str) -> Holder {
+        let pod = if who.starts_with("them") {
+            &self.theirs
+        } else {
+            &self.mine
+        };
+        let here = !matches!(who, "them" | "me-there");
+        let node = if here { &self.here } else { &self.there };
+        let pod_name = if who == "missing" { who } else { pod.name() };
+        let container = if who == "me-again" { "c2" } else { "c1" };
+        Holder {
+            namespace: pod.namespace().to_owned(),
+            pod: pod_name.to_owned(),
+            uid: pod.uid().to_owned(),
+            node: node.name().to_owned(),
+            container: container.to_owned(),
+            interface: "eth0".to_owned(),
+            network: "net".to_owned(),
+            ..Holder::default()
         }
     }
 }
 
-fn holder(pod: &Pod, node: &str) -> Holder {
-    Holder {
-        namespace: pod.namespace().to_owned(),
-        pod: pod.name().to_owned(),
-        uid: pod.uid().to_owned(),
-        node: node.to_owned(),
-        container: "c1".to_owned(),
-        interface: "eth0".to_owned(),
-        network: "net".to_owned(),
-        ..Holder::default()
-    }
+/// The rows of a table, and their cells.
+fn cells<const N: usize>(table: &str) -> impl Iterator<Item = Result<[&str; N]>> {
+    let rows = table.lines().filter(|row| !row.trim().is_empty());
+    rows.map(|row| {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        let count = cells.len();
+        let cells = cells.try_into().ok();
+        cells.with_context(|| format!("{count} cells: {row}"))
+    })
 }
 
-/// Makes it the lease of its name, whatever stands there.
+/// Makes it the lease of its name, whatever it is now.
 async fn put(leases: &Api<IPLease>, mut lease: IPLease) -> Result<IPLease> {
     let name = lease.metadata.name.clone().unwrap_or_default();
     lease.metadata.resource_version = leases

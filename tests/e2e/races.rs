@@ -14,7 +14,7 @@ use concurrent_pods::{At, ConcurrentPods, REQUESTS};
 const EXHAUSTED: Option<u64> = Some(100);
 
 #[tokio::test]
-async fn three_hundred_pods_on_256_addresses_have_each_of_them_once_and_the_others_are_told()
+async fn three_hundred_pods_on_256_addresses_have_each_of_them_once_and_the_others_an_error()
 -> Result<()> {
     let env = Isolation::subnets().start().await?;
     let pool = env.pool("pool", env.v4(256..=511)).await?;

@@ -1,4 +1,4 @@
-//! What the README tells a reader to run on a cluster, run on one.
+//! What the README has a reader run on a cluster, run on one.
 
 use anyhow::{Context, Result};
 use testbed::{Cluster, repository};
@@ -82,15 +82,18 @@ async fn the_plugin_places_itself_where_the_readme_says() -> Result<()> {
 async fn both_programs_say_which_version_they_are() -> Result<()> {
     let collector = env!("CARGO_BIN_EXE_leasehold-gc");
     for (program, name) in [(PLUGIN, "leasehold"), (collector, "leasehold-gc")] {
-        let told = Command::new(program).arg("--version").output().await?;
+        let output = Command::new(program).arg("--version").output().await?;
         let version = format!("{name} {}\n", env!("CARGO_PKG_VERSION"));
-        assert!(told.status.success() && told.stderr.is_empty(), "{told:?}");
-        assert_eq!(String::from_utf8(told.stdout)?, version);
+        assert!(
+            output.status.success() && output.stderr.is_empty(),
+            "{output:?}"
+        );
+        assert_eq!(String::from_utf8(output.stdout)?, version);
 
-        let told = Command::new(program).arg("--help").output().await?;
-        assert!(told.status.success(), "{told:?}");
-        let told = Command::new(program).arg("--nonsense").output().await?;
-        assert_eq!(told.status.code(), Some(2), "{told:?}");
+        let output = Command::new(program).arg("--help").output().await?;
+        assert!(output.status.success(), "{output:?}");
+        let output = Command::new(program).arg("--nonsense").output().await?;
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
     }
     Ok(())
 }

@@ -2,60 +2,35 @@
 
 use anyhow::Result;
 use serde_json::{Value, json};
-use testbed::{Attachment, Pod};
+use testbed::Attachment;
 
-use crate::env::{Isolation, TestEnv, with};
+use crate::env::{DualStack, TestEnv, with};
 
-/// An environment with a pool of each family, and a pod that asks.
-struct Asking {
-    env: TestEnv,
-    pod: Pod,
-    v4: String,
-    v6: String,
+/// A pod that asks for addresses of these pools.
+async fn asking() -> Result<DualStack> {
+    let v4 = |env: &TestEnv| {
+        let more = json!({"excludeIPs": [env.at(15)], "gateway": env.at(16)});
+        with(env.v4(10..=20), &more)
+    };
+    DualStack::new(v4, |env| env.v6(10..=20)).await
 }
 
-impl Asking {
-    async fn new() -> Result<Self> {
-        let env = Isolation::subnets().start().await?;
-        let v4 = with(
-            env.v4(10..=20),
-            &json!({"excludeIPs": [env.at(15)], "gateway": env.at(16)}),
-        );
-        Ok(Self {
-            pod: env.pod("web").create().await?,
-            v4: env.pool("v4", v4).await?,
-            v6: env.pool("v6", env.v6(10..=20)).await?,
-            env,
-        })
-    }
+/// The addresses of an ADD, or its error, without the pools that were considered.
+async fn gets(asking: &DualStack, eth0: &Attachment) -> Result<String> {
+    let answer = asking.add(eth0).await?;
+    let without_pools = answer.split("; IPv4 from").next();
+    Ok(without_pools.unwrap_or_default().to_owned())
+}
 
-    fn eth0(&self) -> Result<Attachment> {
-        let eth0 = self.env.eth0_on(&self.pod, &self.v4)?;
-        Ok(eth0.ipam("ipv6Pools", json!([self.v6])))
-    }
-
-    /// The addresses of an ADD, or what it said, without the pools that were considered.
-    async fn gets(&self, eth0: &Attachment) -> Result<String> {
-        let outcome = eth0.add().await?;
-        if !outcome.succeeded() {
-            let told = self.env.message(&outcome);
-            let message = told.split("; IPv4 from").next();
-            return Ok(message.unwrap_or_default().to_owned());
-        }
-        let texts: Vec<String> = outcome.ips()?.iter().map(ToString::to_string).collect();
-        Ok(self.env.redact(&texts.join(" ")))
-    }
-
-    /// The same of an attachment that asks for these addresses by its runtime.
-    async fn gets_asking(&self, ips: Value) -> Result<String> {
-        let eth0 = self.eth0()?.set("runtimeConfig", json!({"ips": ips}));
-        self.gets(&eth0).await
-    }
+/// The same of an attachment that asks for these addresses by its runtime.
+async fn gets_of(asking: &DualStack, ips: Value) -> Result<String> {
+    let eth0 = asking.eth0()?.set("runtimeConfig", json!({"ips": ips}));
+    gets(asking, &eth0).await
 }
 
 #[tokio::test]
 async fn it_may_be_asked_for_in_three_ways_the_first_of_which_counts() -> Result<()> {
-    let asking = Asking::new().await?;
+    let asking = asking().await?;
     let at = |number| asking.env.at(number);
     let runtime = |eth0: Attachment| eth0.set("runtimeConfig", json!({"ips": [at(11)]}));
     // With a prefix length, which only the pool knows.
@@ -70,13 +45,13 @@ async fn it_may_be_asked_for_in_three_ways_the_first_of_which_counts() -> Result
         ("args and CNI_ARGS", args(env(eth0()?))),
         ("CNI_ARGS", env(eth0()?)),
     ];
-    let mut told = Vec::new();
+    let mut lines = Vec::new();
     for (way, eth0) in ways {
         let eth0 = eth0.ipam("ipFamilyPolicy", json!("SingleStack"));
-        told.push(format!("{way}: {}", asking.gets(&eth0).await?));
+        lines.push(format!("{way}: {}", gets(&asking, &eth0).await?));
         eth0.del().await?.success()?;
     }
-    insta::assert_snapshot!(told.join("\n"), @"
+    insta::assert_snapshot!(lines.join("\n"), @"
     all: 10.0.0.11
     args and CNI_ARGS: 10.0.0.12
     CNI_ARGS: 10.0.0.13
@@ -86,17 +61,14 @@ async fn it_may_be_asked_for_in_three_ways_the_first_of_which_counts() -> Result
 
 #[tokio::test]
 async fn both_families_may_be_asked_for_or_one_and_the_other_is_given() -> Result<()> {
-    let asking = Asking::new().await?;
+    let asking = asking().await?;
     let (v4, v6) = (asking.env.at(17), asking.env.at6(18));
-    let both = asking.gets_asking(json!([v6, v4])).await?;
+    let both = gets_of(&asking, json!([v6, v4])).await?;
     assert_eq!(both, "10.0.0.17 fd00::12");
-    let env = Isolation::subnets().start().await?;
-    let v4_pool = env.pool("v4", env.v4(10..=20)).await?;
-    let v6_pool = env.pool("v6", env.v6(9..=9)).await?;
-    let (_, eth0) = env.pod_on("web", &v4_pool).await?;
-    let eth0 = eth0
-        .ipam("ipv6Pools", json!([v6_pool]))
-        .set("runtimeConfig", json!({"ips": [env.at(14)]}));
+    let dual = DualStack::new(|env| env.v4(10..=20), |env| env.v6(9..=9)).await?;
+    let env = &dual.env;
+    let one = json!({"ips": [env.at(14)]});
+    let eth0 = dual.eth0()?.set("runtimeConfig", one);
     let ips = eth0.add().await?.success()?.ips()?;
     assert_eq!(json!(ips), json!([env.at(14), env.at6(9)]));
     Ok(())
@@ -105,7 +77,7 @@ async fn both_families_may_be_asked_for_or_one_and_the_other_is_given() -> Resul
 #[tokio::test]
 async fn an_address_that_is_held_is_refused_with_its_holder_and_nothing_else_is_taken() -> Result<()>
 {
-    let asking = Asking::new().await?;
+    let asking = asking().await?;
     let (_, first) = asking.env.pod_on("first", &asking.v4).await?;
     let wanted = json!([asking.env.at(17), asking.env.at6(17)]);
     let first = first
@@ -115,29 +87,29 @@ async fn an_address_that_is_held_is_refused_with_its_holder_and_nothing_else_is_
     let ips = json!([asking.env.at(18), wanted[1]]);
     let first = first.set("runtimeConfig", json!({"ips": ips}));
     first.add().await?.success()?;
-    insta::assert_snapshot!(asking.gets_asking(wanted).await?, @"102: fd00::11 was asked for and is held by test/first (net1 on node): ask for another");
+    insta::assert_snapshot!(gets_of(&asking, wanted).await?, @"102: fd00::11 was asked for and is held by test/first (net1 on node): ask for another");
     assert_eq!(asking.env.leases().await?.len(), 2);
     Ok(())
 }
 
 #[tokio::test]
 async fn an_address_that_cools_is_given_to_who_asks_for_it() -> Result<()> {
-    let asking = Asking::new().await?;
+    let asking = asking().await?;
     let (_, first) = asking.env.pod_on("first", &asking.v4).await?;
     first.add().await?.success()?;
     let had = first.ips()?;
     first.del().await?.success()?;
-    let told = asking.gets_asking(json!(had)).await?;
+    let addresses = gets_of(&asking, json!(had)).await?;
     assert!(
-        told.starts_with(&asking.env.redact(&had[0].to_string())),
-        "{told}"
+        addresses.starts_with(&asking.env.redact(&had[0].to_string())),
+        "{addresses}"
     );
     Ok(())
 }
 
 #[tokio::test]
 async fn the_same_add_again_has_the_address_that_it_asked_for_and_got() -> Result<()> {
-    let asking = Asking::new().await?;
+    let asking = asking().await?;
     let ips = json!({"ips": [asking.env.at(17)]});
     let eth0 = asking.eth0()?.set("runtimeConfig", ips);
     let first = eth0.add().await?.success()?;
@@ -147,10 +119,10 @@ async fn the_same_add_again_has_the_address_that_it_asked_for_and_got() -> Resul
 
 #[tokio::test]
 async fn what_no_pool_of_the_pod_gives_is_refused_with_the_reason() -> Result<()> {
-    let asking = Asking::new().await?;
+    let asking = asking().await?;
     let env = &asking.env;
     env.reserve("printer", json!([env.at(19)])).await?;
-    let mut told = Vec::new();
+    let mut lines = Vec::new();
     for (case, ips) in [
         ("outside the pool", json!([env.at(30)])),
         ("outside the subnet", json!(["192.0.2.1"])),
@@ -162,20 +134,20 @@ async fn what_no_pool_of_the_pod_gives_is_refused_with_the_reason() -> Result<()
         ("no address", json!(["ten"])),
         ("a mapped one", json!(["::ffff:10.0.0.1"])),
     ] {
-        told.push(format!("{case}: {}", asking.gets_asking(ips).await?));
+        lines.push(format!("{case}: {}", gets_of(&asking, ips).await?));
     }
     let single = asking
         .eth0()?
         .ipam("ipFamilyPolicy", json!("SingleStack"))
         .set("runtimeConfig", json!({"ips": [env.at6(17)]}));
-    told.push(format!(
+    lines.push(format!(
         "a family not given: {}",
-        asking.gets(&single).await?
+        gets(&asking, &single).await?
     ));
     let ranges = json!({"ipRanges": [[{"subnet": "10.0.0.0/24"}]]});
     let ranges = asking.eth0()?.set("runtimeConfig", ranges);
-    told.push(format!("ranges: {}", asking.gets(&ranges).await?));
-    insta::assert_snapshot!(told.join("\n"), @r#"
+    lines.push(format!("ranges: {}", gets(&asking, &ranges).await?));
+    insta::assert_snapshot!(lines.join("\n"), @r#"
     outside the pool: 102: 10.0.0.30 was asked for, and pool test-v4 does not give it: correct its ips and excludeIPs, the ReservedIPs and the gateway, or ask for another
     outside the subnet: 102: 192.0.2.1 was asked for, and no pool of this pod has it: ask for one of test-v4
     excluded: 102: 10.0.0.15 was asked for, and pool test-v4 does not give it: correct its ips and excludeIPs, the ReservedIPs and the gateway, or ask for another

@@ -1,18 +1,16 @@
 //! What a call costs the API server, by the server's own account. Nobody competes for anything here.
 
 use std::fs;
-use std::sync::Arc;
 
 use anyhow::Result;
 use serde_json::json;
-use testbed::{Attachment, Mark, Outcome, Sandbox};
+use testbed::{Attachment, Mark, Outcome};
 
 use crate::env::{Isolation, TestEnv, with};
 
 /// A pod's interface on an environment of its own, and the requests of its node.
 struct Counted {
     env: TestEnv,
-    sandbox: Arc<Sandbox>,
     eth0: Attachment,
     mark: Mark,
 }
@@ -22,8 +20,7 @@ impl Counted {
     async fn new(families: &[&str]) -> Result<Self> {
         let env = Isolation::subnets().start().await?;
         let pod = env.pod("web").create().await?;
-        let sandbox = Arc::new(Sandbox::new()?);
-        let mut eth0 = env.eth0_on_in(&pod, "none", &sandbox)?;
+        let mut eth0 = env.eth0(&pod)?;
         for (family, spec) in [
             ("ipv4Pools", env.v4(1..=200)),
             ("ipv6Pools", env.v6(1..=200)),
@@ -36,12 +33,7 @@ impl Counted {
             eth0 = eth0.ipam(family, named);
         }
         let mark = env.cluster.mark().await?;
-        Ok(Self {
-            env,
-            sandbox,
-            eth0,
-            mark,
-        })
+        Ok(Self { env, eth0, mark })
     }
 
     /// The requests since the last count, in the order of the alphabet; what was asked of leases last.
@@ -75,7 +67,7 @@ impl Counted {
     /// Takes the node's note of the container away.
     fn forget(&self) -> Result<()> {
         let folder = leasehold::plugin::RELEASE_CACHE;
-        fs::remove_file(format!("{folder}/{}.eth0", self.sandbox.container()))?;
+        fs::remove_file(format!("{folder}/{}.eth0", self.eth0.container_id()))?;
         Ok(())
     }
 }
@@ -126,7 +118,7 @@ async fn labels_of_the_node_are_one_more_where_a_pool_looks_at_them() -> Result<
     let pool = call.env.pool("labelled", spec).await?;
     let eth0 = call
         .env
-        .eth0_on_in(&call.env.pod("other").create().await?, &pool, &call.sandbox)?;
+        .eth0_on(&call.env.pod("other").create().await?, &pool)?;
     call.eth0 = eth0.ipam("vrf", json!("requests"));
     call.mark = call.env.cluster.mark().await?;
     let added = call.eth0.add().await?;
@@ -195,7 +187,7 @@ async fn a_check_is_a_read_of_each_address_and_a_gc_one_list() -> Result<()> {
     get ipleases 200
     ");
 
-    let known = json!([{"containerID": call.sandbox.container(), "ifname": "eth0"}]);
+    let known = json!([{"containerID": call.eth0.container_id(), "ifname": "eth0"}]);
     let config = with(
         call.eth0.config().clone(),
         &json!({"cni.dev/valid-attachments": known}),

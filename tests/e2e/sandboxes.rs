@@ -2,15 +2,14 @@
 //! comes too late.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use anyhow::{Result, ensure};
 use serde_json::json;
-use testbed::{Attachment, Pod, Sandbox};
+use testbed::{Attachment, Pod};
 
 use crate::env::{Isolation, TestEnv, with};
 
-/// A pod whose first sandbox was attached and is no more, as after a reboot: nobody called DEL for it.
+/// A pod whose first sandbox was attached and is no more, as after a reboot: DEL was not called for it.
 struct Rebooted {
     env: TestEnv,
     pool: String,
@@ -25,10 +24,9 @@ impl Rebooted {
         let env = Isolation::subnets().start().await?;
         let pool = env.pool("pool", env.v4(1..=200)).await?;
         let pod = env.pod("web").create().await?;
-        let sandbox = Arc::new(Sandbox::new()?);
-        let old = env.eth0_on_in(&pod, &pool, &sandbox)?;
+        let old = env.eth0_on(&pod, &pool)?;
         old.add().await?.success()?;
-        sandbox.remove();
+        old.sandbox().remove();
         Ok(Self {
             had: old.ips()?,
             env,
@@ -153,10 +151,8 @@ async fn a_pod_made_again_under_its_name_is_another_one() -> Result<()> {
 async fn a_call_for_a_sandbox_that_is_gone_takes_nothing() -> Result<()> {
     let env = Isolation::subnets().start().await?;
     let pool = env.pool("pool", env.v4(1..=10)).await?;
-    let pod = env.pod("web").create().await?;
-    let sandbox = Arc::new(Sandbox::new()?);
-    let late = env.eth0_on_in(&pod, &pool, &sandbox)?;
-    sandbox.remove();
+    let (_, late) = env.pod_on("web", &pool).await?;
+    late.sandbox().remove();
     insta::assert_snapshot!(env.message(&late.add().await?), @"104: the network namespace of this container is gone: the call came too late");
     assert_eq!(env.leases().await?.len(), 0);
     Ok(())

@@ -1,4 +1,4 @@
-//! STATUS and VERSION, and the text for whoever starts the plugin by hand: nobody is asked anything.
+//! STATUS and VERSION, and the text for a person who starts the plugin by hand: no server is asked.
 
 use std::fs;
 use std::path::Path;
@@ -48,7 +48,7 @@ async fn status_says_which_kubeconfig_is_no_good_and_why() -> Result<()> {
     fs::create_dir(&folder)?;
     let file =
         |name: &str, text: &str| fs::write(folder.join(name), text).map(|()| folder.join(name));
-    let mut told = Vec::new();
+    let mut lines = Vec::new();
     for kubeconfig in [
         folder.join("missing"),
         folder.clone(),
@@ -61,9 +61,9 @@ async fn status_says_which_kubeconfig_is_no_good_and_why() -> Result<()> {
     ] {
         let outcome = status("1.1.0", json!({"kubeconfig": kubeconfig})).await?;
         let line = env.message(&outcome);
-        told.push(line.replace(&env.redact(&folder.display().to_string()), "<folder>"));
+        lines.push(line.replace(&env.redact(&folder.display().to_string()), "<folder>"));
     }
-    insta::assert_snapshot!(told.join("\n"), @"
+    insta::assert_snapshot!(lines.join("\n"), @"
     50: the kubeconfig <folder>/missing cannot be used; No such file or directory (os error 2)
     50: the kubeconfig <folder> cannot be used; it is not a regular file
     50: the kubeconfig <folder>/empty cannot be used; it names no cluster with a server
@@ -89,7 +89,7 @@ async fn status_finds_what_is_wrong_in_the_configuration() -> Result<()> {
 
 #[tokio::test]
 async fn version_repeats_the_configurations_version_and_names_all() -> Result<()> {
-    let mut told = Vec::new();
+    let mut lines = Vec::new();
     for stdin in [
         r#"{"cniVersion": "1.0.0"}"#,
         r#"{"cniVersion": "0.2.0"}"#,
@@ -97,9 +97,9 @@ async fn version_repeats_the_configurations_version_and_names_all() -> Result<()
         "",
     ] {
         let call = Call::new(Path::new(PLUGIN)).env("CNI_COMMAND", "VERSION");
-        told.push(call.stdin(stdin).run().await?.success()?.stdout);
+        lines.push(call.stdin(stdin).run().await?.success()?.stdout);
     }
-    insta::assert_snapshot!(told.concat(), @r#"
+    insta::assert_snapshot!(lines.concat(), @r#"
     {"cniVersion":"1.0.0","supportedVersions":["0.3.0","0.3.1","0.4.0","1.0.0","1.1.0"]}
     {"cniVersion":"0.2.0","supportedVersions":["0.3.0","0.3.1","0.4.0","1.0.0","1.1.0"]}
     {"cniVersion":"1.1.0","supportedVersions":["0.3.0","0.3.1","0.4.0","1.0.0","1.1.0"]}
@@ -109,7 +109,7 @@ async fn version_repeats_the_configurations_version_and_names_all() -> Result<()
 }
 
 #[tokio::test]
-async fn whoever_starts_it_by_hand_is_told_what_it_is() -> Result<()> {
+async fn started_by_hand_it_says_what_it_is() -> Result<()> {
     let outcome = Call::new(Path::new(PLUGIN)).run().await?.success()?;
     assert_eq!(outcome.stdout, "");
     let text = outcome

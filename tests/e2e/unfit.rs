@@ -59,8 +59,8 @@ async fn a_pod_that_has_run_to_its_end() -> Result<()> {
     for phase in ["Succeeded", "Failed"] {
         let call = Called::new().await?;
         call.pod.patch_status(json!({"phase": phase})).await?;
-        let told = call.refusal().await?.replace(phase, "<phase>");
-        insta::allow_duplicates! { insta::assert_snapshot!(told, @"103: pod test/web gets no address: it is finished (phase <phase>)"); }
+        let message = call.refusal().await?.replace(phase, "<phase>");
+        insta::allow_duplicates! { insta::assert_snapshot!(message, @"103: pod test/web gets no address: it is finished (phase <phase>)"); }
     }
     Ok(())
 }
@@ -70,8 +70,8 @@ async fn a_pod_that_was_made_again_under_its_name() -> Result<()> {
     let call = Called::new().await?;
     call.pod.force_delete().await?;
     let new = call.env.pod("web").create().await?;
-    let told = call.refusal().await?.replace(new.uid(), "<new uid>");
-    insta::assert_snapshot!(told, @"103: pod test/web gets no address: the call is for uid <uid>, and the pod of that name has uid <new uid> now");
+    let message = call.refusal().await?.replace(new.uid(), "<new uid>");
+    insta::assert_snapshot!(message, @"103: pod test/web gets no address: the call is for uid <uid>, and the pod of that name has uid <new uid> now");
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! The leases as etcd keeps them, and requests that are on their way.
 //!
 //! The board admits a name once and a version once, and nothing else: what a write means is for others to judge. Every
-//! answer is noted for whoever asked, since what an actor does next is a function of the answers that it had.
+//! answer is kept by actor, since what an actor does next is a function of the answers that it had.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,7 +25,7 @@ use store::taken;
 pub struct FakeStore<'a> {
     choices: &'a Choices,
     leases: RefCell<BTreeMap<LeaseName, StoredLease>>,
-    /// The last version that stood under a name, of a lease that is gone too. It tells the whole history of the name,
+    /// The last version under a name, of a lease that is gone too. It has the whole history of the name,
     /// so that boards of the same versions are the same board.
     versions: RefCell<BTreeMap<LeaseName, u64>>,
     /// What a watch cache that never caught up would show.
@@ -36,9 +36,9 @@ pub struct FakeStore<'a> {
     learned: RefCell<BTreeMap<usize, u64>>,
     /// The write that each actor has sent, and that has not arrived.
     sent: RefCell<BTreeMap<usize, Write>>,
-    /// Writes that nobody waits for any more, and that arrive all the same.
+    /// Writes whose sender waits no longer, and that arrive all the same.
     pub adrift: RefCell<Vec<Write>>,
-    /// Names that somebody was seen at while such a write was under way to them, and who saw it.
+    /// Names where a holder was seen while such a write was under way to them, and who saw it.
     left: RefCell<BTreeSet<(usize, LeaseName)>>,
     /// How many things may still go wrong.
     pub faults: Cell<usize>,
@@ -61,21 +61,21 @@ impl Write {
     }
 
     /// In words that are the same for the same write only.
-    fn told(&self) -> String {
-        let version = |seen: &StoredLease| format!("{} ({})", told(&seen.lease), seen.version);
+    fn describe(&self) -> String {
+        let version = |seen: &StoredLease| format!("{} ({})", describe(&seen.lease), seen.version);
         match self {
-            Self::Create(lease) => format!("create {}", told(lease)),
-            Self::Replace(seen, lease) => format!("{} becomes {}", version(seen), told(lease)),
+            Self::Create(lease) => format!("create {}", describe(lease)),
+            Self::Replace(seen, lease) => format!("{} becomes {}", version(seen), describe(lease)),
             Self::Delete(seen) => format!("delete {}", version(seen)),
         }
     }
 }
 
-fn told(lease: &Lease) -> String {
+fn describe(lease: &Lease) -> String {
     let holder = lease
         .holder
         .as_ref()
-        .map_or("nobody", |holder| &holder.container);
+        .map_or("none", |holder| &holder.container);
     format!("{} {:?} by {holder}", lease.name, lease.state)
 }
 
@@ -118,7 +118,7 @@ impl<'a> FakeStore<'a> {
         held.map(|seen| seen.lease.name.clone()).collect()
     }
 
-    /// What the container of whose turn it is holds besides. A name that it left because it saw somebody else there
+    /// What the container of whose turn it is holds besides. A name that it left because it saw another holder there
     /// is not counted: if an earlier write makes it its own yet, the collector takes that back.
     pub fn surplus(&self, container: &str, address: IpAddr) -> Option<LeaseName> {
         let (leases, left) = (self.leases.borrow(), self.left.borrow());
@@ -135,10 +135,10 @@ impl<'a> FakeStore<'a> {
     /// A hash of all that the board and its users are.
     pub fn state(&self) -> u64 {
         let leases = self.leases.borrow();
-        let standing: Vec<&str> = leases.values().map(|seen| seen.version.as_str()).collect();
-        let adrift: Vec<_> = self.adrift.borrow().iter().map(Write::told).collect();
+        let stored: Vec<&str> = leases.values().map(|seen| seen.version.as_str()).collect();
+        let adrift: Vec<_> = self.adrift.borrow().iter().map(Write::describe).collect();
         hash((
-            standing,
+            stored,
             &*self.versions.borrow(),
             &*self.learned.borrow(),
             adrift,
@@ -153,7 +153,7 @@ impl<'a> FakeStore<'a> {
         let so_far = learned.entry(self.turn.get()).or_default();
         *so_far = hash((*so_far, format!("{what:?}")));
         self.choices
-            .tell(|| format!("{}: {}", self.turn.get(), words(&what)));
+            .record(|| format!("{}: {}", self.turn.get(), words(&what)));
         what
     }
 
@@ -161,18 +161,18 @@ impl<'a> FakeStore<'a> {
     pub fn kill(&self, actor: usize) {
         self.faults.set(self.faults.get() - 1);
         let sent = self.sent.borrow_mut().remove(&actor);
-        self.choices.tell(|| format!("{actor} is killed"));
+        self.choices.record(|| format!("{actor} is killed"));
         self.adrift.borrow_mut().extend(sent);
     }
 
-    /// A write that nobody waits for arrives.
+    /// A write whose sender waits no longer arrives.
     pub fn arrive(&self, index: usize) {
         let write = self.adrift.borrow_mut().remove(index);
         let done = self.carry_out(&write).is_some();
-        self.choices.tell(|| {
+        self.choices.record(|| {
             format!(
                 "late: {}: {}",
-                write.told(),
+                write.describe(),
                 if done { "done" } else { "lost" }
             )
         });
@@ -180,14 +180,14 @@ impl<'a> FakeStore<'a> {
 
     /// The lease after the write, `None` if something else stands there.
     fn carry_out(&self, write: &Write) -> Option<StoredLease> {
-        let standing = self.get(write.name());
+        let stored = self.get(write.name());
         let is_that = |seen: &StoredLease| {
-            standing
+            stored
                 .as_ref()
                 .is_some_and(|now| (&now.uid, &now.version) == (&seen.uid, &seen.version))
         };
         match write {
-            Write::Create(lease) => standing.is_none().then(|| self.put(lease, None)),
+            Write::Create(lease) => stored.is_none().then(|| self.put(lease, None)),
             Write::Replace(seen, lease) => is_that(seen).then(|| self.put(lease, Some(seen))),
             Write::Delete(seen) => is_that(seen).then(|| {
                 self.leases.borrow_mut().remove(&seen.lease.name);
@@ -220,14 +220,14 @@ impl<'a> FakeStore<'a> {
             .collect()
     }
 
-    /// Sends a write. In some runs the reply is lost, or the write comes so late that nobody waits any more.
+    /// Sends a write. In some runs the reply is lost, or the write comes so late that its sender waits no longer.
     async fn send(&self, write: Write) -> Result<Option<StoredLease>, ApiError> {
         let actor = self.turn.get();
         self.sent.borrow_mut().insert(actor, write);
         on_its_way().await;
         let write = self.sent.borrow_mut().remove(&actor).expect("it was sent");
         let fate = self.choices.of(if self.faults.get() > 0 { 3 } else { 1 });
-        let words = |end: &str| format!("{}: {end}", write.told());
+        let words = |end: &str| format!("{}: {end}", write.describe());
         if fate == 0 {
             let done = self.carry_out(&write);
             let is_done = done.as_ref().map(|seen| seen.version.clone());
@@ -257,7 +257,7 @@ impl<'a> FakeStore<'a> {
     }
 }
 
-/// The request is on its way: whoever has a turn meanwhile comes first.
+/// The request is on its way: an actor that has a turn meanwhile comes first.
 pub async fn on_its_way() {
     let mut arrived = false;
     poll_fn(|_| {

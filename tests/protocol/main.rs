@@ -2,22 +2,22 @@
 //!
 //! No API server and no time here: a [`fake_store`] of leases that admits writes as etcd does (a name once, a version once),
 //! and [`runtime`]s whose calls stop before each request. [`search`] goes through every order of their steps; in some
-//! runs a reply is lost, a write comes when nobody waits for it any more, a list is stale, or a process is killed. After
-//! each step [`world`] says which rule is broken. That the real API server is such a board is for `tests/e2e` to show.
+//! runs a reply is lost, a write arrives when its sender waits no longer, a list is stale, or a process is killed. After
+//! each step [`invariants`] says which rule is broken. That the real API server is such a store is for `tests/e2e` to show.
 
 mod fake_store;
+mod invariants;
 mod runtime;
 mod scenario;
 mod search;
-mod world;
 
 use leasehold::lease::State::{Cooling, Held};
 use runtime::Act::{Add, AddAgain, Del, EndNamespace};
-use runtime::{Act, Standing};
+use runtime::{Act, Initial};
 use scenario::Scenario;
 
-const EARLIER: &[Standing] = &[("10.0.0.1", "c0", Held)];
-const COOLED: &[Standing] = &[("10.0.0.1", "c9", Cooling), ("10.0.0.2", "c9", Cooling)];
+const EARLIER: &[Initial] = &[("10.0.0.1", "c0", Held)];
+const COOLED: &[Initial] = &[("10.0.0.1", "c9", Cooling), ("10.0.0.2", "c9", Cooling)];
 
 /// A runtime was killed while the ADD of sandbox 1 ran. That runs on, or is killed at some point, while the new runtime
 /// clears sandbox 1 away and makes sandbox 2. A DEL is repeated, as runtimes do.
@@ -101,7 +101,7 @@ fn two_pods_never_have_the_last_address_both() {
 #[test]
 fn a_list_is_not_believed_where_it_may_be_wrong() {
     let addresses = ["10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4"];
-    let held_but = |free: &[&str]| -> Vec<Standing> {
+    let held_but = |free: &[&str]| -> Vec<Initial> {
         let held = addresses
             .into_iter()
             .filter(|address| !free.contains(address));

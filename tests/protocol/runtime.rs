@@ -17,7 +17,7 @@ use leasehold::pool::{Pool, Pools};
 use leasehold::retry::{Clock, Deadline, Retrying};
 
 use crate::fake_store::{FakeStore, on_its_way};
-use crate::world::World;
+use crate::invariants::Invariants;
 
 /// What a runtime does. Containers `c1` and `c2` are sandboxes of one pod, and so is `c0`, from before.
 #[derive(Debug, Clone, Copy)]
@@ -31,12 +31,12 @@ pub enum Act {
 }
 
 /// A lease that stands there from the beginning: address, container, state.
-pub type Standing = (&'static str, &'static str, State);
+pub type Initial = (&'static str, &'static str, State);
 
 /// Where runtimes act.
 pub struct Stage<'a> {
     pub fake_store: FakeStore<'a>,
-    pub world: World,
+    pub invariants: Invariants,
     pub pool: [Arc<Pool>; 1],
     pub looks_at_namespaces: bool,
 }
@@ -49,43 +49,43 @@ impl Stage<'_> {
                 Act::Add(container) => self.add(container, false).await,
                 Act::AddAgain(container) => self.add(container, true).await,
                 Act::Del(container) => {
-                    self.del(container, || self.world.begin_del(container))
+                    self.del(container, || self.invariants.begin_del(container))
                         .await;
                 }
                 Act::EndNamespace(container) => {
                     on_its_way().await;
                     self.fake_store
                         .learn((), |()| format!("the namespace of {container} is removed"));
-                    self.world.end_namespace(container);
+                    self.invariants.end_namespace(container);
                 }
             }
         }
     }
 
     async fn add(&self, container: &'static str, returning: bool) {
-        self.world.begin_add(container);
+        self.invariants.begin_add(container);
         match self.acquire(container, returning).await {
             Ok(allocations) => {
                 let address = allocations[0].stored.lease.name.address;
                 self.fake_store
                     .learn((), |()| format!("ADD of {container} answers {address}"));
-                if self.looks_at_namespaces && !self.world.exists(container) {
-                    self.world
+                if self.looks_at_namespaces && !self.invariants.exists(container) {
+                    self.invariants
                         .break_rule(format!("{container} was answered without a sandbox"));
                 }
-                self.world.answer(&self.fake_store, container, address);
+                self.invariants.answer(&self.fake_store, container, address);
             }
-            Err(Error::Refused(Refusal::Exhausted { .. })) => self.world.refuse(container),
-            Err(Error::Late) if !self.world.exists(container) => {}
+            Err(Error::Refused(Refusal::Exhausted { .. })) => self.invariants.refuse(container),
+            Err(Error::Late) if !self.invariants.exists(container) => {}
             Err(error) => self
-                .world
+                .invariants
                 .break_rule(format!("ADD of {container}: {error}")),
         }
     }
 
     async fn acquire(&self, container: &str, returning: bool) -> Result<Vec<Allocation>, Error> {
         let exists = || {
-            let exists = self.world.exists(container) || !self.looks_at_namespaces;
+            let exists = self.invariants.exists(container) || !self.looks_at_namespaces;
             self.fake_store.learn(exists, |_| {
                 format!("{container} has its namespace: {exists}")
             })
@@ -122,7 +122,7 @@ impl Stage<'_> {
         }
     }
 
-    /// DEL for everybody, when nobody else acts any more.
+    /// DEL of all, when no other call runs.
     pub fn clear(&self) {
         for container in ["c0", "c1", "c2", "c3", "c9"] {
             let mut del = pin!(self.del(container, || ()));
@@ -149,7 +149,7 @@ pub fn pool(addresses: usize, cooldown: u32) -> Arc<Pool> {
     Arc::clone(pools.get("p").expect("it is there").expect("it is sound"))
 }
 
-pub fn lease(&(address, container, state): &Standing, pool: &Pool) -> Lease {
+pub fn lease(&(address, container, state): &Initial, pool: &Pool) -> Lease {
     Lease {
         name: LeaseName {
             vrf: Vrf::default(),

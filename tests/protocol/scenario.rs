@@ -7,9 +7,9 @@ use std::sync::Arc;
 use leasehold::pool::Pool;
 
 use crate::fake_store::{FakeStore, hash};
-use crate::runtime::{self, Act, Stage, Standing};
+use crate::invariants::Invariants;
+use crate::runtime::{self, Act, Initial, Stage};
 use crate::search::{self, Choices};
-use crate::world::World;
 
 /// What there is in the beginning, who acts, and what may go wrong.
 #[derive(Debug, Clone)]
@@ -18,8 +18,8 @@ pub struct Scenario<'a> {
     pub addresses: usize,
     /// Who act at once. The first one may be killed.
     pub runtimes: &'a [&'a [Act]],
-    /// The leases that stand there.
-    pub before: &'a [Standing],
+    /// The leases at the start.
+    pub before: &'a [Initial],
     pub cooldown: u32,
     /// How many things may go wrong in one run: a reply lost, a write delayed, a list stale, a process killed.
     pub faults: usize,
@@ -56,11 +56,11 @@ impl<'a> Scenario<'a> {
     }
 
     fn run(&self, choices: &Choices, pool: &Arc<Pool>) -> Result<(), String> {
-        let lease = |standing| runtime::lease(standing, pool);
+        let lease = |stored| runtime::lease(stored, pool);
         let leases: Vec<_> = self.before.iter().map(lease).collect();
         let stage = Stage {
             fake_store: FakeStore::new(choices, &leases, self.faults),
-            world: World::default(),
+            invariants: Invariants::default(),
             pool: [Arc::clone(pool)],
             looks_at_namespaces: self.looks_at_namespaces,
         };
@@ -75,7 +75,9 @@ impl<'a> Scenario<'a> {
 
     fn run_on(&self, stage: &Stage<'_>, choices: &Choices) -> Result<(), String> {
         let Stage {
-            fake_store, world, ..
+            fake_store,
+            invariants,
+            ..
         } = stage;
         let play = |acts: &&'a [Act]| Some(Box::pin(stage.play(acts)) as Actor<'_>);
         let mut actors: Vec<Option<Actor<'_>>> = self.runtimes.iter().map(play).collect();
@@ -83,11 +85,11 @@ impl<'a> Scenario<'a> {
             step(index, &mut actors, fake_store);
         }
         loop {
-            world.look(fake_store, self.addresses)?;
+            invariants.look(fake_store, self.addresses)?;
             let moves = moves(&actors, fake_store);
             let ended: Vec<bool> = actors.iter().map(Option::is_none).collect();
             if moves.is_empty()
-                || choices.have_met(hash((fake_store.state(), world.state(), ended)))
+                || choices.have_met(hash((fake_store.state(), invariants.state(), ended)))
             {
                 return Ok(());
             }

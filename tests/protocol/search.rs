@@ -39,8 +39,8 @@ impl Choices {
         !is_told_again && !self.met.borrow_mut().insert(state)
     }
 
-    /// Notes what happens in a run that is told.
-    pub fn tell(&self, what: impl FnOnce() -> String) {
+    /// Notes what happens in a run that is recorded.
+    pub fn record(&self, what: impl FnOnce() -> String) {
         if let Some(story) = &self.story {
             story.borrow_mut().push(what());
         }

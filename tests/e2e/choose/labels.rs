@@ -33,8 +33,8 @@ async fn two_zones_of_one_deployment_are_served_by_two_pools_in_one_annotation()
             "ipam.leasehold.io/ippool",
             r#"{"ipv4":["zones-a","zones-b"]}"#,
         );
-        let told = env.pools_for(pod).await?;
-        assert_eq!(told.replace(node.name(), "NODE"), pool, "zone {zone}");
+        let served = env.pools_for(pod).await?;
+        assert_eq!(served.replace(node.name(), "NODE"), pool, "zone {zone}");
     }
     Ok(())
 }
@@ -67,8 +67,8 @@ async fn namespaces_share_pools_as_their_annotations_and_the_pools_say() -> Resu
         ),
     ] {
         let pod_of = format!("{pod} of {namespace}");
-        let told = env.pools_for(env.pod_in(namespace, pod)).await?;
-        assert_eq!(told, pools, "{pod_of}");
+        let served = env.pools_for(env.pod_in(namespace, pod)).await?;
+        assert_eq!(served, pools, "{pod_of}");
     }
     Ok(())
 }
@@ -106,14 +106,14 @@ async fn labels_of_pods_are_matched_by_expressions() -> Result<()> {
 }
 
 #[tokio::test]
-async fn names_of_nodes_and_namespaces_stand_before_their_labels() -> Result<()> {
+async fn names_of_nodes_and_namespaces_go_before_their_labels() -> Result<()> {
     let env = Isolation::vrf("names").start().await?;
     let (node, other) = (env.node.name(), "another-node");
-    let nobody = json!({"matchLabels": {"nobody": "has-this"}});
+    let nothing = json!({"matchLabels": {"nothing": "has-this"}});
     for (name, spec) in [
         (
             "names-node",
-            json!({"nodeName": [node], "nodeAffinity": nobody}),
+            json!({"nodeName": [node], "nodeAffinity": nothing}),
         ),
         (
             "names-other-node",
@@ -121,7 +121,7 @@ async fn names_of_nodes_and_namespaces_stand_before_their_labels() -> Result<()>
         ),
         (
             "names-namespace",
-            json!({"namespaceName": ["names"], "namespaceAffinity": nobody}),
+            json!({"namespaceName": ["names"], "namespaceAffinity": nothing}),
         ),
         (
             "names-other-namespace",
@@ -130,7 +130,7 @@ async fn names_of_nodes_and_namespaces_stand_before_their_labels() -> Result<()>
     ] {
         env.pool_of(name, "10.1.0.0/24", spec).await?;
     }
-    let mut told = Vec::new();
+    let mut lines = Vec::new();
     for pool in [
         "names-node",
         "names-other-node",
@@ -141,9 +141,9 @@ async fn names_of_nodes_and_namespaces_stand_before_their_labels() -> Result<()>
             "ipam.leasehold.io/ippool",
             &json!({"ipv4": [pool]}).to_string(),
         );
-        told.push(env.pools_for(pod).await?.replace(node, "NODE"));
+        lines.push(env.pools_for(pod).await?.replace(node, "NODE"));
     }
-    insta::assert_snapshot!(told.join("\n"), @r#"
+    insta::assert_snapshot!(lines.join("\n"), @r#"
     names-node
     101: no IPv4 or IPv6 pool for this pod: correct nodeName of IPPool names-other-node, or name another pool: node NODE is not listed (nodeName)
     names-namespace

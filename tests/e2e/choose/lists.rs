@@ -1,4 +1,4 @@
-//! Lists of pools: their order, and what stands in for what.
+//! Lists of pools: their order, and what replaces what.
 
 use anyhow::Result;
 use serde_json::json;
@@ -22,7 +22,7 @@ async fn a_disabled_pool_in_a_list_is_passed_over() -> Result<()> {
         } else {
             "disabled-first"
         };
-        assert_eq!(env.pools_for(pod).await?, expected);
+        assert_eq!(env.pools_for(pod).await?, expected, "disable: {disable}");
     }
     Ok(())
 }
@@ -42,11 +42,11 @@ async fn a_backup_pool_serves_while_the_first_one_is_full() -> Result<()> {
             .pod(&format!("pod-{number}"))
             .annotation("ipam.leasehold.io/ippool", annotation);
         let eth0 = env.eth0(&pod.create().await?)?;
-        let told = env.pools_of(&eth0.add().await?).await?;
-        attached.push((eth0, told));
+        let pools = env.pools_of(&eth0.add().await?).await?;
+        attached.push((eth0, pools));
     }
-    let told: Vec<&str> = attached.iter().map(|(_, told)| told.as_str()).collect();
-    insta::assert_snapshot!(told.join("\n"), @r#"
+    let pools: Vec<&str> = attached.iter().map(|(_, pools)| pools.as_str()).collect();
+    insta::assert_snapshot!(pools.join("\n"), @r#"
     backup-first
     backup-first
     backup-second
@@ -74,15 +74,15 @@ async fn a_list_of_the_configuration_is_kept_in_order_and_a_wildcard_in_it_sorts
     for_us["namespaceName"] = json!(["ordered"]);
     env.pool_of("ordered-wild-b", "10.3.0.0/24", for_us).await?;
     env.pool_of("ordered-a", "10.4.0.0/24", full(4)).await?;
-    let mut told = Vec::new();
+    let mut served = Vec::new();
     for number in 0..4 {
         let pod = env.pod(&format!("pod-{number}")).create().await?;
         let pools = json!(["ordered-z", "no-such-pool", "ordered-wild-*", "ordered-a"]);
         let eth0 = env.eth0(&pod)?.ipam("ipv4Pools", pools);
-        told.push(env.pools_of(&eth0.add().await?).await?);
+        served.push(env.pools_of(&eth0.add().await?).await?);
     }
     assert_eq!(
-        told,
+        served,
         ["ordered-z", "ordered-wild-b", "ordered-wild-a", "ordered-a"]
     );
     Ok(())

@@ -1,4 +1,4 @@
-//! What a pod is told that gets no address: short enough for an event, and its first line says what to do.
+//! The error of a pod that gets no address: short enough for an event, and its first line says what to do.
 
 mod forbidden;
 
@@ -14,13 +14,13 @@ const ROUTES: &str = "ipam.leasehold.io/routes";
 /// An event has room for 1,024 bytes, and kubelet, the runtime and an interface plugin write some 250 in front.
 const ROOM: usize = 1024 - 250;
 
-/// An environment, and what its pods were told.
-struct Said {
+/// An environment, and the errors of its pods.
+struct Refusals {
     env: TestEnv,
     lines: Vec<String>,
 }
 
-impl Said {
+impl Refusals {
     async fn at(env: &'static str) -> Result<Self> {
         let env = Isolation::vrf(env).start().await?;
         Ok(Self {
@@ -29,8 +29,8 @@ impl Said {
         })
     }
 
-    /// Attaches a pod with this annotation in vain, and keeps what it is told.
-    async fn hear(&mut self, annotation: &str, text: &str, config: (&str, Value)) -> Result<()> {
+    /// Attaches a pod with this annotation in vain, and keeps its error.
+    async fn record(&mut self, annotation: &str, text: &str, config: (&str, Value)) -> Result<()> {
         let pod = self.env.pod(&format!("pod-{}", self.lines.len()));
         let pod = match annotation {
             "" => pod,
@@ -52,8 +52,8 @@ impl Said {
             "{} bytes: {event}",
             event.len()
         );
-        let told = [format!("{}: {msg}", error["code"]), details.to_owned()];
-        self.lines.push(told.join("\n     ").trim_end().to_owned());
+        let lines = [format!("{}: {msg}", error["code"]), details.to_owned()];
+        self.lines.push(lines.join("\n     ").trim_end().to_owned());
         Ok(())
     }
 }
@@ -61,63 +61,70 @@ impl Said {
 const NOTHING: (&str, Value) = ("nothing", Value::Null);
 
 #[tokio::test]
-async fn a_pod_that_no_pool_serves_is_told_what_to_change() -> Result<()> {
-    let mut said = Said::at("told").await?;
-    said.hear("", "", NOTHING).await?;
+async fn the_error_of_a_pod_that_no_pool_serves_says_what_to_change() -> Result<()> {
+    let mut refusals = Refusals::at("refused").await?;
+    refusals.record("", "", NOTHING).await?;
     let elsewhere = json!({"nodeName": ["elsewhere"]});
-    said.env
-        .pool_of("told-elsewhere", "10.1.0.0/24", elsewhere)
+    refusals
+        .env
+        .pool_of("refused-elsewhere", "10.1.0.0/24", elsewhere)
         .await?;
-    said.env
-        .pool_of("told-disabled", "10.2.0.0/24", json!({"disable": true}))
+    refusals
+        .env
+        .pool_of("refused-disabled", "10.2.0.0/24", json!({"disable": true}))
         .await?;
     let one = json!({"ips": ["10.3.0.7"]});
-    said.env.pool_of("told-full", "10.3.0.0/24", one).await?;
-    let first = said
+    refusals
+        .env
+        .pool_of("refused-full", "10.3.0.0/24", one)
+        .await?;
+    let first = refusals
         .env
         .pod("first")
-        .annotation(IPPOOL, r#"{"ipv4":["told-full"]}"#);
-    assert_eq!(said.env.pools_for(first).await?, "told-full");
+        .annotation(IPPOOL, r#"{"ipv4":["refused-full"]}"#);
+    assert_eq!(refusals.env.pools_for(first).await?, "refused-full");
     for pools in [
-        r#"{"ipv4":["told-missing"]}"#,
-        r#"{"ipv4":["told-elsewhere","told-missing"]}"#,
-        r#"{"ipv4":["told-disabled"]}"#,
-        r#"{"ipv6":["told-full"]}"#,
-        r#"{"ipv4":["told-*"]}"#,
+        r#"{"ipv4":["refused-missing"]}"#,
+        r#"{"ipv4":["refused-elsewhere","refused-missing"]}"#,
+        r#"{"ipv4":["refused-disabled"]}"#,
+        r#"{"ipv6":["refused-full"]}"#,
+        r#"{"ipv4":["refused-*"]}"#,
     ] {
-        said.hear(IPPOOL, pools, NOTHING).await?;
+        refusals.record(IPPOOL, pools, NOTHING).await?;
     }
     let asking = ("runtimeConfig", json!({"ips": ["10.3.0.7"]}));
-    said.hear(IPPOOL, r#"{"ipv4":["told-full"]}"#, asking)
+    refusals
+        .record(IPPOOL, r#"{"ipv4":["refused-full"]}"#, asking)
         .await?;
     let asking = ("runtimeConfig", json!({"ips": ["10.9.0.7"]}));
-    said.hear(IPPOOL, r#"{"ipv4":["told-full"]}"#, asking)
+    refusals
+        .record(IPPOOL, r#"{"ipv4":["refused-full"]}"#, asking)
         .await?;
-    let node = said.env.node.name();
-    insta::assert_snapshot!(said.lines.join("\n").replace(node, "NODE"), @r#"
+    let node = refusals.env.node.name();
+    insta::assert_snapshot!(refusals.lines.join("\n").replace(node, "NODE"), @r#"
     101: no IPv4 or IPv6 pool for this pod: set "default: true" in an IPPool with IPv4 addresses, or name one in the pod's annotation ipam.leasehold.io/ippool
          IPv4 from the default pools: there are none; IPv6 from the default pools: there are none
-    101: no IPv4 pool for this pod: create IPPool told-missing or correct the pod's annotation ipam.leasehold.io/ippool
-         IPv4 from the pod's annotation ipam.leasehold.io/ippool: told-missing: does not exist; IPv6 from the default pools: there are none
-    101: no IPv4 or IPv6 pool for this pod: correct nodeName of IPPool told-elsewhere, or name another pool: node NODE is not listed (nodeName)
-         IPv4 from the pod's annotation ipam.leasehold.io/ippool: told-elsewhere: node NODE is not listed (nodeName); told-missing: does not exist; IPv6 from the default pools: there are none
-    101: no IPv4 or IPv6 pool for this pod: set "disable: false" in IPPool told-disabled, or name another pool
-         IPv4 from the pod's annotation ipam.leasehold.io/ippool: told-disabled: disabled; IPv6 from the default pools: there are none
-    101: no IPv4 or IPv6 pool for this pod: IPPool told-full has IPv4 addresses: name it as an IPv4 pool, or name another pool
-         IPv4 from the default pools: there are none; IPv6 from the pod's annotation ipam.leasehold.io/ippool: told-full: has IPv4 addresses
-    100: no free IPv4 address in told-full (1 address: 1 held): enlarge a pool or name a backup
-         IPv4 from the pod's annotation ipam.leasehold.io/ippool: told-elsewhere: node NODE is not listed (nodeName); told-disabled: disabled; told-full: fits; IPv6 from the default pools: there are none
-    102: 10.3.0.7 was asked for and is held by told/first (eth0 on NODE): ask for another
-         IPv4 from the pod's annotation ipam.leasehold.io/ippool: told-full: fits; IPv6 from the default pools: there are none
-    102: 10.9.0.7 was asked for, and no pool of this pod has it: ask for one of told-full
-         IPv4 from the pod's annotation ipam.leasehold.io/ippool: told-full: fits; IPv6 from the default pools: there are none
+    101: no IPv4 pool for this pod: create IPPool refused-missing or correct the pod's annotation ipam.leasehold.io/ippool
+         IPv4 from the pod's annotation ipam.leasehold.io/ippool: refused-missing: does not exist; IPv6 from the default pools: there are none
+    101: no IPv4 or IPv6 pool for this pod: correct nodeName of IPPool refused-elsewhere, or name another pool: node NODE is not listed (nodeName)
+         IPv4 from the pod's annotation ipam.leasehold.io/ippool: refused-elsewhere: node NODE is not listed (nodeName); refused-missing: does not exist; IPv6 from the default pools: there are none
+    101: no IPv4 or IPv6 pool for this pod: set "disable: false" in IPPool refused-disabled, or name another pool
+         IPv4 from the pod's annotation ipam.leasehold.io/ippool: refused-disabled: disabled; IPv6 from the default pools: there are none
+    101: no IPv4 or IPv6 pool for this pod: IPPool refused-full has IPv4 addresses: name it as an IPv4 pool, or name another pool
+         IPv4 from the default pools: there are none; IPv6 from the pod's annotation ipam.leasehold.io/ippool: refused-full: has IPv4 addresses
+    100: no free IPv4 address in refused-full (1 address: 1 held): enlarge a pool or name a backup
+         IPv4 from the pod's annotation ipam.leasehold.io/ippool: refused-elsewhere: node NODE is not listed (nodeName); refused-disabled: disabled; refused-full: fits; IPv6 from the default pools: there are none
+    102: 10.3.0.7 was asked for and is held by refused/first (eth0 on NODE): ask for another
+         IPv4 from the pod's annotation ipam.leasehold.io/ippool: refused-full: fits; IPv6 from the default pools: there are none
+    102: 10.9.0.7 was asked for, and no pool of this pod has it: ask for one of refused-full
+         IPv4 from the pod's annotation ipam.leasehold.io/ippool: refused-full: fits; IPv6 from the default pools: there are none
     "#);
     Ok(())
 }
 
 #[tokio::test]
-async fn three_broken_forms_of_an_annotation_are_told_in_three_ways() -> Result<()> {
-    let mut said = Said::at("broken").await?;
+async fn three_broken_forms_of_an_annotation_have_three_messages() -> Result<()> {
+    let mut refusals = Refusals::at("broken").await?;
     for (annotation, broken) in [
         (IPPOOL, r#"{"ipv4":"a"}"#),
         (IPPOOL, r#"{"ipv4":["a"],"ipv5":["b"]}"#),
@@ -129,14 +136,15 @@ async fn three_broken_forms_of_an_annotation_are_told_in_three_ways() -> Result<
         (ROUTES, r#"[{"dst":"10.0.0.0/8","via":"10.1.0.1"}]"#),
         (ROUTES, r#"[{"dst":"10.0.0.0/8","gw":"fd00::1"}]"#),
     ] {
-        if said.lines.len() == 6 {
-            said.env
+        if refusals.lines.len() == 6 {
+            refusals
+                .env
                 .pool_of("broken-pool", "10.1.0.0/24", json!({"default": true}))
                 .await?;
         }
-        said.hear(annotation, broken, NOTHING).await?;
+        refusals.record(annotation, broken, NOTHING).await?;
     }
-    insta::assert_snapshot!(said.lines.join("\n"), @r#"
+    insta::assert_snapshot!(refusals.lines.join("\n"), @r#"
     7: the pod's annotation ipam.leasehold.io/ippool at $.ipv4 (line 1, column 11): invalid type: string "a", expected a list of names of pools; for example {"ipv4":["a","b"],"ipv6":["c"]}
     7: the pod's annotation ipam.leasehold.io/ippool at $.ipv5 (line 1, column 20): unknown field `ipv5`, expected one of `interface`, `ipv4`, `ipv6`; for example {"ipv4":["a","b"],"ipv6":["c"]}
     7: the pod's annotation ipam.leasehold.io/ippool at $.ipv4 (line 1, column 14): trailing comma; for example {"ipv4":["a","b"],"ipv6":["c"]}
@@ -152,24 +160,28 @@ async fn three_broken_forms_of_an_annotation_are_told_in_three_ways() -> Result<
 
 #[tokio::test]
 async fn long_names_and_many_pools_leave_an_event_readable() -> Result<()> {
-    let mut said = Said::at("long").await?;
+    let mut refusals = Refusals::at("long").await?;
     let name = |kind: &str, number: u32| format!("long-{kind}-{number:02}-{}", "x".repeat(230));
     let names = |kind| (0..12).map(|number| name(kind, number)).collect::<Vec<_>>();
     for number in 0..12 {
         let subnet = format!("10.{number}.0.0/24");
         let strange =
             json!({"namespaceName": [format!("{}", "n".repeat(63))], "disable": number % 2 == 0});
-        said.env
+        refusals
+            .env
             .pool_of(&name("strange", number), &subnet, strange)
             .await?;
         let full = json!({"ips": [format!("10.{number}.0.7")]});
-        said.env
+        refusals
+            .env
             .pool_of(&name("full", number), &subnet, full)
             .await?;
         let pools = json!({"ipv4": [name("full", number)]}).to_string();
-        said.env
+        refusals
+            .env
             .pools_for(
-                said.env
+                refusals
+                    .env
                     .pod(&format!("first-{number}"))
                     .annotation(IPPOOL, &pools),
             )
@@ -181,9 +193,9 @@ async fn long_names_and_many_pools_leave_an_event_readable() -> Result<()> {
         json!({"ipv4": names("missing")}),
         json!({"ipv4": [name("strange", 0)], "ipv6": names("missing")}),
     ] {
-        said.hear(IPPOOL, &pools.to_string(), NOTHING).await?;
+        refusals.record(IPPOOL, &pools.to_string(), NOTHING).await?;
     }
     let broken = json!([{"interface": "e".repeat(1000), "ipv4": [name("full", 0)]}]).to_string();
-    said.hear(IPPOOLS, &broken, NOTHING).await?;
+    refusals.record(IPPOOLS, &broken, NOTHING).await?;
     Ok(())
 }

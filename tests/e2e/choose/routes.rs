@@ -1,4 +1,4 @@
-//! Routes as they stand in the pod's network namespace, set by the real interface plugins.
+//! Routes in the pod's network namespace, set by the real interface plugins.
 
 use std::sync::Arc;
 
@@ -43,7 +43,8 @@ impl Net {
     fn nic(&self, interface: &str, pool: &str) -> Result<Attachment> {
         let nic = self
             .env
-            .eth0_in(&self.sandbox, &self.pod)?
+            .eth0(&self.pod)?
+            .in_sandbox(&self.sandbox)
             .interface(interface);
         Ok(nic.ipam("ipv4Pools", json!([pool])).by_macvlan())
     }
@@ -107,7 +108,11 @@ async fn three_levels_merge_by_destination_and_the_higher_one_wins() -> Result<(
     }
     let own = Value::from(own);
     let net = Net::in_place(env, "pod", &[(ROUTES, &own.to_string())]).await?;
-    let eth0 = net.env.eth0_in(&net.sandbox, &net.pod)?.by_macvlan();
+    let eth0 = net
+        .env
+        .eth0(&net.pod)?
+        .in_sandbox(&net.sandbox)
+        .by_macvlan();
     eth0.add().await?.success()?;
     insta::assert_snapshot!(net.shown()?, @r#"
     default via 10.1.0.1 dev eth0

@@ -17,11 +17,11 @@ fn sandbox(env: &TestEnv, pod: &Pod) -> Result<Vec<Attachment>> {
     let sandbox = Arc::new(Sandbox::new()?);
     INTERFACES
         .iter()
-        .map(|name| Ok(env.eth0_in(&sandbox, pod)?.interface(name)))
+        .map(|name| Ok(env.eth0(pod)?.in_sandbox(&sandbox).interface(name)))
         .collect()
 }
 
-/// The addresses of leases that say that the pod's `interface` holds them.
+/// The addresses of leases that the pod's `interface` holds.
 async fn held(env: &TestEnv, pod: &Pod, interface: &str) -> Result<Vec<String>> {
     let leases = env.held_by(pod).await?.into_iter();
     Ok(leases
@@ -82,7 +82,7 @@ async fn a_full_pool_of_the_second_interface_costs_the_first_one_nothing_over_te
             "attempt {attempt}"
         );
         assert_eq!(held(&env, &pod, "net1").await?, [] as [&str; 0]);
-        // Multus takes down what it had attached, the last first. Where it was killed nobody does, until much later.
+        // Multus takes down what it had attached, the last first. Where it was killed, that comes much later.
         if attempt % 2 == 0 {
             net1.del().await?.success()?;
             eth0.del().await?.success()?;
@@ -95,11 +95,11 @@ async fn a_full_pool_of_the_second_interface_costs_the_first_one_nothing_over_te
 
     alone.del().await?.success()?;
     let attached = sandbox(&env, &pod)?;
-    let mut told = Vec::new();
+    let mut pools = Vec::new();
     for attachment in &attached {
-        told.push(env.pools_of(&attachment.add().await?).await?);
+        pools.push(env.pools_of(&attachment.add().await?).await?);
     }
-    assert_eq!(told, ["several-1", "several-2", "several-3"]);
+    assert_eq!(pools, ["several-1", "several-2", "several-3"]);
     for attachment in abandoned.iter().flatten() {
         attachment.del().await?.success()?;
     }

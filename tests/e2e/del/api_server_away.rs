@@ -1,4 +1,4 @@
-//! A pod must be able to terminate while nobody can be asked: DEL tries for ten seconds, says so and succeeds.
+//! A pod must be able to terminate while no API server can be reached: DEL tries for ten seconds, says so and succeeds.
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -25,15 +25,15 @@ async fn del_by(eth0: &Attachment, kubeconfig: &Path) -> Result<String> {
 }
 
 impl Attached {
-    /// What a DEL has to say that is given this kubeconfig, without the address.
+    /// The message of a DEL that is given this kubeconfig, without the address.
     async fn says(&self, kubeconfig: &Path) -> Result<String> {
-        let said = del_by(&self.eth0, kubeconfig).await?;
+        let message = del_by(&self.eth0, kubeconfig).await?;
         let address = self.eth0.ips()?[0].to_string();
         Ok(self
             .env
-            .redact(&said)
+            .redact(&message)
             .replace(&self.env.redact(&address), "<address>")
-            .replace(self.sandbox.container(), "<container>"))
+            .replace(self.eth0.container_id(), "<container>"))
     }
 
     /// A kubeconfig of this node for a server at this URL.
@@ -45,32 +45,32 @@ impl Attached {
 }
 
 #[tokio::test]
-async fn where_nobody_listens_del_succeeds_within_ten_seconds() -> Result<()> {
+async fn where_no_server_listens_del_succeeds_within_ten_seconds() -> Result<()> {
     let pod = Attached::new(CacheEntry::Lost).await?;
     let kubeconfig = pod.leading_to("https://127.0.0.1:1")?;
     insta::assert_snapshot!(pod.says(&kubeconfig).await?, @"leasehold: DEL: the addresses of container <container> (eth0) were not released, the collector will do it: no definite answer within 10 s: GET https://127.0.0.1:1/apis/leasehold.io/v1alpha1/ipleases/<address> was not answered: client error (Connect): tcp connect error: Connection refused (os error 111)");
-    pod.is(&["Held"], "a DEL that reached nobody").await
+    pod.is(&["Held"], "a DEL that reached no server").await
 }
 
 #[tokio::test]
-async fn where_nobody_answers_del_succeeds_within_ten_seconds() -> Result<()> {
+async fn where_no_server_answers_del_succeeds_within_ten_seconds() -> Result<()> {
     let pod = Attached::new(CacheEntry::Lost).await?;
     // The kernel accepts connections for it; the program that listens never looks.
     let silent = TcpListener::bind("127.0.0.1:0")?;
     let port = silent.local_addr()?.port().to_string();
     let kubeconfig = pod.leading_to(&format!("https://127.0.0.1:{port}"))?;
-    let said = pod.says(&kubeconfig).await?.replace(&port, "<port>");
-    insta::assert_snapshot!(said, @"leasehold: DEL: the addresses of container <container> (eth0) were not released, the collector will do it: no definite answer within 10 s: GET https://127.0.0.1:<port>/apis/leasehold.io/v1alpha1/ipleases/<address> was not answered: no answer within 2 s");
+    let message = pod.says(&kubeconfig).await?.replace(&port, "<port>");
+    insta::assert_snapshot!(message, @"leasehold: DEL: the addresses of container <container> (eth0) were not released, the collector will do it: no definite answer within 10 s: GET https://127.0.0.1:<port>/apis/leasehold.io/v1alpha1/ipleases/<address> was not answered: no answer within 2 s");
     pod.is(&["Held"], "a DEL that was not answered").await
 }
 
 #[tokio::test]
-async fn whom_the_api_server_does_not_know_it_lets_go() -> Result<()> {
+async fn with_unknown_credentials_del_succeeds() -> Result<()> {
     let pod = Attached::new(CacheEntry::Lost).await?;
-    let nobody = pod.env.node.identity().token("nobody");
-    let kubeconfig = pod.env.node.write_kubeconfig("nobody", &nobody)?;
-    insta::assert_snapshot!(pod.says(&kubeconfig).await?, @"leasehold: DEL: the addresses of container <container> (eth0) were not released, the collector will do it: GET https://server/apis/leasehold.io/v1alpha1/ipleases/<address> was denied: renew the credentials in /cluster/nodes/node/nobody: the API server does not know them: 401 Unauthorized: Unauthorized");
-    pod.is(&["Held"], "a DEL of nobody").await
+    let unknown = pod.env.node.identity().token("unknown");
+    let kubeconfig = pod.env.node.write_kubeconfig("unknown", &unknown)?;
+    insta::assert_snapshot!(pod.says(&kubeconfig).await?, @"leasehold: DEL: the addresses of container <container> (eth0) were not released, the collector will do it: GET https://server/apis/leasehold.io/v1alpha1/ipleases/<address> was denied: renew the credentials in /cluster/nodes/node/unknown: the API server does not know them: 401 Unauthorized: Unauthorized");
+    pod.is(&["Held"], "a DEL with unknown credentials").await
 }
 
 #[tokio::test]
@@ -88,9 +88,9 @@ async fn where_leasehold_is_not_installed_any_more_del_succeeds() -> Result<()> 
     let sandbox = Arc::new(Sandbox::new()?);
     let eth0 = Attachment::new(Path::new(PLUGIN), &node, &pod, &sandbox)?;
     let says = async || {
-        let said = del_by(&eth0, node.kubeconfig()).await?;
-        let said = said.replace(sandbox.container(), "<container>");
-        anyhow::Ok(said.replace(&bare.url(0), "https://server"))
+        let message = del_by(&eth0, node.kubeconfig()).await?;
+        let message = message.replace(sandbox.container(), "<container>");
+        anyhow::Ok(message.replace(&bare.url(0), "https://server"))
     };
     insta::assert_snapshot!(says().await?, @r#"leasehold: DEL: the addresses of container <container> (eth0) were not released, the collector will do it: GET https://server/apis/leasehold.io/v1alpha1/ipleases?fieldSelector=spec.holder.container%3D<container> was denied: apply deploy/rbac.yaml: its rule that nodes may list ipleases is not in force: 403 Forbidden: ipleases.leasehold.io is forbidden: User "system:node:n1" cannot list resource "ipleases" in API group "leasehold.io" at the cluster scope"#);
     bare.apply(&repository().join("deploy/rbac.yaml")).await?;

@@ -29,24 +29,27 @@ async fn each_version_of_cni_is_answered_in_itself() -> Result<()> {
     let mut shapes = Vec::new();
     for version in ["0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"] {
         let name = version.replace('.', "-");
-        let (sandbox, direct) = wired.attach(&name).await?;
+        let direct = wired.attach(&name).await?;
         let direct = direct.set("cniVersion", json!(version));
         let alone = direct.add().await?.success()?;
         shapes.push(format!("alone  {}", shape(&alone.json()?)?));
         direct.del().await?.success()?;
 
-        // Single stack: the kernel takes its time to see that an IPv6 address is nobody else's.
+        // Single stack: the kernel takes its time to see that no other host has an IPv6 address.
         let eth0 = direct
             .by_macvlan()
             .ipam("ipFamilyPolicy", json!("SingleStack"));
         let added = eth0.cnitool("add")?.run().await?.success()?;
         shapes.push(format!("behind {}", shape(&added.json()?)?));
-        assert_eq!(sandbox.netns().addresses("eth0")?, added.addresses()?);
+        assert_eq!(
+            eth0.sandbox().netns().addresses("eth0")?,
+            added.addresses()?
+        );
         // There is no CHECK before 0.4.0, and libcni says so.
         let checked = eth0.cnitool("check")?.run().await?;
         ensure!(checked.succeeded() == (version >= "0.4.0"), "{checked}");
         eth0.cnitool("del")?.run().await?.success()?;
-        wired.is_given_back(&sandbox).await?;
+        wired.is_given_back(&eth0).await?;
     }
     insta::assert_snapshot!(shapes.join("\n"), @"
     alone  0.3.0: cniVersion dns ips routes; ips: address gateway version; dns: {}
@@ -66,7 +69,7 @@ async fn each_version_of_cni_is_answered_in_itself() -> Result<()> {
 #[tokio::test]
 async fn libcnis_gc_gives_back_what_is_not_valid_any_more() -> Result<()> {
     let wired = Wired::new().await?;
-    let (_sandbox, eth0) = wired.attach("web").await?;
+    let eth0 = wired.attach("web").await?;
     let eth0 = eth0.by_macvlan().set("name", json!(wired.env.name()));
     eth0.cnitool("add")?.run().await?.success()?;
     eth0.cnitool("status")?.run().await?.success()?;

@@ -1,7 +1,6 @@
 //! Plugins that reach the API server through a proxy, each under a name by which the proxy knows it.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -9,7 +8,7 @@ use kube::api::{Api, Patch, PatchParams, PostParams};
 use leasehold::api::{IPLease, IPLeaseSpec, IPPool, State};
 use serde_json::json;
 use testbed::proxy::{Log, On, Proxy};
-use testbed::{Attachment, Cluster, Pod, Sandbox};
+use testbed::{Attachment, Cluster, Pod};
 
 use super::TestEnv;
 use super::objects::until_cached;
@@ -58,22 +57,10 @@ impl TestEnv {
         self.node.write_kubeconfig(caller, &identity)
     }
 
-    /// The first interface of a pod, in a sandbox of its own. Its plugin is this caller, and has five seconds.
+    /// The first interface of a pod. Its plugin is this caller, and has five seconds.
     pub fn eth0_via(&self, caller: &str, pod: &Pod) -> Result<Attachment> {
-        self.eth0_via_in(caller, &Arc::new(Sandbox::new()?), pod)
-    }
-
-    /// The same in this sandbox.
-    pub fn eth0_via_in(
-        &self,
-        caller: &str,
-        sandbox: &Arc<Sandbox>,
-        pod: &Pod,
-    ) -> Result<Attachment> {
-        let eth0 = self.eth0_in(sandbox, pod)?;
-        Ok(eth0
-            .ipam("kubeconfig", json!(self.kubeconfig_via(caller)?))
-            .ipam("timeoutSeconds", json!(5)))
+        let eth0 = self.eth0(pod)?.ipam("timeoutSeconds", json!(5));
+        Ok(eth0.ipam("kubeconfig", json!(self.kubeconfig_via(caller)?)))
     }
 
     /// Has ADD begin with a list of this pool's leases, as where the collector found nothing free.

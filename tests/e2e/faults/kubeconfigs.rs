@@ -33,7 +33,7 @@ impl Identity {
         let file = env.node.kubeconfig().with_file_name(name);
         let sandbox = Arc::new(Sandbox::new()?);
         let eth0 = |seconds: u32| {
-            let eth0 = env.eth0_via_in("unused", &sandbox, &pod)?;
+            let eth0 = env.eth0(&pod)?.in_sandbox(&sandbox);
             anyhow::Ok(
                 eth0.ipam("kubeconfig", json!(file))
                     .ipam("timeoutSeconds", json!(seconds)),
@@ -52,12 +52,12 @@ impl Identity {
     async fn fails(&self, code: Option<u64>, what: &str) -> Result<Outcome> {
         let outcome = self.hasty.add().await?;
         let file = self.file.display().to_string();
-        let told = [what, &file]
+        let named = [what, &file]
             .into_iter()
             .all(|word| outcome.stdout.contains(word));
         ensure!(
-            outcome.error_code() == code && told,
-            "it should fail with {code:?} and tell of {what:?}: {outcome}"
+            outcome.error_code() == code && named,
+            "it should fail with {code:?} and name {what:?}: {outcome}"
         );
         in_time(&outcome, 2)?;
         Ok(outcome)
@@ -234,7 +234,7 @@ async fn an_exec_plugin_that_hangs_holds_up_no_longer_than_the_deadline() -> Res
 }
 
 #[tokio::test]
-async fn a_client_certificate_that_has_expired_is_told_and_its_successor_used() -> Result<()> {
+async fn a_client_certificate_that_has_expired_is_reported_and_its_successor_used() -> Result<()> {
     let identity = Identity::new("certificate").await?;
     let Identity { env, file, .. } = &identity;
     let (cluster, node) = (&env.cluster, &env.node);

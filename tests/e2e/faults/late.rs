@@ -3,14 +3,13 @@
 //! A runtime that is killed leaves its plugins running; the next one knows nothing of them.
 
 use std::pin::pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::core::v1::Pod as PodObject;
 use kube::api::Api;
 use testbed::proxy::{Came, Moment, On};
-use testbed::{Attachment, Pod, Sandbox};
+use testbed::{Attachment, Pod};
 
 use super::SANDBOX_GONE;
 use crate::env::{Isolation, TestEnv};
@@ -27,7 +26,6 @@ enum Past {
 /// A pod, and the sandbox whose ADD will be late.
 struct First {
     pod: Pod,
-    sandbox: Arc<Sandbox>,
     add: Attachment,
 }
 
@@ -39,15 +37,14 @@ impl First {
             let addresses = before.add().await?.success()?.ips()?;
             pod.report_addresses(&addresses).await?;
         }
-        let sandbox = Arc::new(Sandbox::new()?);
-        let add = env.eth0_via_in(caller, &sandbox, &pod)?;
-        Ok(Self { pod, sandbox, add })
+        let add = env.eth0_via(caller, &pod)?;
+        Ok(Self { pod, add })
     }
 
     /// The first sandbox goes, and the second comes.
     async fn gives_way(&self, env: &TestEnv) -> Result<Attachment> {
         self.by_the_runtime(env)?.del().await?.success()?;
-        self.sandbox.remove();
+        self.add.sandbox().remove();
         let eth0 = env.eth0_via("runtime", &self.pod)?;
         eth0.add().await?.success()?;
         Ok(eth0)
@@ -70,7 +67,8 @@ impl First {
 
     /// As a runtime that knows of no answer to the ADD.
     fn by_the_runtime(&self, env: &TestEnv) -> Result<Attachment> {
-        env.eth0_via_in("runtime", &self.sandbox, &self.pod)
+        let eth0 = env.eth0_via("runtime", &self.pod)?;
+        Ok(eth0.in_sandbox(self.add.sandbox()))
     }
 }
 
@@ -166,7 +164,7 @@ async fn a_write_that_arrives_after_its_pod_is_gone_is_refused() -> Result<()> {
     process.kill();
     process.wait().await?;
     first.by_the_runtime(&env)?.del().await?.success()?;
-    first.sandbox.remove();
+    first.add.sandbox().remove();
     first.pod.force_delete().await?;
     until_forgotten(&env, &first.pod).await?;
     held.release();

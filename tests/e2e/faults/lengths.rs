@@ -73,16 +73,16 @@ async fn names_of_the_greatest_length_fit_into_an_error() -> Result<()> {
         env.pool_of(pool, &format!("10.0.{number}.0/24"), one)
             .await?;
     }
-    let mut told = String::new();
+    let mut error = String::new();
     for number in 0..=pools.len() {
         let pod = env.pod(&format!("pod-{number}")).create().await?;
         let eth0 = env.eth0(&pod)?.ipam("ipv4Pools", json!(pools));
-        told = eth0.add().await?.stdout;
+        error = eth0.add().await?.stdout;
     }
     ensure!(
-        told.contains("\"code\":100") && told.len() < 1024,
-        "{} bytes: {told}",
-        told.len()
+        error.contains("\"code\":100") && error.len() < 1024,
+        "{} bytes: {error}",
+        error.len()
     );
     Ok(())
 }
@@ -107,7 +107,8 @@ async fn sixty_four_interfaces_of_a_pod_have_as_many_addresses() -> Result<()> {
     let mut adds = JoinSet::new();
     for number in 0..64 {
         let net = env
-            .eth0_in(&sandbox, &pod)?
+            .eth0(&pod)?
+            .in_sandbox(&sandbox)
             .interface(&format!("net{number}"));
         adds.spawn(async move {
             let ips = net.add().await?.success()?.ips()?;

@@ -1,11 +1,9 @@
 //! Writes of unknown outcome: one lease comes of them, and the answer holds it.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
-use testbed::Sandbox;
 use testbed::proxy::{By, Do, Log, On, Reply};
 
 use super::EXHAUSTED;
@@ -42,8 +40,7 @@ async fn holds_what_it_answers(env: &TestEnv, name: &str, doubt: Do) -> Result<L
         .proxy()
         .rule(On::create(LEASES).caller(name).nth(1), doubt);
     let pod = env.pod(name).create().await?;
-    let sandbox = Arc::new(Sandbox::new()?);
-    let eth0 = env.eth0_via_in(name, &sandbox, &pod)?;
+    let eth0 = env.eth0_via(name, &pod)?;
     eth0.add().await?.success()?;
     let log = env.until_all_has_arrived(name).await?;
     ensure!(rule.acted() == 1, "nothing was lost");
@@ -128,8 +125,7 @@ async fn an_add_whose_move_is_in_doubt_has_the_earlier_lease_and_answers_it() ->
         let rule = env
             .proxy()
             .rule(On::replace(LEASES).caller(name).nth(1), doubt);
-        let sandbox = Arc::new(Sandbox::new()?);
-        let eth0 = env.eth0_via_in(name, &sandbox, &pod)?;
+        let eth0 = env.eth0_via(name, &pod)?;
         ensure!(eth0.add().await?.success().context(name)?.ips()? == address);
         env.until_all_has_arrived(name).await?;
         ensure!(rule.acted() == 1, "{name}: nothing was lost");
@@ -160,8 +156,7 @@ async fn a_del_whose_write_is_in_doubt_releases_and_takes_nothing_else() -> Resu
         );
         // The only address goes to another pod at once, and stays there whatever comes late.
         let next = env.pod(&format!("{name}-next")).create().await?;
-        let sandbox = Arc::new(Sandbox::new()?);
-        let next = env.eth0_via_in("next", &sandbox, &next)?;
+        let next = env.eth0_via("next", &next)?;
         next.add().await?.success().context(name)?;
         env.until_all_has_arrived(name).await?;
         env.holds_only(&next).await.context(name)?;

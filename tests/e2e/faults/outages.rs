@@ -1,12 +1,11 @@
-//! An API server that can't be reached, or that answers what nobody can use: the plugin answers in time, and says what failed.
+//! An API server that can't be reached, or whose answers are of no use: the plugin answers in time, and says what failed.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use testbed::proxy::{Answer, By, Certificate, Do, On, Rule};
-use testbed::{Outcome, Pod, Sandbox};
+use testbed::{Attachment, Outcome, Pod};
 use tokio::task::JoinSet;
 
 use super::TRY_AGAIN_LATER;
@@ -14,7 +13,7 @@ use crate::env::{Isolation, TestEnv, in_time};
 
 const LEASES: &str = "/apis/leasehold.io/v1alpha1/ipleases";
 
-/// What every request of a caller meets, and what is said of it.
+/// What every request of a caller meets, and what the message has of it.
 fn troubles() -> Vec<(&'static str, Do, &'static str)> {
     vec![
         (
@@ -62,15 +61,15 @@ fn troubles() -> Vec<(&'static str, Do, &'static str)> {
 /// What an error says when the request at the end of `path` failed in this way.
 fn says(outcome: &Outcome, env: &TestEnv, caller: &str, path: &str, what: &str) -> Result<()> {
     let json = outcome.json()?;
-    let told = format!(
+    let message = format!(
         "{}; {}",
         json["msg"].as_str().unwrap_or_default(),
         json["details"].as_str().unwrap_or_default()
     );
     let request = format!("{}{path}", env.proxy().url_for(caller));
     ensure!(
-        told.contains(&request) && told.contains(what),
-        "it should tell of {request} and {what:?}: {told}"
+        message.contains(&request) && message.contains(what),
+        "it should name {request} and {what:?}: {message}"
     );
     Ok(())
 }
@@ -83,13 +82,13 @@ async fn an_add_that_meets_trouble_all_the_time_ends_in_time_and_names_what_fail
     for (caller, trouble, what) in troubles() {
         let rule = env.proxy().rule(On::any().caller(caller), trouble);
         let pod = env.pod(caller).create().await?;
-        let sandbox = Arc::new(Sandbox::new()?);
-        let eth0 = env
-            .eth0_via_in(caller, &sandbox, &pod)?
-            .ipam("timeoutSeconds", json!(3));
-        adds.spawn(async move { (caller, what, rule, pod, sandbox, eth0.add().await) });
+        let eth0 = env.eth0_via(caller, &pod)?.ipam("timeoutSeconds", json!(3));
+        adds.spawn(async move {
+            let outcome = eth0.add().await;
+            (caller, what, rule, pod, eth0, outcome)
+        });
     }
-    for (caller, what, rule, pod, sandbox, outcome) in adds.join_all().await {
+    for (caller, what, rule, pod, eth0, outcome) in adds.join_all().await {
         let outcome = outcome?;
         ensure!(
             outcome.error_code() == TRY_AGAIN_LATER,
@@ -98,15 +97,17 @@ async fn an_add_that_meets_trouble_all_the_time_ends_in_time_and_names_what_fail
         let path = format!("/api/v1/namespaces/outage/pods/{caller}");
         says(&outcome, &env, caller, &path, what).context(caller)?;
         in_time(&outcome, 3)?;
-        over(&env, &pod, &sandbox, &rule).await.context(caller)?;
+        over(&env, &pod, &eth0, &rule).await.context(caller)?;
     }
     Ok(())
 }
 
 /// The trouble is over: what the failed ADD may have left is released, and the next one succeeds.
-async fn over(env: &TestEnv, pod: &Pod, sandbox: &Arc<Sandbox>, rule: &Rule) -> Result<()> {
+async fn over(env: &TestEnv, pod: &Pod, failed: &Attachment, rule: &Rule) -> Result<()> {
     rule.remove();
-    let eth0 = env.eth0_via_in("afterwards", sandbox, pod)?;
+    let eth0 = env
+        .eth0_via("afterwards", pod)?
+        .in_sandbox(failed.sandbox());
     eth0.del().await?.success()?;
     env.holds_nothing().await?;
     eth0.add().await?.success()?;
@@ -114,7 +115,7 @@ async fn over(env: &TestEnv, pod: &Pod, sandbox: &Arc<Sandbox>, rule: &Rule) -> 
     env.holds_nothing().await
 }
 
-/// The worst of it: the lease is made, and nobody hears of it.
+/// The worst of it: the lease is made, and its client does not learn of it.
 #[tokio::test]
 async fn an_add_whose_writes_are_never_answered_names_the_lease_whose_fate_is_unknown() -> Result<()>
 {
@@ -128,10 +129,7 @@ async fn an_add_whose_writes_are_never_answered_names_the_lease_whose_fate_is_un
     ] {
         let rule = env.proxy().rule(On::writes().caller(caller), trouble);
         let pod = env.pod(caller).create().await?;
-        let sandbox = Arc::new(Sandbox::new()?);
-        let eth0 = env
-            .eth0_via_in(caller, &sandbox, &pod)?
-            .ipam("timeoutSeconds", json!(3));
+        let eth0 = env.eth0_via(caller, &pod)?.ipam("timeoutSeconds", json!(3));
         let outcome = eth0.add().await?;
         ensure!(
             outcome.error_code() == TRY_AGAIN_LATER,
@@ -147,7 +145,7 @@ async fn an_add_whose_writes_are_never_answered_names_the_lease_whose_fate_is_un
         .context(caller)?;
         in_time(&outcome, 3)?;
         ensure!(env.held().await?.len() == 1, "{caller}: nothing was made");
-        over(&env, &pod, &sandbox, &rule).await.context(caller)?;
+        over(&env, &pod, &eth0, &rule).await.context(caller)?;
     }
     Ok(())
 }
@@ -179,12 +177,12 @@ async fn a_del_that_meets_trouble_all_the_time_succeeds_in_ten_seconds_and_says_
     for (caller, what, eth0, outcome) in outcomes {
         let outcome = outcome?.success()?;
         let left = format!("{}{LEASES}/outage-del.", env.proxy().url_for(caller));
-        let told =
+        let named =
             outcome.stderr.contains("the collector will do it") && outcome.stderr.contains(&left);
-        // Of parts of an answer it depends on where the answer was cut what is said.
+        // What is said of a part of an answer depends on where it was cut.
         ensure!(
-            told && outcome.stderr.contains(what),
-            "{caller} should tell of {left} and {what:?}: {outcome}"
+            named && outcome.stderr.contains(what),
+            "{caller} should name {left} and {what:?}: {outcome}"
         );
         in_time(&outcome, 10)?;
         eth0.del().await?.success()?;
@@ -227,8 +225,7 @@ async fn an_add_gets_over_one_trouble_at_each_request() -> Result<()> {
             ),
         ];
         let pod = env.pod(&caller).create().await?;
-        let sandbox = Arc::new(Sandbox::new()?);
-        let eth0 = env.eth0_via_in(&caller, &sandbox, &pod)?;
+        let eth0 = env.eth0_via(&caller, &pod)?;
         eth0.add().await?.success().context(caller)?;
         ensure!(rules[0].acted() == 1, "there are fewer than {k} requests");
         env.holds_only(&eth0).await?;
@@ -238,7 +235,7 @@ async fn an_add_gets_over_one_trouble_at_each_request() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_server_that_is_not_there_or_not_the_one_is_told_as_such() -> Result<()> {
+async fn a_server_that_is_not_there_or_not_the_one_is_reported_as_such() -> Result<()> {
     let env = Isolation::vrf("unknown").proxy().start().await?;
     env.default_pool(20).await?;
     let pod = env.pod("pod").create().await?;

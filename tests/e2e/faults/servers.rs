@@ -1,4 +1,4 @@
-//! Two API servers on one etcd, of which one lags, stands still, or is killed and comes back.
+//! Two API servers on one etcd, of which one lags, is frozen, or is killed and comes back.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::Pod as PodObject;
 use kube::api::{Api, PostParams};
 use serde_json::json;
 use testbed::proxy::{Do, On};
-use testbed::{Attachment, Cluster, Outcome, Pod, Sandbox};
+use testbed::{Attachment, Cluster, Outcome, Pod};
 use tokio::task::JoinSet;
 
 use super::{EXHAUSTED, NO_POOL, TRY_AGAIN_LATER};
@@ -99,15 +99,15 @@ async fn a_server_that_has_not_heard_of_a_pod_yet_does_not_make_it_gone() -> Res
     env.default_pool(20).await?;
     let pod = env.pod("pod").create().await?;
     env.proxy()
-        .rule(On::get("pods").caller("told").first(1), Do::answer(403));
+        .rule(On::get("pods").caller("early").first(1), Do::answer(403));
     env.proxy().rule(
-        On::create("ipleases").caller("told").first(2),
+        On::create("ipleases").caller("early").first(2),
         Do::answer(403),
     );
-    let eth0 = env.eth0_via("told", &pod)?;
+    let eth0 = env.eth0_via("early", &pod)?;
     eth0.add().await?.success()?;
     eth0.del().await?.success()?;
-    // The same for real: the server stands still while the pod is made, and is asked as soon as it goes on.
+    // The same for real: the server is frozen while the pod is made, and is asked as soon as it goes on.
     for number in 0..5 {
         let cluster = &env.cluster;
         cluster.freeze_api_server(1, true)?;
@@ -195,7 +195,7 @@ impl Crowd {
         let mut crowd = Vec::new();
         for (number, kubeconfig) in (0..pods).zip(kubeconfigs.iter().cycle()) {
             let pod = env.pod(&format!("pod-{number}")).create().await?;
-            let eth0 = env.eth0_in(&Arc::new(Sandbox::new()?), &pod)?;
+            let eth0 = env.eth0(&pod)?;
             let eth0 = eth0
                 .ipam("kubeconfig", json!(kubeconfig))
                 .ipam("timeoutSeconds", json!(SECONDS));
@@ -216,7 +216,7 @@ impl Crowd {
         adds
     }
 
-    /// Every answer has a lease of its own, and who has none was told why, in time and as it was.
+    /// Every answer has a lease of its own, and a call without one reports why, in time and truly.
     async fn agrees(
         &self,
         env: &TestEnv,

@@ -12,8 +12,8 @@ use crate::env::{TestEnv, in_time};
 
 type Case = (&'static str, PathBuf);
 
-/// What an ADD is told with each of these, all at once.
-async fn told(env: &TestEnv, eth0: &Attachment, cases: Vec<Case>) -> Result<String> {
+/// The errors of an ADD with each of these, all at once.
+async fn errors(env: &TestEnv, eth0: &Attachment, cases: Vec<Case>) -> Result<String> {
     let mut calls = Vec::new();
     for (case, kubeconfig) in cases {
         let mut config = eth0.config().clone();
@@ -66,7 +66,7 @@ impl<'a> Written<'a> {
 async fn a_server_that_cannot_be_talked_to_is_named_with_the_reason() -> Result<()> {
     let (env, eth0) = attached().await?;
     let cases = Written::by(&env.node)
-        .and("nobody there", |k| k.server("https://127.0.0.1:1"))?
+        .and("no server", |k| k.server("https://127.0.0.1:1"))?
         .and("another scheme", |k| k.server("ftp://127.0.0.1"))?
         .and("plain HTTP", |k| {
             k.server(&env.cluster.url(0).replace("https", "http"))
@@ -75,8 +75,8 @@ async fn a_server_that_cannot_be_talked_to_is_named_with_the_reason() -> Result<
         .and("a broken authority", |k| k.ca("no PEM"))?
         .cases;
     let eth0 = eth0.ipam("timeoutSeconds", json!(2));
-    insta::assert_snapshot!(told(&env, &eth0, cases).await?, @"
-    nobody there: 11: no definite answer within 2 s; GET https://127.0.0.1:1/api/v1/namespaces/test/pods/web was not answered: client error (Connect): tcp connect error: Connection refused (os error 111)
+    insta::assert_snapshot!(errors(&env, &eth0, cases).await?, @"
+    no server: 11: no definite answer within 2 s; GET https://127.0.0.1:1/api/v1/namespaces/test/pods/web was not answered: client error (Connect): tcp connect error: Connection refused (os error 111)
     another scheme: 11: no definite answer within 2 s; GET ftp://127.0.0.1/api/v1/namespaces/test/pods/web was not answered: client error (Connect): unsupported scheme ftp
     plain HTTP: 11: GET http://server/api/v1/namespaces/test/pods/web was refused; 400 Bad Request: Client sent an HTTP request to an HTTPS server.
     no authority: 11: no definite answer within 2 s; GET https://server/api/v1/namespaces/test/pods/web was not answered: client error (Connect): invalid peer certificate: UnknownIssuer
@@ -93,7 +93,7 @@ async fn credentials_that_cannot_be_used_are_named_with_the_reason_and_not_shown
     let nowhere = Path::new("/nowhere");
     let mut cases = Written::by(&env.node)
         .and("no URL", |k| k.server("https://[::1"))?
-        .and("a token that nobody knows", |k| k.token("secret"))?
+        .and("an unknown token", |k| k.token("secret"))?
         .and("no token file", |k| k.token_file(nowhere))?
         .and("no certificate", |k| k.client_certificate_file(nowhere))?
         .and("no exec plugin", |k| k.exec(nowhere, &[]))?
@@ -106,9 +106,9 @@ async fn credentials_that_cannot_be_used_are_named_with_the_reason_and_not_shown
     cases.push(("no YAML", broken));
     // A kubeconfig may be half a file for three seconds; then there is a pause, and another attempt.
     let eth0 = eth0.ipam("timeoutSeconds", json!(8));
-    insta::assert_snapshot!(told(&env, &eth0, cases).await?, @r#"
+    insta::assert_snapshot!(errors(&env, &eth0, cases).await?, @r#"
     no URL: 7: the kubeconfig /cluster/nodes/node/no-URL cannot be used: failed to parse cluster url: invalid authority
-    a token that nobody knows: 106: renew the credentials in /cluster/nodes/node/a-token-that-nobody-knows: the API server does not know them; GET https://server/api/v1/namespaces/test/pods/web was denied: 401 Unauthorized: Unauthorized
+    an unknown token: 106: renew the credentials in /cluster/nodes/node/an-unknown-token: the API server does not know them; GET https://server/api/v1/namespaces/test/pods/web was denied: 401 Unauthorized: Unauthorized
     no token file: 7: the kubeconfig /cluster/nodes/node/no-token-file cannot be used: auth error: failed to read token file '"/nowhere"': No such file or directory (os error 2)
     no certificate: 7: the kubeconfig /cluster/nodes/node/no-certificate cannot be used: Failed to infer provided configuration: failed to load client certificate: failed to read file '"/nowhere"': No such file or directory (os error 2)
     no exec plugin: 7: the kubeconfig /cluster/nodes/node/no-exec-plugin cannot be used: its exec plugin /nowhere could not be run: No such file or directory (os error 2)

@@ -1,13 +1,12 @@
-//! A person frees an address in use only after having said so.
+//! A person frees an address in use only after annotating its lease.
 
 use anyhow::{Context, Result};
 use kube::api::PostParams;
-use leasehold::api::{Holder, IPLease, State};
 
 use super::TwoNodes;
 
-async fn stored(nodes: &TwoNodes, address: &str, state: State, holder: &Holder) -> Result<String> {
-    let lease: IPLease = nodes.lease(address, state, holder);
+async fn stored(nodes: &TwoNodes, address: &str, lease: &str) -> Result<String> {
+    let lease = nodes.lease(address, lease)?;
     let name = lease.metadata.name.clone().unwrap_or_default();
     let leases = nodes.leases_as_admin().await?;
     leases.create(&PostParams::default(), &lease).await?;
@@ -17,7 +16,7 @@ async fn stored(nodes: &TwoNodes, address: &str, state: State, holder: &Holder) 
 #[tokio::test]
 async fn a_held_lease_is_deleted_by_hand_only_once_it_is_annotated() -> Result<()> {
     let nodes = TwoNodes::new("by-hand").await?;
-    let name = stored(&nodes, "192.0.2.1", State::Held, &nodes.them()).await?;
+    let name = stored(&nodes, "192.0.2.1", "Held them").await?;
     let words = format!(
         "the address is held by pod by-hand/theirs on {}: if nobody uses it any more, first annotate the lease with \
          ipam.leasehold.io/release=true",
@@ -48,14 +47,14 @@ async fn a_held_lease_is_deleted_by_hand_only_once_it_is_annotated() -> Result<(
 }
 
 #[tokio::test]
-async fn what_nobody_holds_is_deleted_by_hand() -> Result<()> {
+async fn leases_that_are_not_held_are_deleted_by_hand() -> Result<()> {
     let nodes = TwoNodes::new("unheld").await?;
-    for (address, state) in [
-        ("192.0.2.1", State::Cooling),
-        ("192.0.2.2", State::Retained),
-        ("192.0.2.3", State::Quarantined),
+    for (address, lease) in [
+        ("192.0.2.1", "Cooling them"),
+        ("192.0.2.2", "Retained them"),
+        ("192.0.2.3", "Quarantined them"),
     ] {
-        let name = stored(&nodes, address, state, &nodes.them()).await?;
+        let name = stored(&nodes, address, lease).await?;
         nodes
             .cluster
             .kubectl(&["delete", "iplease", &name])

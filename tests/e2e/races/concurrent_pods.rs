@@ -150,7 +150,7 @@ impl ConcurrentPods {
                 let member = Arc::clone(member);
                 calls.spawn(async move {
                     let outcome = member.eth0.del().await?.success()?;
-                    ensure!(outcome.stderr.is_empty(), "DEL had to say: {outcome}");
+                    ensure!(outcome.stderr.is_empty(), "DEL warned: {outcome}");
                     Ok(())
                 });
             }

@@ -6,7 +6,7 @@ use leasehold::lease::{
 };
 use leasehold::retry::ApiError;
 
-use super::{FakeStore, Write, on_its_way, told};
+use super::{FakeStore, Write, describe, on_its_way};
 
 impl Store for FakeStore<'_> {
     async fn read(&self, name: &LeaseName) -> Result<Option<StoredLease>, ApiError> {
@@ -24,7 +24,7 @@ impl Store for FakeStore<'_> {
         }
         let version = seen.as_ref().map(|seen| seen.version.clone());
         self.learn(version, |_| match &seen {
-            Some(seen) => format!("read {}", told(&seen.lease)),
+            Some(seen) => format!("read {}", describe(&seen.lease)),
             None => format!("read {name}: absent"),
         });
         Ok(seen)
@@ -85,7 +85,7 @@ impl Store for FakeStore<'_> {
                 "find [{}]",
                 found
                     .iter()
-                    .map(|seen| told(&seen.lease))
+                    .map(|seen| describe(&seen.lease))
                     .collect::<Vec<_>>()
                     .join(", ")
             )

@@ -30,7 +30,8 @@ enum Main {
 #[derive(Debug)]
 pub struct Attachment {
     node: Node,
-    sandbox: Option<Arc<Sandbox>>,
+    sandbox: Arc<Sandbox>,
+    netns_is_known: bool,
     container: String,
     interface: String,
     ipam_plugin: PathBuf,
@@ -51,7 +52,8 @@ impl Attachment {
         let arg = |key: &str, value: &str| (key.to_owned(), value.to_owned());
         Ok(Self {
             node: node.clone(),
-            sandbox: Some(Arc::clone(sandbox)),
+            sandbox: Arc::clone(sandbox),
+            netns_is_known: true,
             container: sandbox.container().to_owned(),
             interface: "eth0".to_owned(),
             ipam_plugin: ipam_plugin.to_owned(),
@@ -129,8 +131,22 @@ impl Attachment {
     /// With empty `CNI_NETNS`, as after a reboot.
     #[must_use]
     pub fn without_netns(mut self) -> Self {
-        self.sandbox = None;
+        self.netns_is_known = false;
         self
+    }
+
+    /// In this sandbox instead: of another interface of the pod, or of an earlier call.
+    #[must_use]
+    pub fn in_sandbox(mut self, sandbox: &Arc<Sandbox>) -> Self {
+        self.sandbox = Arc::clone(sandbox);
+        self.container(sandbox.container())
+            .cni_arg("K8S_POD_INFRA_CONTAINER_ID", sandbox.container())
+    }
+
+    /// The sandbox, which is its pod's network namespace.
+    #[must_use]
+    pub fn sandbox(&self) -> &Arc<Sandbox> {
+        &self.sandbox
     }
 
     /// The container id.
@@ -208,7 +224,7 @@ impl Attachment {
             Main::Direct => self.ipam_plugin.clone(),
             Main::Delegating(tool) => self.node.cluster().tool(tool),
         };
-        let netns = self.sandbox.as_ref().map(|sandbox| sandbox.netns().path());
+        let netns = self.netns_is_known.then(|| self.sandbox.netns().path());
         Ok(Call::new(&program)
             .env("CNI_COMMAND", command)
             .env("CNI_CONTAINERID", &self.container)

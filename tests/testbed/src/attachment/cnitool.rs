@@ -54,7 +54,7 @@ impl Attachment {
     }
 
     fn netns(&self) -> Result<String> {
-        let sandbox = self.sandbox.as_ref().context("cnitool wants a namespace")?;
-        Ok(sandbox.netns().path().display().to_string())
+        ensure!(self.netns_is_known, "cnitool wants a namespace");
+        Ok(self.sandbox.netns().path().display().to_string())
     }
 }

@@ -1,6 +1,6 @@
 //! What is true outside of the leases, and what must be true of them.
 //!
-//! Knows of sandboxes, of what was answered to whom and of nothing that the protocol does: the rules stand here.
+//! Knows of sandboxes, of what was answered to whom and of nothing that the protocol does: the rules are here.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,7 +14,7 @@ use crate::fake_store::{FakeStore, hash};
 
 /// The runtime's view: sandboxes, and what ADD answered.
 #[derive(Default)]
-pub struct World {
+pub struct Invariants {
     /// Containers of which a DEL has begun: nothing is promised to them any more.
     ended: RefCell<BTreeSet<&'static str>>,
     /// Containers whose sandbox has no namespace any more.
@@ -27,7 +27,7 @@ pub struct World {
     broken: RefCell<Option<String>>,
 }
 
-impl World {
+impl Invariants {
     pub fn state(&self) -> u64 {
         fn part<T: Hash>(cell: &RefCell<T>) -> u64 {
             hash(&*cell.borrow())
@@ -82,7 +82,7 @@ impl World {
         self.broken.borrow_mut().get_or_insert(how);
     }
 
-    /// Looks at the board after a step of somebody.
+    /// Checks the leases after a step.
     pub fn look(&self, fake_store: &FakeStore<'_>, addresses: usize) -> Result<(), String> {
         if fake_store.held().len() == addresses {
             self.room.borrow_mut().clear();
