@@ -22,7 +22,7 @@ fn manifests() -> BTreeMap<String, String> {
         .collect()
 }
 
-/// `UPDATE_CRDS=1` makes them so.
+/// `UPDATE_CRDS=1` writes them.
 #[test]
 fn the_manifests_say_what_the_types_say() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("crds");
@@ -65,7 +65,8 @@ fn every_field_says_what_it_is() {
     });
 }
 
-/// What has no bound is taken for a request's size by the server when it estimates what a rule costs.
+/// For a field without a bound, the API server assumes the size of a whole request when it
+/// estimates the cost of a rule.
 #[test]
 fn nothing_that_a_user_writes_is_without_a_bound() {
     every_schema(|path, schema| {

@@ -1,7 +1,7 @@
 //! Which module may name which, and that no two name each other.
 //!
-//! The order below is the architecture (ARCHITECTURE.md draws it). A module that is missing from it fails the test, so
-//! a new one has to be given its place.
+//! The order below is the architecture; ARCHITECTURE.md draws it. A module that is missing here
+//! fails the test, so a new one must be given its place.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -230,7 +230,8 @@ fn word(text: &str) -> &str {
     &text[..end.unwrap_or(text.len())]
 }
 
-/// The file's name below its module: `acquire` of `lease/acquire/attempt.rs`; none for the module's own file.
+/// The file's name below its module: `acquire` of `lease/acquire/attempt.rs`; none for the module's
+/// own file.
 fn child(module: &str, file: &Path) -> Option<String> {
     let below = file.strip_prefix(src().join(module)).ok()?;
     let first = below.iter().next()?.to_str()?;

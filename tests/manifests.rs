@@ -1,7 +1,7 @@
-//! Every manifest of the repository says only what its kind knows.
+//! Every manifest of the repository uses only fields that its kind has.
 //!
-//! The API server prunes a field that the schema does not have, and the writer of `excludeIps` never hears of it. So
-//! what is ours is held against the schema here; `tests/e2e/examples.rs` applies the examples.
+//! The API server prunes a field that the schema does not have, so a mistyped `excludeIps` would
+//! have no effect and no error. `tests/e2e/examples.rs` applies the examples.
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
@@ -18,7 +18,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-/// A document of a manifest, and where it stands.
+/// A document of a manifest, and where it is.
 struct Object {
     at: String,
     value: Value,
@@ -62,7 +62,7 @@ fn schemas() -> BTreeMap<String, Value> {
     definitions.iter().map(schema).collect()
 }
 
-/// The paths in `value` of which `schema` knows nothing.
+/// The paths in `value` that `schema` does not have.
 fn unknown(path: &str, value: &Value, schema: &Value) -> Vec<String> {
     match value {
         Value::Object(fields) => fields
@@ -70,7 +70,7 @@ fn unknown(path: &str, value: &Value, schema: &Value) -> Vec<String> {
             .flat_map(|(name, field)| {
                 let at = format!("{path}.{name}");
                 let inner = match (&schema["properties"][name], &schema["additionalProperties"]) {
-                    // The server's own business.
+                    // The API server checks these itself.
                     _ if path.is_empty()
                         && ["apiVersion", "kind", "metadata"].contains(&name.as_str()) =>
                     {
@@ -153,7 +153,7 @@ fn a_mistyped_field_is_found() {
     );
 }
 
-/// What the API server can't judge either: the order of a range, an annotation.
+/// Also what the API server cannot check: the order of a range, an annotation.
 #[test]
 fn every_example_is_understood() {
     let objects = objects("examples");
@@ -184,7 +184,7 @@ fn read<T: DeserializeOwned>(objects: &[Object], kind: &str) -> Vec<T> {
         .collect()
 }
 
-/// Reads every annotation of ours; one that no parser knows is mistyped.
+/// Reads every annotation of ours; one that no parser reads is mistyped.
 fn understood(annotations: &Annotations) -> Result<(), Box<dyn std::error::Error>> {
     let mut found = vec![
         ippool(annotations)?.map(|found| found.key),

@@ -1,6 +1,7 @@
-//! The plugin runs on nodes whose C library nobody knows: it is one file that needs no other.
+//! The plugin runs on nodes with any C library, or none: it is one file that needs no other.
 //!
-//! By the headers of the file itself (System V ABI, "Program Header", "Dynamic Section"), since a node need not have `readelf`.
+//! The test reads the headers of the file itself (System V ABI, "Program Header", "Dynamic
+//! Section"), because `readelf` may not be installed.
 
 use std::fs;
 

@@ -11,7 +11,7 @@ const COMMANDS: [&str; 6] = ["ADD", "CHECK", "DEL", "GC", "STATUS", "VERSION"];
 /// A pod as containerd names it.
 const ARGS: &str = "IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=web-0;K8S_POD_UID=u-1";
 
-/// What every command takes.
+/// A configuration that every verb accepts.
 const CONFIGURATION: &str = r#"{
     "cniVersion": "1.1.0", "name": "storage", "type": "macvlan",
     "ipam": {"type": "leasehold", "kubeconfig": "/etc/leasehold/kubeconfig"},
@@ -19,11 +19,11 @@ const CONFIGURATION: &str = r#"{
     "cni.dev/valid-attachments": []
 }"#;
 
-/// More than kubelet's event has room for: a message of ours is cut long before.
+/// More than an event of the kubelet has room for: our messages are truncated long before.
 const LONGEST_REFUSAL: usize = 1024;
 
-/// Any bytes on stdin: each command is read or refused in one line of JSON with a code; a DEL is always read; and what
-/// ADD reads is a JSON object that names its version and network.
+/// Any bytes on stdin: each verb is read, or refused in one line of JSON with a code; a DEL is
+/// always read; and what ADD reads is a JSON object that names its version and network.
 pub fn stdin(input: &[u8]) {
     for command in COMMANDS {
         match read(command, ARGS.as_ref(), input) {
@@ -39,8 +39,8 @@ pub fn stdin(input: &[u8]) {
     }
 }
 
-/// Any `CNI_ARGS`: each command is read or refused likewise; and the pod that ADD reads is the one that pairs split
-/// naively name.
+/// Any `CNI_ARGS`: each verb is read or refused likewise; and the pod that ADD reads is the one
+/// that a naive split into pairs finds.
 pub fn cni_args(input: &[u8]) {
     let args = OsStr::from_bytes(input);
     for command in COMMANDS {
@@ -58,7 +58,7 @@ pub fn cni_args(input: &[u8]) {
     }
 }
 
-/// The latter of two values, an empty one being none.
+/// The last of two values, of which an empty one is none.
 fn naive(args: &[u8], key: &str) -> Option<String> {
     let text = std::str::from_utf8(args).expect("UTF-8");
     let is_pair = |pair: &str| pair.matches('=').count() == 1;

@@ -1,16 +1,18 @@
-//! What must hold whatever anybody writes, as functions of bytes: a body panics where it does not hold.
+//! What must hold for any input, as functions of bytes: a body panics where it does not hold.
 //!
-//! Each body is a target of `cargo fuzz` (`fuzz_targets/`), and a property test that runs with all others (`tests/`).
-//! Nothing here is asked of an API server: it is what leasehold reads from runtimes and people that is fuzzed.
+//! Each body is a target of `cargo fuzz` (`fuzz_targets/`), and a property test that runs with all
+//! others (`tests/`). No API server is needed: the input is what leasehold reads from runtimes and
+//! people.
 //!
-//! The fuzzer takes a nightly compiler and a C++ compiler. `-D`, since optimizing at link time takes it minutes a target:
+//! The fuzzer needs a nightly compiler and a C++ compiler. `-D`, because link-time optimization
+//! takes minutes for each target:
 //!
 //! ```console
 //! $ cargo install cargo-fuzz
 //! $ cargo +nightly fuzz run -D stdin
 //! ```
 //!
-//! What it finds is run again without it:
+//! To repeat a finding without the fuzzer:
 //!
 //! ```console
 //! $ cargo run -p leasehold-fuzz --bin stdin -- fuzz/artifacts/stdin/crash-…
@@ -29,7 +31,7 @@ mod ranges;
 pub use call::{cni_args, stdin};
 pub use ranges::ranges;
 
-/// Runs a body on the files that the command line names: a finding of the fuzzer, without the fuzzer.
+/// Runs a body on the files that the command line names, such as a finding of the fuzzer.
 pub fn again(body: fn(&[u8])) -> io::Result<()> {
     for file in std::env::args_os().skip(1) {
         body(&std::fs::read(file)?);

@@ -7,9 +7,9 @@ use leasehold::api::{IPPool, IPPoolSpec};
 use leasehold::ip::{Span, Spans, Vrf, special};
 use leasehold::pool::Pools;
 
-/// Any lines: the first is a subnet, those with `!` in front are exclusions, the others `ips`. Each range is refused or
-/// says the same when it is written again; sets of them add up; and a pool gives nothing outside its subnet or ranges, and
-/// nothing that is excluded or special.
+/// Any lines: the first is a subnet, those that start with `!` are exclusions, the others `ips`.
+/// Each range is refused, or means the same when it is written again; sets of them add up; and a
+/// pool gives no address outside its subnet or ranges, and none that is excluded or special.
 pub fn ranges(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
     let mut lines = text.lines();
@@ -55,7 +55,7 @@ fn span(line: &str) -> Option<Span> {
     let span: Span = line.parse().ok()?;
     assert!(span.first() <= span.last());
     assert!(span.contains(span.first()) && span.contains(span.last()));
-    // A CIDR may end at what nobody may write, an IPv6 address that stands for one of IPv4.
+    // A CIDR may end at an address that is refused by itself: an IPv4-mapped IPv6 address.
     let writable = |end: IpAddr| end.to_canonical() == end;
     if writable(span.first()) && writable(span.last()) {
         assert_eq!(
@@ -67,7 +67,7 @@ fn span(line: &str) -> Option<Span> {
     Some(span)
 }
 
-/// What is in a set is in another one or not.
+/// The addresses of one set that are in another one, and those that are not.
 fn add_up(a: &Spans, b: &Spans) {
     let (both, only_a) = (a.intersection(b), a.without(b));
     let again: Spans = both.iter().chain(&only_a).copied().collect();

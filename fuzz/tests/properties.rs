@@ -6,7 +6,7 @@ use std::process::Command;
 
 use proptest::prelude::*;
 
-/// The files that `cargo fuzz` begins with, too.
+/// The seeds of `cargo fuzz`.
 fn seeds(target: &str) -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("corpus")
@@ -21,7 +21,7 @@ fn noise() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(any::<u8>(), 0..200)
 }
 
-/// Bad texts that get further than noise does.
+/// Malformed texts that get further than noise does.
 fn damaged(target: &str) -> impl Strategy<Value = Vec<u8>> {
     let scrap = prop_oneof![
         noise(),
