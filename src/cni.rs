@@ -1,12 +1,13 @@
-//! What the runtime says, and what it is told (CNI 0.3.0 to 1.1.0).
+//! What the runtime asks, and what it is answered (CNI 0.1.0 to 1.1.0).
 //!
-//! From environment and stdin to a [`Call`] in which nothing is missing, and from the outcome to one line of
-//! JSON. Everything that comes in may be hostile: it is bounded in size and depth, it is refused with the
-//! specification's code and with what was expected, and it never panics. Nothing here does anything about a call.
+//! From environment and stdin to a [`Call`] in which nothing is missing, and from the outcome to one
+//! line of JSON. libcni and the interface plugins are written in Go and have read the same
+//! configuration before: what they accept is accepted. All input may be hostile: it is bounded in
+//! size and depth, it is refused with the specification's code and with what was expected, and it
+//! never panics. Nothing here acts on a call.
 
 use std::io;
 
-use rscni_types::version::PluginInfo;
 use serde::Serialize;
 
 mod addresses;
@@ -20,36 +21,32 @@ mod error;
 mod input_error;
 mod json;
 mod result;
+mod stdin;
 #[cfg(test)]
 mod tests;
+mod version;
 
 pub use args::{Args, PodRef};
 pub use call::{Add, Call, Check, Gc, Status};
 pub use config::{Config, FamilyPolicy};
 pub use del::Del;
-pub use document::Document;
 pub use error::{CniError, Code};
 pub use input_error::InputError;
-pub use result::{CniResult, IpConfig, Route};
+pub use result::{CniResult, IpConfig};
 pub use rscni_types::types::{ContainerId, GcAttachment, InterfaceName};
 pub use rscni_types::version::SpecVersion;
 
-/// What somebody reads who starts the plugin by hand.
+/// What the plugin prints when it is started by hand.
 #[must_use]
 pub fn about() -> String {
-    let versions: Vec<String> = PluginInfo::default()
-        .supported_versions()
-        .iter()
-        .map(ToString::to_string)
-        .collect();
     format!(
         "CNI plugin {} {}: {}.\n\
-         A container runtime runs it, with CNI_COMMAND set: see the README.\n\
+         Container runtimes run it, with CNI_COMMAND set: see the README.\n\
          CNI versions supported: {}\n",
         env!("CARGO_PKG_NAME"),
         env!("CARGO_PKG_VERSION"),
         env!("CARGO_PKG_DESCRIPTION"),
-        versions.join(", "),
+        version::listed(),
     )
 }
 

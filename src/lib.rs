@@ -31,6 +31,7 @@ pub mod collector;
 pub mod gather;
 pub mod host;
 pub mod ip;
+pub mod json;
 pub mod kube_client;
 pub mod lease;
 pub mod metrics;

@@ -21,13 +21,14 @@ enum Reach {
 }
 
 /// Each module of the crate, with the modules of the crate that it may name.
-const MODULES: [(&str, Reach, &[&str]); 17] = [
+const MODULES: [(&str, Reach, &[&str]); 18] = [
     ("text", Reach::Pure, &[]),
     ("ip", Reach::Pure, &[]),
+    ("json", Reach::Pure, &[]),
     ("retry", Reach::Pure, &[]),
     ("api", Reach::Kinds, &["ip"]),
-    ("annotations", Reach::Pure, &["ip", "text"]),
-    ("cni", Reach::Pure, &["ip", "text"]),
+    ("annotations", Reach::Pure, &["ip", "json", "text"]),
+    ("cni", Reach::Pure, &["ip", "json", "text"]),
     ("pool", Reach::Pure, &["api", "ip"]),
     ("routes", Reach::Pure, &["ip", "pool"]),
     (

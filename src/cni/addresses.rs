@@ -2,8 +2,6 @@
 
 use std::net::IpAddr;
 
-use serde::Deserialize;
-
 use super::args::Args;
 use super::input_error::InputError;
 use super::json::{Field, Object};
@@ -13,8 +11,8 @@ use crate::text::shown;
 const EXPECTED: &str =
     "a list of at most one address of each family, with or without a prefix length";
 
-/// The addresses asked for: `runtimeConfig.ips`, else `args.cni.ips`, else `IP=` in `CNI_ARGS` (deprecated), as
-/// CNI's CONVENTIONS.md has it. What a source that has precedence overrules is not looked at.
+/// The addresses asked for: `runtimeConfig.ips`, else `args.cni.ips`, else `IP=` in `CNI_ARGS`
+/// (deprecated), as CNI's CONVENTIONS.md has it. A source is not read where another has precedence.
 pub fn requested(document: &Object<'_>, args: &Args) -> Result<Vec<IpAddr>, InputError> {
     let by_runtime = match document.get("runtimeConfig") {
         None => None,
@@ -27,7 +25,7 @@ pub fn requested(document: &Object<'_>, args: &Args) -> Result<Vec<IpAddr>, Inpu
     if let Some(addresses) = listed(by_runtime.as_ref())? {
         return Ok(addresses);
     }
-    // `args` is for anybody, so that what is not ours may look as it likes.
+    // `args` is shared by all plugins, so what is not ours may have any form.
     let by_args = document
         .get("args")
         .and_then(|args| args.object().ok()?.get("cni")?.object().ok()?.get("ips"));
@@ -44,37 +42,45 @@ pub fn requested(document: &Object<'_>, args: &Args) -> Result<Vec<IpAddr>, Inpu
     })
 }
 
-/// The addresses of a result, in the layout of any version; none if it has none.
-pub fn of_result(result: &Field<'_>) -> Result<Option<Vec<IpAddr>>, InputError> {
-    /// 0.3.0 and later.
-    #[derive(Deserialize)]
-    struct Ip {
-        address: String,
-    }
-    /// Before that, `ip4` and `ip6`.
-    #[derive(Deserialize)]
-    struct IpOfFamily {
-        ip: String,
-    }
+/// The addresses that a result gives to `interface`, in the layout of any version.
+///
+/// An address that the result gives to another interface of the sandbox is another plugin's.
+pub fn of_result(result: &Field<'_>, interface: &str) -> Result<Vec<IpAddr>, InputError> {
+    const EXPECTED: &str = "a result with addresses in CIDR notation";
     let object = result.object()?;
+    let interfaces = match object.get("interfaces") {
+        Some(field) => field.objects("a list of interfaces")?,
+        None => Vec::new(),
+    };
+    let is_elsewhere = |ip: &Object<'_>| {
+        let index = ip
+            .get("interface")
+            .and_then(|field| field.read::<usize>("an index").ok());
+        let other = index.and_then(|index| interfaces.get(index));
+        let text = |key| other?.get(key)?.read::<String>("a text").ok();
+        let is_other = text("name").is_some_and(|name| name != interface);
+        is_other && text("sandbox").is_some_and(|sandbox| !sandbox.is_empty())
+    };
     let mut written = Vec::new();
     if let Some(ips) = object.get("ips") {
-        let ips: Vec<Ip> = ips.read("a list of objects with an address")?;
-        written.extend(ips.into_iter().map(|ip| ip.address));
-    }
-    for key in ["ip4", "ip6"] {
-        if let Some(ip) = object.get(key) {
-            written.push(ip.read::<IpOfFamily>("an object with an ip")?.ip);
+        for ip in ips.objects("a list of objects with an address")? {
+            if !is_elsewhere(&ip) {
+                written.push(ip.get("address"));
+            }
         }
     }
-    let addresses: Option<Vec<IpAddr>> = written.iter().map(|text| address(text)).collect();
-    match addresses {
-        None => Err(result.refused("a result with addresses in CIDR notation")),
-        Some(addresses) => Ok(Some(addresses).filter(|addresses| !addresses.is_empty())),
+    // Before 0.3.0.
+    for key in ["ip4", "ip6"] {
+        if let Some(ip) = object.get(key) {
+            written.push(ip.object()?.get("ip"));
+        }
     }
+    let read = |field: Option<Field<'_>>| address(&field?.read::<String>(EXPECTED).ok()?);
+    let addresses: Option<Vec<IpAddr>> = written.into_iter().map(read).collect();
+    addresses.ok_or_else(|| result.refused(EXPECTED))
 }
 
-/// CNI's conventions forbid to ignore what stands in `runtimeConfig`, and ranges are not for a runtime to make up.
+/// CNI's conventions forbid to ignore a key of `runtimeConfig`, and a runtime may not make up ranges.
 fn refuse_ranges(runtime_config: &Object<'_>) -> Result<(), InputError> {
     match runtime_config.get("ipRanges") {
         Some(field) if !field.is_empty_list() => Err(InputError::Unsupported {
@@ -110,7 +116,8 @@ fn one_of_each<'a>(texts: impl Iterator<Item = &'a str>) -> Option<Vec<IpAddr>> 
     Some(addresses)
 }
 
-/// An address with or without a prefix length, which only the pool knows. One that is IPv4 and IPv6 at once is none.
+/// An address with or without a prefix length, which only the pool knows. One that is IPv4 and IPv6
+/// at once is refused.
 fn address(text: &str) -> Option<IpAddr> {
     let address = match text.split_once('/') {
         Some(_) => cidr(text)?.addr(),

@@ -17,10 +17,12 @@ use super::addresses;
 use super::args::PodRef;
 use super::config::Config;
 use super::del::Del;
-use super::document::{self, Document, Stdin};
+use super::document::{self, Document};
 use super::environment::Environment;
 use super::error::CniError;
 use super::input_error::InputError;
+use super::stdin::Stdin;
+use super::version;
 
 /// One call.
 #[derive(Debug)]
@@ -118,7 +120,7 @@ impl Call {
         let mut stdin = Stdin::read(stdin);
         let document = stdin.document();
         let version = document.version().unwrap_or_default();
-        Self::of(command, &env, document).map_err(|fault| CniError::from(fault).in_version(version))
+        Self::of(command, &env, document).map_err(|error| CniError::from(error).in_version(version))
     }
 
     /// Its command and configuration, if it is one that does something for a network.
@@ -141,10 +143,7 @@ impl Call {
             Cmd::Del => Del::read(env, document).map(Self::Del),
             Cmd::Gc => Gc::read(document).map(Self::Gc),
             Cmd::Status => Status::read(document).map(Self::Status),
-            Cmd::Version => Ok(Self::Version(PluginInfo::new(
-                document.echoed_version(),
-                PluginInfo::default().supported_versions().to_vec(),
-            ))),
+            Cmd::Version => Ok(Self::Version(version::info(document.echoed_version()))),
         }
     }
 }
@@ -185,6 +184,10 @@ impl Check {
             key: "prevResult",
             expected: "the result of the ADD that is to be checked",
         })?;
+        let addresses = addresses::of_result(&previous, &interface)?;
+        if addresses.is_empty() {
+            return Err(previous.refused("a result with an address of this interface"));
+        }
         Ok(Self {
             version,
             container,
@@ -193,8 +196,7 @@ impl Check {
             pod,
             network: document::network(&document)?,
             config: Config::strict(&document::ipam(&document)?)?,
-            previous: addresses::of_result(&previous)?
-                .ok_or_else(|| previous.refused("a result with an address"))?,
+            previous: addresses,
         })
     }
 }

@@ -1,7 +1,7 @@
 //! The `ipam` object: what an administrator asks of leasehold, as meant.
 //!
-//! Nothing after this module handles a missing key or a number in a text. What a pool's name matches, and
-//! whether such pools exist, is found out by [`select`](crate::select).
+//! Nothing after this module handles a missing key or a number in a text. What a pool's name
+//! matches, and whether such pools exist, is the business of [`select`](crate::select).
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,8 +9,9 @@ use std::time::Duration;
 use super::input_error::InputError;
 use super::json::{Field, Object};
 use crate::ip::{Family, Vrf};
+use crate::json::{fold, hint};
 
-/// Every key of `ipam`. Keys are dealt with in [`Config::set`], this list is for those who mistype them.
+/// Every key of `ipam`, for [`Config::set`] and for the hint at a mistyped one.
 const KEYS: [&str; 10] = [
     "type",
     "kubeconfig",
@@ -24,27 +25,30 @@ const KEYS: [&str; 10] = [
     "metricsDir",
 ];
 
+/// Items of a list of pools: each may be a pattern, which is held against every pool of the cluster.
+const MAX_POOLS: usize = 64;
+
 /// What the `ipam` object asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
-    /// The API server and who we are to it; none: the kubelet's, wherever this distribution has it.
+    /// The API server and the credentials for it; none: the kubelet's, where this distribution has it.
     pub kubeconfig: Option<PathBuf>,
-    /// Names of IPv4 pools in order of preference, `*`, `?` and `[…]` allowed; empty: not said.
+    /// Names of IPv4 pools in order of preference, `*`, `?` and `[…]` allowed; empty: not given.
     pub ipv4_pools: Vec<String>,
     /// The same for IPv6.
     pub ipv6_pools: Vec<String>,
     /// How many families a pod gets.
     pub policy: FamilyPolicy,
-    /// The families to try, the first one first, never empty: one for `SingleStack`, else both. As in a Service,
-    /// a family that `ipFamilies` leaves out comes second.
+    /// The families to try, in this order, never empty: one for `SingleStack`, else both. As in a
+    /// Service, a family that `ipFamilies` leaves out comes second.
     pub families: Vec<Family>,
-    /// Whether the default route is left to others.
+    /// Whether the pod gets no default route from its pools.
     pub clean_gateway: bool,
-    /// How long a call may take.
+    /// How long a call may take: 1 to 600 s.
     pub timeout: Duration,
     /// The address space.
     pub vrf: Vrf,
-    /// Where a call leaves its metrics, if anywhere.
+    /// The folder for a call's metrics; none: they are not recorded.
     pub metrics_dir: Option<PathBuf>,
 }
 
@@ -69,7 +73,7 @@ impl Default for Config {
             policy: FamilyPolicy::default(),
             families: Family::BOTH.to_vec(),
             clean_gateway: false,
-            // Runtimes give a sandbox two minutes and more, and a deadline of ours leaves a message behind.
+            // Runtimes give a sandbox two minutes and more; our own deadline leaves a message behind.
             timeout: Duration::from_secs(50),
             vrf: Vrf::default(),
             metrics_dir: None,
@@ -80,44 +84,45 @@ impl Default for Config {
 impl Config {
     /// Reads the object whole, or refuses it for the first thing that is wrong.
     pub fn strict(ipam: &Object<'_>) -> Result<Self, InputError> {
-        let (config, faults) = Self::lenient(ipam);
-        match faults.into_iter().next() {
+        let (config, errors) = Self::lenient(ipam);
+        match errors.into_iter().next() {
             None => Ok(config),
-            Some(fault) => Err(fault),
+            Some(error) => Err(error),
         }
     }
 
-    /// Reads what can be read; what can't has its default, and is told beside.
+    /// Reads what can be read; what can't has its default, and an error beside.
     #[must_use]
     pub fn lenient(ipam: &Object<'_>) -> (Self, Vec<InputError>) {
         let mut config = Self::default();
-        let mut faults: Vec<InputError> = ipam
+        let mut errors: Vec<InputError> = ipam
             .iter()
             .filter_map(|(key, field)| config.set(key, &field).err())
             .collect();
-        if let Err(fault) = config.order_families(ipam) {
-            faults.push(fault);
+        if let Err(error) = config.order_families(ipam) {
+            errors.push(error);
         }
-        (config, faults)
+        (config, errors)
     }
 
     fn set(&mut self, key: &str, field: &Field<'_>) -> Result<(), InputError> {
-        match key {
-            // Whoever runs this has found it by its type; ipFamilies need the policy, which may come later.
-            "type" | "ipFamilies" => {}
-            "kubeconfig" => self.kubeconfig = Some(absolute(field)?),
-            "ipv4Pools" => self.ipv4_pools = pools(field)?,
-            "ipv6Pools" => self.ipv6_pools = pools(field)?,
-            "ipFamilyPolicy" => self.policy = policy(field)?,
-            "cleanGateway" => self.clean_gateway = field.read("true or false")?,
-            "timeoutSeconds" => self.timeout = timeout(field)?,
-            "vrf" => self.vrf = vrf(field)?,
-            "metricsDir" => self.metrics_dir = Some(absolute(field)?),
-            _ => {
+        let known = KEYS.into_iter().find(|known| fold(known) == fold(key));
+        match known {
+            // The runtime found this program by its type; ipFamilies need the policy, which may come later.
+            Some("type" | "ipFamilies") => {}
+            Some("kubeconfig") => self.kubeconfig = absolute(field)?,
+            Some("ipv4Pools") => self.ipv4_pools = pools(field)?,
+            Some("ipv6Pools") => self.ipv6_pools = pools(field)?,
+            Some("ipFamilyPolicy") => self.policy = policy(field)?,
+            Some("cleanGateway") => self.clean_gateway = field.read("true or false")?,
+            Some("timeoutSeconds") => self.timeout = timeout(field)?,
+            Some("vrf") => self.vrf = vrf(field)?,
+            Some("metricsDir") => self.metrics_dir = absolute(field)?,
+            Some(_) | None => {
                 return Err(InputError::UnknownKey {
                     key: field.path.clone(),
                     value: field.found(),
-                    hint: hint(&field.path),
+                    hint: hint(key, &KEYS),
                 });
             }
         }
@@ -125,7 +130,10 @@ impl Config {
     }
 
     fn order_families(&mut self, ipam: &Object<'_>) -> Result<(), InputError> {
-        if let Some(field) = ipam.get("ipFamilies") {
+        if let Some(field) = ipam
+            .get("ipFamilies")
+            .filter(|field| !field.is_empty_list())
+        {
             self.families = families(&field)?;
         }
         match self.policy {
@@ -143,13 +151,16 @@ pub(super) fn vrf(field: &Field<'_>) -> Result<Vrf, InputError> {
     text.parse().map_err(|_| field.refused(EXPECTED))
 }
 
-fn absolute(field: &Field<'_>) -> Result<PathBuf, InputError> {
+fn absolute(field: &Field<'_>) -> Result<Option<PathBuf>, InputError> {
     const EXPECTED: &str = "an absolute path";
+    if field.is_empty_text() {
+        return Ok(None);
+    }
     let path: PathBuf = field.read(EXPECTED)?;
     // A NUL ends the path for the kernel, and no path is longer than PATH_MAX.
     let text = path.as_os_str().as_encoded_bytes();
     if path.is_absolute() && text.len() < 4096 && !text.contains(&0) {
-        Ok(path)
+        Ok(Some(path))
     } else {
         Err(field.refused(EXPECTED))
     }
@@ -157,13 +168,13 @@ fn absolute(field: &Field<'_>) -> Result<PathBuf, InputError> {
 
 fn pools(field: &Field<'_>) -> Result<Vec<String>, InputError> {
     const EXPECTED: &str =
-        "a list of at least one pool, by name or pattern (without the key: the default pools)";
+        "a list of at most 64 pools, by name or pattern (without the key: the default pools)";
     let names: Vec<String> = field.read(EXPECTED)?;
     let fits = |name: &String| {
         // Names in Kubernetes end at 253; a pattern may be longer than what it matches.
         !name.is_empty() && name.len() <= 1024 && name.bytes().all(|b| b.is_ascii_graphic())
     };
-    if !names.is_empty() && names.iter().all(fits) {
+    if names.len() <= MAX_POOLS && names.iter().all(fits) {
         Ok(names)
     } else {
         Err(field.refused(EXPECTED))
@@ -173,6 +184,7 @@ fn pools(field: &Field<'_>) -> Result<Vec<String>, InputError> {
 fn policy(field: &Field<'_>) -> Result<FamilyPolicy, InputError> {
     const EXPECTED: &str = "SingleStack, PreferDualStack or RequireDualStack";
     match field.read::<String>(EXPECTED)?.as_str() {
+        "" => Ok(FamilyPolicy::default()),
         "SingleStack" => Ok(FamilyPolicy::SingleStack),
         "PreferDualStack" => Ok(FamilyPolicy::PreferDualStack),
         "RequireDualStack" => Ok(FamilyPolicy::RequireDualStack),
@@ -198,19 +210,4 @@ fn timeout(field: &Field<'_>) -> Result<Duration, InputError> {
     } else {
         Err(field.refused(EXPECTED))
     }
-}
-
-/// What somebody who wrote the key at `path` may have meant.
-fn hint(path: &str) -> String {
-    /// Below that, words are no more alike than any two are.
-    const ALIKE: f64 = 0.75;
-    let written = path.rsplit('.').next().unwrap_or(path).to_lowercase();
-    KEYS.into_iter()
-        .map(|known| (strsim::jaro_winkler(&written, &known.to_lowercase()), known))
-        .max_by(|(a, _), (b, _)| a.total_cmp(b))
-        .filter(|(alike, _)| *alike >= ALIKE)
-        .map_or_else(
-            || format!("known are {}", KEYS.join(", ")),
-            |(_, nearest)| format!("did you mean {nearest}?"),
-        )
 }

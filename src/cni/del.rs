@@ -68,9 +68,9 @@ impl Del {
             remarks.add(fault);
         }
         let previous = match document.get("prevResult") {
-            Some(result) if knows_its_vrf(ipam.as_ref()) => {
-                remarks.unless(addresses::of_result(&result)).flatten()
-            }
+            Some(result) if knows_its_vrf(ipam.as_ref()) => remarks
+                .unless(addresses::of_result(&result, &interface))
+                .filter(|addresses| !addresses.is_empty()),
             _ => None,
         };
         Ok(Self {

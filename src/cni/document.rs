@@ -3,106 +3,74 @@
 //! Only the keys that concern an IPAM plugin are looked at, so that an oddity of another plugin's key is that
 //! plugin's business.
 
-use std::io::Read;
-
 use rscni_types::types::{Cmd, GcAttachment};
-use rscni_types::version::{PluginInfo, SpecVersion};
+use rscni_types::version::SpecVersion;
 
 use super::input_error::InputError;
 use super::json::Object;
+use super::version::SUPPORTED;
 
-/// More than any configuration has: Multus' largest are some kilobytes. All of it may be held several times over.
-const LONGEST: u64 = 1 << 20;
-
-/// As deep as Rust's JSON readers follow anybody; a configuration has some ten levels.
-const DEEPEST: usize = 128;
-
-/// What came in on stdin, and what was wrong with that.
-#[derive(Debug)]
-pub struct Stdin {
-    bytes: Vec<u8>,
-    fault: Option<InputError>,
-}
-
-impl Stdin {
-    /// Reads to the end, or to the limit.
-    pub fn read(stdin: impl Read) -> Self {
-        let mut bytes = Vec::new();
-        let fault = match stdin.take(LONGEST + 1).read_to_end(&mut bytes) {
-            Err(error) => Some(InputError::InvalidReservedIP(error)),
-            Ok(_) if bytes.len() as u64 > LONGEST => Some(InputError::TooLong(LONGEST)),
-            Ok(_) => None,
-        };
-        Self { bytes, fault }
-    }
-
-    /// What it says.
-    #[must_use]
-    pub fn document(&mut self) -> Document<'_> {
-        let fault = self.fault.take();
-        let Document {
-            object,
-            fault: in_text,
-        } = Document::parse(&self.bytes);
-        Document {
-            object,
-            fault: fault.or(in_text),
-        }
-    }
-}
+/// As deep as Rust's JSON readers follow anything; a configuration has some ten levels.
+pub(super) const DEEPEST: usize = 128;
 
 /// A network configuration, possibly cut off where it stopped to be one.
 #[derive(Debug, Default)]
 pub struct Document<'a> {
     object: Object<'a>,
-    fault: Option<InputError>,
+    error: Option<InputError>,
 }
 
 impl<'a> Document<'a> {
-    /// Reads any bytes.
+    /// Reads any bytes; `error` is what was wrong before.
     #[must_use]
-    pub fn parse(bytes: &'a [u8]) -> Self {
+    pub fn parse(bytes: &'a [u8], error: Option<InputError>) -> Self {
         let (object, mistake) = Object::document(bytes);
-        let fault = if bytes.trim_ascii().is_empty() {
-            Some(InputError::Empty)
-        } else if let Err(error) = std::str::from_utf8(bytes) {
-            Some(InputError::NotUtf8(error))
-        } else if is_deeper_than(DEEPEST, bytes) {
-            Some(InputError::TooDeep(DEEPEST))
-        } else {
-            mistake.map(InputError::NotJson)
+        let in_text = || {
+            if bytes.trim_ascii().is_empty() {
+                Some(InputError::Empty)
+            } else if bytes.starts_with(b"\xef\xbb\xbf") {
+                Some(InputError::ByteOrderMark)
+            } else if let Err(error) = std::str::from_utf8(bytes) {
+                Some(InputError::NotUtf8(error))
+            } else if Scan::default().is_too_deep(bytes) {
+                Some(InputError::TooDeep(DEEPEST))
+            } else {
+                mistake.map(InputError::NotJson)
+            }
         };
-        Self { object, fault }
+        Self {
+            object,
+            error: error.or_else(in_text),
+        }
     }
 
-    /// The version of the configuration, if leasehold speaks it.
+    /// The version of the configuration, if leasehold speaks it. None means the first one, but in a
+    /// document that broke off before it.
     pub fn version(&self) -> Result<SpecVersion, InputError> {
-        let declared = self.declared_version()?.ok_or(InputError::NoVersion)?;
-        PluginInfo::default()
-            .supported_versions()
-            .iter()
-            .copied()
-            // By the exact text, as libcni does: "1.0" is not "1.0.0".
-            .find(|version| version.to_string() == declared)
+        let Some(declared) = self.declared_version()? else {
+            return Ok(match self.error {
+                None => SUPPORTED[0],
+                Some(_) => SpecVersion::default(),
+            });
+        };
+        supported(&declared)
             .ok_or_else(|| InputError::Version(crate::text::shown(&format!("{declared:?}"))))
     }
 
     /// The version that an answer to `VERSION` repeats.
     #[must_use]
     pub fn echoed_version(&self) -> SpecVersion {
-        let declared = self.declared_version().ok().flatten().unwrap_or_default();
+        let declared = self.declared_version().ok().flatten();
         declared
-            .parse()
-            .ok()
-            .filter(|version: &SpecVersion| version.to_string() == declared)
+            .and_then(|declared| supported(&declared))
             .unwrap_or_default()
     }
 
     /// The configuration, if it is one from end to end and of a version that has `command`.
     pub fn whole(self, command: Cmd) -> Result<(SpecVersion, Object<'a>), InputError> {
         let version = self.version();
-        if let Some(fault) = self.fault {
-            return Err(fault);
+        if let Some(error) = self.error {
+            return Err(error);
         }
         let version = version?;
         version
@@ -114,7 +82,7 @@ impl<'a> Document<'a> {
     /// What can be read of it, and what is wrong with the rest.
     #[must_use]
     pub fn salvaged(self) -> (Object<'a>, Option<InputError>) {
-        (self.object, self.fault)
+        (self.object, self.error)
     }
 
     fn declared_version(&self) -> Result<Option<String>, InputError> {
@@ -124,6 +92,13 @@ impl<'a> Document<'a> {
         let text: String = field.read("a version in quotes")?;
         Ok(Some(text).filter(|text| !text.is_empty()))
     }
+}
+
+/// By the exact text, as libcni does: "1.0" is not "1.0.0".
+fn supported(declared: &str) -> Option<SpecVersion> {
+    SUPPORTED
+        .into_iter()
+        .find(|version| version.to_string() == declared)
 }
 
 /// The network's name.
@@ -160,32 +135,62 @@ pub(super) fn ipam<'a>(document: &Object<'a>) -> Result<Object<'a>, InputError> 
 /// The attachments that GC is to leave alone.
 pub(super) fn valid_attachments(document: &Object<'_>) -> Result<Vec<GcAttachment>, InputError> {
     const KEY: &str = "cni.dev/valid-attachments";
-    document
+    const ATTACHMENTS: &str = "a list of objects with containerID and ifname";
+    let field = document
         .get(KEY)
         // The name in the first text of 1.1.0, and all that some runtimes send (containernetworking/cni#1101).
         .or_else(|| document.get("cni.dev/attachments"))
         .ok_or(InputError::Missing {
             key: KEY,
             expected: "a list, [] if nothing is attached (a list that is absent is not taken for an empty one)",
-        })?
-        .read("a list of objects with containerID and ifname")
+        })?;
+    field
+        .objects(ATTACHMENTS)?
+        .iter()
+        .map(|attachment| {
+            let text = |key| attachment.get(key)?.read(ATTACHMENTS).ok();
+            Some(GcAttachment {
+                container_id: text("containerID")?,
+                ifname: text("ifname")?,
+            })
+        })
+        .collect::<Option<_>>()
+        .ok_or_else(|| field.refused(ATTACHMENTS))
 }
 
-/// Whether brackets are nested deeper than `limit`.
-fn is_deeper_than(limit: usize, json: &[u8]) -> bool {
-    let (mut depth, mut in_text, mut escaped) = (0_usize, false, false);
-    for byte in json {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_text => escaped = true,
-            b'"' => in_text = !in_text,
-            b'[' | b'{' if !in_text => depth += 1,
-            b']' | b'}' if !in_text => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        if depth > limit {
-            return true;
-        }
+/// How far into the document the bytes have come.
+#[derive(Default)]
+pub(super) struct Scan {
+    depth: usize,
+    in_text: bool,
+    escaped: bool,
+}
+
+impl Scan {
+    /// Whether the document ends in `bytes`, the next ones: by its closing brace, or because what is
+    /// there can't become one.
+    pub(super) fn ends_in(&mut self, bytes: &[u8]) -> bool {
+        bytes.iter().any(|byte| self.ends_at(*byte))
     }
-    false
+
+    fn is_too_deep(mut self, bytes: &[u8]) -> bool {
+        bytes.iter().any(|byte| {
+            self.ends_at(*byte);
+            self.depth > DEEPEST
+        })
+    }
+
+    fn ends_at(&mut self, byte: u8) -> bool {
+        match byte {
+            _ if self.escaped => self.escaped = false,
+            b'\\' if self.in_text => self.escaped = true,
+            b'"' if self.depth > 0 => self.in_text = !self.in_text,
+            _ if self.in_text => {}
+            b'{' | b'[' => self.depth += 1,
+            b'}' | b']' => self.depth = self.depth.saturating_sub(1),
+            byte if self.depth == 0 => return !byte.is_ascii_whitespace(),
+            _ => return false,
+        }
+        !self.in_text && !self.escaped && self.depth == 0 || self.depth > DEEPEST
+    }
 }

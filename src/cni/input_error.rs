@@ -1,16 +1,17 @@
-//! What can be wrong with a call before anybody acts on it.
+//! What can be wrong with a call before anything is done.
 
 use std::io;
 
 use rscni_types::types::Cmd;
-use rscni_types::version::{PluginInfo, SpecVersion};
+use rscni_types::version::SpecVersion;
 
 use super::error::{CniError, Code};
+use super::version::listed;
 
 /// What is wrong with a call. Values in it are short enough to be shown.
 #[derive(Debug, thiserror::Error)]
 pub enum InputError {
-    /// `CNI_COMMAND` is no command.
+    /// `CNI_COMMAND` is not a command.
     #[error("CNI_COMMAND is {0}; expected ADD, DEL, CHECK, GC, STATUS or VERSION")]
     Command(String),
     /// Variables that the command needs are not set, or empty.
@@ -41,7 +42,7 @@ pub enum InputError {
         /// What it should be.
         expected: &'static str,
     },
-    /// `CNI_ARGS` has keys that nobody knows, and no `IgnoreUnknown`.
+    /// `CNI_ARGS` has an unknown key, and no `IgnoreUnknown`.
     #[error("CNI_ARGS has {0}, which is unknown, and IgnoreUnknown is not set to 1")]
     UnknownArgument(String),
     /// `CNI_ARGS` does not say which pod is meant.
@@ -49,10 +50,13 @@ pub enum InputError {
     MissingArguments(Vec<&'static str>),
     /// Stdin could not be read.
     #[error("stdin is unreadable")]
-    InvalidReservedIP(#[source] io::Error),
-    /// Stdin does not end where a configuration would have ended long ago.
-    #[error("stdin has more than {0} bytes, which no network configuration needs")]
-    TooLong(u64),
+    Unreadable(#[source] io::Error),
+    /// Stdin is longer than any configuration.
+    #[error("stdin has more than {0} bytes; no network configuration is that long")]
+    TooLong(usize),
+    /// A byte order mark, which is no part of JSON.
+    #[error("stdin begins with a byte order mark; save the configuration as UTF-8 without one")]
+    ByteOrderMark,
     /// Nothing on stdin.
     #[error("stdin is empty; expected the network configuration")]
     Empty,
@@ -60,17 +64,14 @@ pub enum InputError {
     #[error("stdin is not UTF-8")]
     NotUtf8(#[source] std::str::Utf8Error),
     /// Stdin opens more brackets than a configuration has levels.
-    #[error("stdin is JSON of more than {0} levels, which no network configuration needs")]
+    #[error("stdin is JSON of more than {0} levels; no network configuration is that deep")]
     TooDeep(usize),
     /// Stdin is no JSON, or no object.
     #[error("stdin is not a JSON object")]
     NotJson(#[source] serde_json::Error),
     /// A version that leasehold does not speak.
-    #[error("cniVersion is {0}; supported are {supported}", supported = supported())]
+    #[error("cniVersion is {0}; supported are {supported}", supported = listed())]
     Version(String),
-    /// No version, which means one that leasehold does not speak.
-    #[error("cniVersion is missing, which means 0.1.0 or 0.2.0; supported are {supported}", supported = supported())]
-    NoVersion,
     /// A command that the version does not have.
     #[error("cniVersion is {version}, which has no {command}", command = <&str>::from(*.command))]
     NotInVersion {
@@ -97,7 +98,7 @@ pub enum InputError {
         /// What it should be.
         expected: &'static str,
     },
-    /// A key of `ipam` that nobody acts on.
+    /// A key of `ipam` that leasehold does not have.
     #[error("{key} is unknown (its value is {value}); {hint}")]
     UnknownKey {
         /// From the top of the document.
@@ -107,7 +108,7 @@ pub enum InputError {
         /// The nearest known key, or all of them.
         hint: String,
     },
-    /// Something asked for by the runtime that leasehold can't do, and may not ignore.
+    /// The runtime asks for something that leasehold can't do and may not ignore.
     #[error("{key} is {value}, which is not supported: addresses come from pools")]
     Unsupported {
         /// From the top of the document.
@@ -122,9 +123,7 @@ impl InputError {
     #[must_use]
     pub fn code(&self) -> Code {
         match self {
-            Self::Version(_) | Self::NoVersion | Self::NotInVersion { .. } => {
-                Code::IncompatibleVersion
-            }
+            Self::Version(_) | Self::NotInVersion { .. } => Code::IncompatibleVersion,
             // "Unsupported field in network configuration. The error message must contain the key and value."
             Self::UnknownKey { .. } | Self::Unsupported { .. } => Code::UnsupportedField,
             Self::Command(_)
@@ -134,25 +133,20 @@ impl InputError {
             | Self::Argument { .. }
             | Self::UnknownArgument(_)
             | Self::MissingArguments(_) => Code::InvalidEnvironment,
-            Self::InvalidReservedIP(_) => Code::Io,
-            Self::Empty | Self::NotUtf8(_) | Self::TooDeep(_) | Self::NotJson(_) => Code::Decode,
-            // The field is supported and what stands there is not: "some validation checks failed".
+            Self::Unreadable(_) => Code::Io,
+            Self::Empty
+            | Self::ByteOrderMark
+            | Self::NotUtf8(_)
+            | Self::TooDeep(_)
+            | Self::NotJson(_) => Code::Decode,
+            // The field is supported and its value is not: "some validation checks failed".
             Self::Value { .. } | Self::Missing { .. } | Self::TooLong(_) => Code::InvalidConfig,
         }
     }
 }
 
 impl From<InputError> for CniError {
-    fn from(fault: InputError) -> Self {
-        Self::because(fault.code(), &fault)
+    fn from(error: InputError) -> Self {
+        Self::because(error.code(), &error)
     }
-}
-
-fn supported() -> String {
-    let versions: Vec<String> = PluginInfo::default()
-        .supported_versions()
-        .iter()
-        .map(ToString::to_string)
-        .collect();
-    versions.join(", ")
 }

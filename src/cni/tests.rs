@@ -11,6 +11,7 @@ use super::{Add, Call, Check, CniError, Del, Gc};
 
 mod accepted;
 mod arbitrary;
+mod as_go;
 mod del;
 mod hostile;
 mod refused;

@@ -6,10 +6,9 @@ use super::api::Api;
 use super::error::Error;
 use super::pod::BoundPod;
 use super::release_cache::{CacheEntry, ReleaseCache};
-use crate::cni::{self, Add, CniResult, IpConfig};
+use crate::cni::{Add, CniResult, IpConfig};
 use crate::gather::{self, ClusterObjects};
 use crate::host;
-use crate::ip::Route;
 use crate::lease::{self, AddressRequest, Allocation, Freshness, Holder, Requester};
 use crate::retry::{Clock, Deadline, Retrying};
 use crate::select::{FamilyChoice, Request, Selection};
@@ -117,17 +116,13 @@ fn answer(selection: &Selection, allocations: &[Allocation]) -> CniResult {
             allocation.stored.lease.name.address,
             allocation.pool.subnet.prefix_len(),
         ),
-        gateway: selection.routing.gateway(&allocation.pool),
+        gateway: allocation.pool.gateway,
     };
     let routes = selection
         .routing
         .routes(allocations.iter().map(|allocation| &*allocation.pool));
-    let route = |route: Route| cni::Route {
-        dst: route.dst,
-        gw: Some(route.gw),
-    };
     CniResult {
         ips: allocations.iter().map(ip).collect(),
-        routes: routes.into_iter().map(route).collect(),
+        routes,
     }
 }

@@ -108,6 +108,8 @@ fn families_are_as_in_a_service() {
 #[test]
 fn each_version_is_answered_in_its_own() {
     for (version, expected) in [
+        ("0.1.0", SpecVersion::new(0, 1, 0)),
+        ("0.2.0", SpecVersion::new(0, 2, 0)),
         ("0.3.0", SpecVersion::new(0, 3, 0)),
         ("0.3.1", SpecVersion::new(0, 3, 1)),
         ("0.4.0", SpecVersion::new(0, 4, 0)),
@@ -267,7 +269,7 @@ fn version_repeats_what_it_was_asked_in() {
         assert_eq!(
             String::from_utf8_lossy(&printed),
             format!(
-                "{{\"cniVersion\":\"{expected}\",\"supportedVersions\":[\"0.3.0\",\"0.3.1\",\"0.4.0\",\"1.0.0\",\"1.1.0\"]}}\n"
+                "{{\"cniVersion\":\"{expected}\",\"supportedVersions\":[\"0.1.0\",\"0.2.0\",\"0.3.0\",\"0.3.1\",\"0.4.0\",\"1.0.0\",\"1.1.0\"]}}\n"
             )
         );
     }

@@ -6,7 +6,8 @@ use std::os::unix::ffi::OsStringExt;
 use proptest::prelude::*;
 use serde_json::Value;
 
-use super::super::{Call, Document};
+use super::super::Call;
+use super::super::document::Document;
 use super::{Said, configuration, says};
 
 fn commands() -> impl Strategy<Value = &'static str> {
@@ -93,7 +94,7 @@ proptest! {
 
     #[test]
     fn a_document_is_whole_or_says_what_is_wrong(bytes in damaged(configuration().to_string())) {
-        let (_, fault) = Document::parse(&bytes).salvaged();
+        let (_, fault) = Document::parse(&bytes, None).salvaged();
         let is_object = serde_json::from_slice::<Value>(&bytes).is_ok_and(|value| value.is_object());
         prop_assert!(is_object || fault.is_some());
     }

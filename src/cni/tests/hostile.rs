@@ -32,7 +32,10 @@ fn hostile() -> Vec<(&'static str, Vec<u8>)> {
             "a longer number",
             with(&format!(r#""timeoutSeconds":{}"#, "9".repeat(5_000))),
         ),
-        ("an empty list", with(r#""ipv4Pools":[]"#)),
+        (
+            "65 pools",
+            with(&format!(r#""ipv4Pools":["*"{}]"#, r#","*""#.repeat(64))),
+        ),
         (
             "5,000 levels in a known key",
             with(&format!(r#""vrf":{}"#, brackets(5_000))),
@@ -150,13 +153,13 @@ fn del_does_without_a_pod_a_namespace_and_a_version() {
     let detach = says("DEL")
         .with("CNI_NETNS", OsString::from_vec(vec![b'/', 0xff]))
         .with("CNI_ARGS", "gibberish")
-        .set("/cniVersion", json!("0.2.0"))
+        .set("/cniVersion", json!("0.0.9"))
         .set("/name", json!("-"))
         .del();
     insta::assert_snapshot!(detach.remarks.join("\n"), @r#"
     ignored: CNI_NETNS is "/�"; expected UTF-8
     ignored: CNI_ARGS has "gibberish"; expected pairs KEY=VALUE, with one "=" in each and ";" between them
-    ignored: cniVersion is "0.2.0"; supported are 0.3.0, 0.3.1, 0.4.0, 1.0.0, 1.1.0
+    ignored: cniVersion is "0.0.9"; supported are 0.1.0, 0.2.0, 0.3.0, 0.3.1, 0.4.0, 1.0.0, 1.1.0
     ignored: name is "-"; expected a network's name: at most 253 of a-z, A-Z, 0-9, "_", "." and "-", the first a letter or digit
     "#);
 }
@@ -185,31 +188,31 @@ fn stdin_that_is_no_configuration_is_refused() {
     only 0xff:
       6 stdin is not UTF-8; invalid utf-8 sequence of 1 bytes from index 0
     5,000 levels:
-      6 stdin is JSON of more than 128 levels, which no network configuration needs
+      6 stdin is JSON of more than 128 levels; no network configuration is that deep
     5,000 levels without end:
-      6 stdin is JSON of more than 128 levels, which no network configuration needs
+      6 stdin is JSON of more than 128 levels; no network configuration is that deep
     10 MB of brackets:
-      7 stdin has more than 1048576 bytes, which no network configuration needs
+      7 stdin has more than 1048576 bytes; no network configuration is that long
     10 MB of zeros:
-      7 stdin has more than 1048576 bytes, which no network configuration needs
+      7 stdin has more than 1048576 bytes; no network configuration is that long
     an ipam that is none:
-      1 cniVersion is missing, which means 0.1.0 or 0.2.0; supported are 0.3.0, 0.3.1, 0.4.0, 1.0.0, 1.1.0
+      7 name is missing; expected a network's name: at most 253 of a-z, A-Z, 0-9, "_", "." and "-", the first a letter or digit
     10 MB, nearly all right:
-      7 stdin has more than 1048576 bytes, which no network configuration needs
+      7 stdin has more than 1048576 bytes; no network configuration is that long
     "#);
 }
 
 #[test]
 fn a_stdin_that_breaks_is_an_io_failure_and_no_hindrance_to_del() {
-    struct InvalidPool;
-    impl Read for InvalidPool {
+    struct Broken;
+    impl Read for Broken {
         fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
             Err(std::io::Error::other("the pipe burst"))
         }
     }
     let read = |command| {
         let said = says(command);
-        Call::read(|name| said.env.get(name).cloned(), InvalidPool)
+        Call::read(|name| said.env.get(name).cloned(), Broken)
     };
     let failure = read("ADD").expect_err("refused");
     assert_eq!(failure.code(), Code::Io);

@@ -109,14 +109,14 @@ fn a_wrong_environment_is_refused_by_name() {
 fn a_wrong_configuration_is_refused_by_key_and_value() {
     insta::assert_snapshot!(page([
         ("an unknown key", ipam(r#"{"ipv4Pool":["a"]}"#)),
-        ("a key in the wrong case", ipam(r#"{"cleangateway":true}"#)),
+        ("a key with another sign", ipam(r#"{"clean_gateway":true}"#)),
         ("a key of another plugin", ipam(r#"{"routes":[{"dst":"0.0.0.0/0"}]}"#)),
         ("a key with a line break", ipam(r#"{"a\nb":"c\nd"}"#)),
         ("a number for a path", ipam(r#"{"kubeconfig":7}"#)),
         ("a path from nowhere", ipam(r#"{"kubeconfig":"kubeconfig"}"#)),
         ("a path with a NUL", ipam(r#"{"metricsDir":"/a\u0000b"}"#)),
         ("a text for a list", ipam(r#"{"ipv4Pools":"blue"}"#)),
-        ("an empty list", ipam(r#"{"ipv6Pools":[]}"#)),
+        ("65 pools", ipam(&format!(r#"{{"ipv6Pools":["*"{}]}}"#, r#","*""#.repeat(64)))),
         ("an empty name", ipam(r#"{"ipv4Pools":["blue",""]}"#)),
         ("a text for a switch", ipam(r#"{"cleanGateway":"true"}"#)),
         ("no time", ipam(r#"{"timeoutSeconds":0}"#)),
@@ -124,7 +124,6 @@ fn a_wrong_configuration_is_refused_by_key_and_value() {
         ("a number beyond numbers", ipam(r#"{"timeoutSeconds":1e999}"#)),
         ("a policy that is none", ipam(r#"{"ipFamilyPolicy":"DualStack"}"#)),
         ("families twice", ipam(r#"{"ipFamilies":["IPv4","IPv4"]}"#)),
-        ("no families", ipam(r#"{"ipFamilies":[]}"#)),
         ("a vrf that is none", ipam(r#"{"vrf":"1st"}"#)),
         ("no object", ipam("[]")),
         ("no configuration of ours", says("ADD").unset("ipam")),
@@ -143,8 +142,8 @@ fn a_wrong_configuration_is_refused_by_key_and_value() {
     ]), @r#"
     an unknown key:
       2 ipam.ipv4Pool is unknown (its value is ["a"]); did you mean ipv4Pools?
-    a key in the wrong case:
-      2 ipam.cleangateway is unknown (its value is true); did you mean cleanGateway?
+    a key with another sign:
+      2 ipam.clean_gateway is unknown (its value is true); did you mean cleanGateway?
     a key of another plugin:
       2 ipam.routes is unknown (its value is [{"dst":"0.0.0.0/0"}]); known are type, kubeconfig, ipv4Pools, ipv6Pools, ipFamilyPolicy, ipFamilies, cleanGateway, timeoutSeconds, vrf, metricsDir
     a key with a line break:
@@ -156,11 +155,11 @@ fn a_wrong_configuration_is_refused_by_key_and_value() {
     a path with a NUL:
       7 ipam.metricsDir is "/a\u0000b"; expected an absolute path
     a text for a list:
-      7 ipam.ipv4Pools is "blue"; expected a list of at least one pool, by name or pattern (without the key: the default pools)
-    an empty list:
-      7 ipam.ipv6Pools is []; expected a list of at least one pool, by name or pattern (without the key: the default pools)
+      7 ipam.ipv4Pools is "blue"; expected a list of at most 64 pools, by name or pattern (without the key: the default pools)
+    65 pools:
+      7 ipam.ipv6Pools is ["*","*","*","*","*","*","*","*","*","*","*","*","*","*","*","*","*","*","*","*","*","*","*","*","*","*","*","*","*","*"… (261 bytes); expected a list of at most 64 pools, by name or pattern (without the key: the default pools)
     an empty name:
-      7 ipam.ipv4Pools is ["blue",""]; expected a list of at least one pool, by name or pattern (without the key: the default pools)
+      7 ipam.ipv4Pools is ["blue",""]; expected a list of at most 64 pools, by name or pattern (without the key: the default pools)
     a text for a switch:
       7 ipam.cleanGateway is "true"; expected true or false
     no time:
@@ -173,8 +172,6 @@ fn a_wrong_configuration_is_refused_by_key_and_value() {
       7 ipam.ipFamilyPolicy is "DualStack"; expected SingleStack, PreferDualStack or RequireDualStack
     families twice:
       7 ipam.ipFamilies is ["IPv4","IPv4"]; expected a list of IPv4, IPv6 or both, the preferred one first
-    no families:
-      7 ipam.ipFamilies is []; expected a list of IPv4, IPv6 or both, the preferred one first
     a vrf that is none:
       7 ipam.vrf is "1st"; expected "" or a DNS label that begins with a letter
     no object:
@@ -196,7 +193,7 @@ fn a_wrong_configuration_is_refused_by_key_and_value() {
     a check of nothing:
       7 prevResult is missing; expected the result of the ADD that is to be checked
     a check of no address:
-      7 prevResult is {"ips":[]}; expected a result with an address
+      7 prevResult is {"ips":[]}; expected a result with an address of this interface
     a check of what is no address:
       7 prevResult is {"ips":[{"address":"here"}]}; expected a result with addresses in CIDR notation
     GC without a list:
@@ -212,9 +209,9 @@ fn a_wrong_configuration_is_refused_by_key_and_value() {
 fn a_version_is_refused_unless_it_is_one_that_has_the_command() {
     let in_version = |command: &str, version: Value| says(command).set("/cniVersion", version);
     insta::assert_snapshot!(page([
-        ("no version", says("ADD").unset("cniVersion")),
-        ("an empty one", in_version("ADD", json!(""))),
-        ("one before ours", in_version("ADD", json!("0.2.0"))),
+        ("one before ours", in_version("ADD", json!("0.0.9"))),
+        ("a blank one", in_version("ADD", json!(" "))),
+        ("one with a v", in_version("ADD", json!("v1.0.0"))),
         ("one after ours", in_version("ADD", json!("1.2.0"))),
         ("half of one", in_version("ADD", json!("1.0"))),
         ("a number", in_version("ADD", json!(1.1))),
@@ -222,16 +219,16 @@ fn a_version_is_refused_unless_it_is_one_that_has_the_command() {
         ("GC before 1.1.0", in_version("GC", json!("1.0.0"))),
         ("STATUS before 1.1.0", in_version("STATUS", json!("1.0.0"))),
     ]), @r#"
-    no version:
-      1 cniVersion is missing, which means 0.1.0 or 0.2.0; supported are 0.3.0, 0.3.1, 0.4.0, 1.0.0, 1.1.0
-    an empty one:
-      1 cniVersion is missing, which means 0.1.0 or 0.2.0; supported are 0.3.0, 0.3.1, 0.4.0, 1.0.0, 1.1.0
     one before ours:
-      1 cniVersion is "0.2.0"; supported are 0.3.0, 0.3.1, 0.4.0, 1.0.0, 1.1.0
+      1 cniVersion is "0.0.9"; supported are 0.1.0, 0.2.0, 0.3.0, 0.3.1, 0.4.0, 1.0.0, 1.1.0
+    a blank one:
+      1 cniVersion is " "; supported are 0.1.0, 0.2.0, 0.3.0, 0.3.1, 0.4.0, 1.0.0, 1.1.0
+    one with a v:
+      1 cniVersion is "v1.0.0"; supported are 0.1.0, 0.2.0, 0.3.0, 0.3.1, 0.4.0, 1.0.0, 1.1.0
     one after ours:
-      1 cniVersion is "1.2.0"; supported are 0.3.0, 0.3.1, 0.4.0, 1.0.0, 1.1.0
+      1 cniVersion is "1.2.0"; supported are 0.1.0, 0.2.0, 0.3.0, 0.3.1, 0.4.0, 1.0.0, 1.1.0
     half of one:
-      1 cniVersion is "1.0"; supported are 0.3.0, 0.3.1, 0.4.0, 1.0.0, 1.1.0
+      1 cniVersion is "1.0"; supported are 0.1.0, 0.2.0, 0.3.0, 0.3.1, 0.4.0, 1.0.0, 1.1.0
     a number:
       7 cniVersion is 1.1; expected a version in quotes
     CHECK before 0.4.0:
