@@ -1,28 +1,28 @@
-//! Annotations on pods and namespaces, each read by one parser from the text as written to the value as meant.
+//! Annotations on pods and namespaces, each read by one parser from the text as written to the value
+//! as meant.
 //!
-//! Ours begin with `ipam.leasehold.io/`. Where one is absent the same name under `ipam.spidernet.io/` is read, so that
-//! workloads move over unedited. A value that names nothing (blank, `null`, `{}`, `[]`) reads as absent, but hides the
-//! other prefix. Anything else that is not of its annotation's shape is [`Malformed`]. Which annotation decides is
-//! the business of [`select`](crate::select).
+//! Ours begin with `ipam.leasehold.io/`. Where one is absent the same name under `ipam.spidernet.io/`
+//! is read, so that workloads move over unedited, and JSON is read as Spiderpool reads it: keys in any
+//! case, the last of two counts. A value that names nothing (blank, `null`, `{}`, `[]`) reads as
+//! absent, but hides the other prefix. Anything else that is not of its annotation's shape is
+//! [`Malformed`]; an annotation that leasehold does not serve is [`Unserved`]. Which annotation
+//! decides is the business of [`select`](crate::select).
 
 use std::collections::BTreeMap;
 
-use crate::ip::Family;
-
 mod json;
+mod keys;
 mod networks;
 mod pool_ref;
 mod pools;
 mod routes;
 
 pub use json::Malformed;
+pub use keys::{Unserved, of_namespace, of_pod};
 pub use networks::{Network, default_network, networks};
 pub use pool_ref::{InvalidPoolRef, PoolRef};
 pub use pools::{ForInterface, ForPod, PerInterface, PoolLists, default_pools, ippool, ippools};
 pub use routes::{default_route_nic, routes};
-
-/// Where our annotations stand, and where those of workloads that come from Spiderpool do.
-const PREFIXES: [&str; 2] = ["ipam.leasehold.io/", "ipam.spidernet.io/"];
 
 /// The annotations of an object, by key.
 pub type Annotations = BTreeMap<String, String>;
@@ -38,7 +38,7 @@ pub struct Found<T> {
 
 /// The annotation `name` under the first prefix that has it.
 fn find<'a>(annotations: &'a Annotations, name: &str) -> Option<(String, &'a str)> {
-    PREFIXES.iter().find_map(|prefix| {
+    keys::PREFIXES.iter().find_map(|prefix| {
         let key = format!("{prefix}{name}");
         let value = annotations.get(&key)?;
         Some((key, value.as_str()))
@@ -56,14 +56,6 @@ fn read<T: serde::de::DeserializeOwned>(
     };
     let value = json::parse(&key, text, example)?;
     Ok(value.map(|value| Found { key, value }))
-}
-
-/// The name of the namespace's annotation for pools of `family`.
-fn default_name(family: Family) -> &'static str {
-    match family {
-        Family::V4 => "default-ipv4-ippool",
-        Family::V6 => "default-ipv6-ippool",
-    }
 }
 
 #[cfg(test)]

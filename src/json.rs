@@ -32,6 +32,7 @@ pub fn hint(written: &str, known: &[&str]) -> String {
         .iter()
         .filter(|_| written.len() <= LONGEST)
         .map(|known| (strsim::jaro_winkler(&folded, &fold(known)), known))
+        .rev()
         .max_by(|(a, _), (b, _)| a.total_cmp(b))
         .filter(|(alike, _)| *alike >= ALIKE);
     match nearest {
@@ -65,6 +66,7 @@ mod tests {
     fn a_hint_is_the_nearest_key_or_all_of_them() {
         let known = ["ipv4Pools", "ipv6Pools", "vrf"];
         assert_eq!(hint("ipv4pool", &known), "did you mean ipv4Pools?");
+        assert_eq!(hint("ipv5Pools", &known), "did you mean ipv4Pools?");
         assert_eq!(
             hint("routes", &known),
             "known are ipv4Pools, ipv6Pools, vrf"

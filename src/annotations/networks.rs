@@ -3,19 +3,17 @@
 //! The form is that of the Kubernetes Network Custom Resource Definition De-facto Standard, version 1, §4.1.2: a list
 //! of `[namespace/]name[@interface]` with commas, or JSON.
 
-use serde::Deserialize;
+use serde::de::MapAccess;
 
-use super::Annotations;
-use super::json::{self, Described, List, Malformed, Object};
+use super::json::{self, Described, Fields, List, Malformed, Object, put};
+use super::{Annotations, keys};
 
-const NETWORKS: &str = "k8s.v1.cni.cncf.io/networks";
-const DEFAULT_NETWORK: &str = "v1.multus-cni.io/default-network";
 const EXAMPLE: &str = r#"a,ns/b@net7 or [{"name":"b","namespace":"ns","interface":"net7"}]"#;
 
 /// A network that the pod is attached to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Network {
-    /// The namespace of its definition; `None`: that of whoever names it.
+    /// The namespace of its definition; `None`: that of the pod.
     pub namespace: Option<String>,
     /// The name of its definition.
     pub name: String,
@@ -25,19 +23,21 @@ pub struct Network {
 
 /// The networks besides the first, in the order in which they are attached.
 pub fn networks(annotations: &Annotations) -> Result<Vec<Network>, Malformed> {
-    listed(annotations, NETWORKS)
+    listed(annotations, keys::NETWORKS)
 }
 
-/// The definition that stands in for the cluster's network, if the pod names one.
+/// The definition that replaces the cluster's network, if the pod names one.
 pub fn default_network(annotations: &Annotations) -> Result<Option<Network>, Malformed> {
-    Ok(listed(annotations, DEFAULT_NETWORK)?.into_iter().next())
+    Ok(listed(annotations, keys::DEFAULT_NETWORK)?
+        .into_iter()
+        .next())
 }
 
 fn listed(annotations: &Annotations, key: &str) -> Result<Vec<Network>, Malformed> {
     let Some(text) = annotations.get(key) else {
         return Ok(Vec::new());
     };
-    // Multus tells the forms apart by these too.
+    // Multus distinguishes the forms by these too.
     if !text.contains(['[', '{', '"']) {
         return text
             .split(',')
@@ -82,15 +82,36 @@ fn wrong(key: &str, index: usize, item: &str) -> Malformed {
     }
 }
 
-/// An item of the JSON form. Its further keys are for those who attach the pod.
-#[derive(Deserialize)]
+/// An item of the JSON form. Its further keys are for whatever attaches the pod.
+#[derive(Default)]
 struct Written {
-    name: String,
+    name: Option<String>,
     namespace: Option<String>,
     interface: Option<String>,
-    /// What `interface` was called once.
-    #[serde(rename = "interfaceRequest")]
+    /// The former name of `interface`.
     interface_request: Option<String>,
+}
+
+impl Fields for Written {
+    const KEYS: &'static [&'static str] = &["name", "namespace", "interface", "interfaceRequest"];
+    const OPEN: bool = true;
+
+    fn set<'de, A: MapAccess<'de>>(
+        &mut self,
+        key: &'static str,
+        map: &mut A,
+    ) -> Result<(), A::Error> {
+        match key {
+            "name" => put(map, &mut self.name),
+            "namespace" => put(map, &mut self.namespace),
+            "interface" => put(map, &mut self.interface),
+            _ => put(map, &mut self.interface_request),
+        }
+    }
+
+    fn missing(&self) -> Option<&'static str> {
+        self.name.is_none().then_some("name")
+    }
 }
 
 impl Described for Written {
@@ -102,7 +123,7 @@ impl Written {
         let given = |text: Option<String>| text.filter(|text| !text.is_empty());
         Network {
             namespace: given(self.namespace),
-            name: self.name,
+            name: self.name.unwrap_or_default(),
             interface: given(self.interface).or(given(self.interface_request)),
         }
     }

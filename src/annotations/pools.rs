@@ -2,17 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::de::MapAccess;
 
-use super::json::{Described, List, Malformed, Object};
-use super::{Annotations, Found, PoolRef, default_name, read};
+use super::json::{Described, Fields, List, Malformed, Object, put};
+use super::{Annotations, Found, PoolRef, keys, read};
 use crate::ip::Family;
 
 const IPPOOL: &str = r#"{"ipv4":["a","b"],"ipv6":["c"]}"#;
 const IPPOOLS: &str = r#"[{"interface":"eth0","ipv4":["a"],"ipv6":["b"]}]"#;
 const DEFAULT_IPPOOL: &str = r#"["a","b"]"#;
 
-/// Pools of each family in order of preference; an empty list says nothing about its family.
+/// Pools of each family in order of preference; an empty list leaves its family to others.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PoolLists {
     /// IPv4 pools.
@@ -61,27 +61,19 @@ pub struct ForInterface {
 
 /// The pod's annotation `ippool`.
 pub fn ippool(annotations: &Annotations) -> Result<Option<Found<ForPod>>, Malformed> {
-    let found = read::<Object<WrittenPools>>(annotations, "ippool", IPPOOL)?;
-    Ok(found.map(
-        |Found {
-             key,
-             value: Object(written),
-         }| Found {
+    let found = read::<Object<WrittenPools>>(annotations, keys::IPPOOL, IPPOOL)?;
+    Ok(found.map(|Found { key, value }| {
+        let (interface, pools) = value.0.meant();
+        Found {
             key,
-            value: ForPod {
-                interface: written.interface.filter(|name| !name.is_empty()),
-                pools: PoolLists {
-                    ipv4: written.ipv4.0,
-                    ipv6: written.ipv6.0,
-                },
-            },
-        },
-    ))
+            value: ForPod { interface, pools },
+        }
+    }))
 }
 
 /// The pod's annotation `ippools`.
 pub fn ippools(annotations: &Annotations) -> Result<Option<Found<PerInterface>>, Malformed> {
-    let found = read::<List<Object<WrittenItem>>>(annotations, "ippools", IPPOOLS)?;
+    let found = read::<List<Object<WrittenItem>>>(annotations, keys::IPPOOLS, IPPOOLS)?;
     let Some(Found {
         key,
         value: List(written),
@@ -98,25 +90,25 @@ pub fn ippools(annotations: &Annotations) -> Result<Option<Found<PerInterface>>,
     let mut named = BTreeMap::new();
     let mut in_order = Vec::new();
     for (index, Object(item)) in written.into_iter().enumerate() {
-        let interface = item.interface.filter(|name| !name.is_empty());
+        let (interface, pools) = item.pools.meant();
         let position = format!("$[{index}].interface");
         if index > 0 && interface.is_some() != in_order.is_empty() {
             let problem = "either all items name their interface, or none does";
             return Err(wrong(position, problem.to_owned()));
         }
-        let said = ForInterface {
-            pools: PoolLists {
-                ipv4: item.ipv4.0,
-                ipv6: item.ipv6.0,
-            },
+        let item = ForInterface {
+            pools,
             clean_gateway: item.cleangateway,
         };
         match interface {
-            None => in_order.push(said),
+            None => in_order.push(item),
             Some(name) => {
-                let shown = crate::text::both_ends(&name);
-                if named.insert(name, said).is_some() {
-                    return Err(wrong(position, format!("interface {shown:?} comes twice")));
+                let short = crate::text::both_ends(&name);
+                if named.insert(name, item).is_some() {
+                    return Err(wrong(
+                        position,
+                        format!("interface {short:?} is listed twice"),
+                    ));
                 }
             }
         }
@@ -134,7 +126,11 @@ pub fn default_pools(
     annotations: &Annotations,
     family: Family,
 ) -> Result<Option<Found<Vec<PoolRef>>>, Malformed> {
-    let found = read::<List<PoolRef>>(annotations, default_name(family), DEFAULT_IPPOOL)?;
+    let name = match family {
+        Family::V4 => keys::DEFAULT_IPV4_IPPOOL,
+        Family::V6 => keys::DEFAULT_IPV6_IPPOOL,
+    };
+    let found = read::<List<PoolRef>>(annotations, name, DEFAULT_IPPOOL)?;
     Ok(found.map(
         |Found {
              key,
@@ -143,13 +139,10 @@ pub fn default_pools(
     ))
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Default)]
 struct WrittenPools {
     interface: Option<String>,
-    #[serde(default)]
     ipv4: List<PoolRef>,
-    #[serde(default)]
     ipv6: List<PoolRef>,
 }
 
@@ -157,17 +150,54 @@ impl Described for WrittenPools {
     const WHAT: &'static str = "the pools of each family";
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+impl Fields for WrittenPools {
+    const KEYS: &'static [&'static str] = &["interface", "ipv4", "ipv6"];
+
+    fn set<'de, A: MapAccess<'de>>(
+        &mut self,
+        key: &'static str,
+        map: &mut A,
+    ) -> Result<(), A::Error> {
+        match key {
+            "interface" => put(map, &mut self.interface),
+            "ipv4" => put(map, &mut self.ipv4),
+            _ => put(map, &mut self.ipv6),
+        }
+    }
+}
+
+#[derive(Default)]
 struct WrittenItem {
-    interface: Option<String>,
-    #[serde(default)]
-    ipv4: List<PoolRef>,
-    #[serde(default)]
-    ipv6: List<PoolRef>,
+    pools: WrittenPools,
     cleangateway: Option<bool>,
 }
 
 impl Described for WrittenItem {
     const WHAT: &'static str = "the pools of an interface";
+}
+
+impl Fields for WrittenItem {
+    const KEYS: &'static [&'static str] = &["interface", "ipv4", "ipv6", "cleangateway"];
+
+    fn set<'de, A: MapAccess<'de>>(
+        &mut self,
+        key: &'static str,
+        map: &mut A,
+    ) -> Result<(), A::Error> {
+        match key {
+            "cleangateway" => put(map, &mut self.cleangateway),
+            _ => self.pools.set(key, map),
+        }
+    }
+}
+
+impl WrittenPools {
+    /// The interface, if it is named, and its pools.
+    fn meant(self) -> (Option<String>, PoolLists) {
+        let pools = PoolLists {
+            ipv4: self.ipv4.0,
+            ipv6: self.ipv6.0,
+        };
+        (self.interface.filter(|name| !name.is_empty()), pools)
+    }
 }

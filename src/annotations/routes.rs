@@ -1,21 +1,21 @@
-//! The annotations that say something of a pod's routes.
+//! The annotations about a pod's routes.
 
 use std::net::IpAddr;
 
 use ipnet::IpNet;
+use serde::de::MapAccess;
 use serde::{Deserialize, Deserializer, de};
 
-use super::json::{Described, List, Malformed, Object};
-use super::{Annotations, Found, find, read};
-use crate::ip::Route;
-use crate::ip::{Family, cidr};
+use super::json::{Described, Fields, List, Malformed, Object, put};
+use super::{Annotations, Found, find, keys, read};
+use crate::ip::{Family, Route, cidr};
 use crate::text::both_ends;
 
 const ROUTES: &str = r#"[{"dst":"10.0.0.0/8","gw":"10.6.0.1"}]"#;
 
 /// The pod's annotation `routes`. A destination may be a default route.
 pub fn routes(annotations: &Annotations) -> Result<Option<Found<Vec<Route>>>, Malformed> {
-    let found = read::<List<Object<Written>>>(annotations, "routes", ROUTES)?;
+    let found = read::<List<Object<Written>>>(annotations, keys::ROUTES, ROUTES)?;
     let Some(Found {
         key,
         value: List(written),
@@ -24,14 +24,10 @@ pub fn routes(annotations: &Annotations) -> Result<Option<Found<Vec<Route>>>, Ma
         return Ok(None);
     };
     let mut value = Vec::with_capacity(written.len());
-    for (
-        index,
-        Object(Written {
-            dst: Destination(dst),
-            gw: NextHop(gw),
-        }),
-    ) in written.into_iter().enumerate()
-    {
+    for (index, Object(written)) in written.into_iter().enumerate() {
+        let (Some(Destination(dst)), Some(NextHop(gw))) = (written.dst, written.gw) else {
+            continue;
+        };
         if Family::of(dst.addr()) != Family::of(gw) {
             return Err(Malformed {
                 annotation: key,
@@ -48,16 +44,35 @@ pub fn routes(annotations: &Annotations) -> Result<Option<Found<Vec<Route>>>, Ma
 /// The interface that has the default route, as the pod's annotation `default-route-nic` says.
 #[must_use]
 pub fn default_route_nic(annotations: &Annotations) -> Option<Found<String>> {
-    let (key, text) = find(annotations, "default-route-nic")?;
+    let (key, text) = find(annotations, keys::DEFAULT_ROUTE_NIC)?;
     let value = text.trim().to_owned();
     (!value.is_empty()).then_some(Found { key, value })
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Default)]
 struct Written {
-    dst: Destination,
-    gw: NextHop,
+    dst: Option<Destination>,
+    gw: Option<NextHop>,
+}
+
+impl Fields for Written {
+    const KEYS: &'static [&'static str] = &["dst", "gw"];
+
+    fn set<'de, A: MapAccess<'de>>(
+        &mut self,
+        key: &'static str,
+        map: &mut A,
+    ) -> Result<(), A::Error> {
+        match key {
+            "dst" => put(map, &mut self.dst),
+            _ => put(map, &mut self.gw),
+        }
+    }
+
+    fn missing(&self) -> Option<&'static str> {
+        let dst = self.dst.is_none().then_some("dst");
+        dst.or(self.gw.is_none().then_some("gw"))
+    }
 }
 
 impl Described for Written {

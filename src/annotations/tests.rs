@@ -1,4 +1,9 @@
 use super::*;
+use crate::ip::Family;
+use crate::text::both_ends;
+
+mod spiderpool;
+mod unserved;
 
 fn annotated(pairs: &[(&str, &str)]) -> Annotations {
     pairs
@@ -125,7 +130,12 @@ fn each_fault_has_its_message_with_annotation_position_and_expectation() {
         ("ippool", r#"{"ipv4":["my pool"]}"#),
         ("ippool", r#"{"ipv6":["a", "b", "[c"]}"#),
         ("ippool", r#"{"ipv4":["a"],"ipv5":["b"]}"#),
-        ("ippool", r#"{"ipv4":["a"],"ipv4":["b"]}"#),
+        (
+            "ippool",
+            &format!(r#"{{"ipv4":["a"{}]}}"#, r#","*""#.repeat(64)),
+        ),
+        ("ippools", &format!("[{{}}{}]", ",{}".repeat(64))),
+        ("routes", r#"[{"gw":"10.6.0.1"}]"#),
         ("ippools", r#"{"ipv4":["a"]}"#),
         ("ippools", r#"["a"]"#),
         ("ippools", r#"[{"interface":"eth0"},{"ipv4":["a"]}]"#),
@@ -145,7 +155,7 @@ fn each_fault_has_its_message_with_annotation_position_and_expectation() {
     ];
     let told: Vec<String> = faults
         .iter()
-        .map(|(name, text)| format!("{text}\n    {}", refused(name, text)))
+        .map(|(name, text)| format!("{}\n    {}", both_ends(text), refused(name, text)))
         .collect();
     insta::assert_snapshot!(told.join("\n"), @r#"
         a,b
@@ -167,9 +177,13 @@ fn each_fault_has_its_message_with_annotation_position_and_expectation() {
         {"ipv6":["a", "b", "[c"]}
             annotation ipam.leasehold.io/ippool at $.ipv6[2] (line 1, column 24): "[c" is not a pattern: invalid range pattern; for example {"ipv4":["a","b"],"ipv6":["c"]}
         {"ipv4":["a"],"ipv5":["b"]}
-            annotation ipam.leasehold.io/ippool at $.ipv5 (line 1, column 20): unknown field `ipv5`, expected one of `interface`, `ipv4`, `ipv6`; for example {"ipv4":["a","b"],"ipv6":["c"]}
-        {"ipv4":["a"],"ipv4":["b"]}
-            annotation ipam.leasehold.io/ippool at $ (line 1, column 20): duplicate field `ipv4`; for example {"ipv4":["a","b"],"ipv6":["c"]}
+            annotation ipam.leasehold.io/ippool at $.ipv5 (line 1, column 21): unknown key "ipv5"; did you mean ipv4?; for example {"ipv4":["a","b"],"ipv6":["c"]}
+        {"ipv4":["a","*","*","*","*","*","*","*","*","*","*","*","*","*","*","*","*","*"…*","*","*","*","*","*","*","*","*","*","*","*","*","*","*","*","*","*","*","*"]}
+            annotation ipam.leasehold.io/ippool at $.ipv4 (line 1, column 269): a list has at most 64 items; for example {"ipv4":["a","b"],"ipv6":["c"]}
+        [{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{…},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{}]
+            annotation ipam.leasehold.io/ippools at $ (line 1, column 196): a list has at most 64 items; for example [{"interface":"eth0","ipv4":["a"],"ipv6":["b"]}]
+        [{"gw":"10.6.0.1"}]
+            annotation ipam.leasehold.io/routes at $[0] (line 1, column 18): missing field `dst`; for example [{"dst":"10.0.0.0/8","gw":"10.6.0.1"}]
         {"ipv4":["a"]}
             annotation ipam.leasehold.io/ippools at $ (line 1, column 1): invalid type: map, expected a list of objects; for example [{"interface":"eth0","ipv4":["a"],"ipv6":["b"]}]
         ["a"]
@@ -179,7 +193,7 @@ fn each_fault_has_its_message_with_annotation_position_and_expectation() {
         [{"ipv4":["a"]},{"interface":"eth0"}]
             annotation ipam.leasehold.io/ippools at $[1].interface: either all items name their interface, or none does; for example [{"interface":"eth0","ipv4":["a"],"ipv6":["b"]}]
         [{"interface":"eth0"},{"interface":"eth0"}]
-            annotation ipam.leasehold.io/ippools at $[1].interface: interface "eth0" comes twice; for example [{"interface":"eth0","ipv4":["a"],"ipv6":["b"]}]
+            annotation ipam.leasehold.io/ippools at $[1].interface: interface "eth0" is listed twice; for example [{"interface":"eth0","ipv4":["a"],"ipv6":["b"]}]
         [{"interface":"eth0","cleangateway":"yes"}]
             annotation ipam.leasehold.io/ippools at $[0].cleangateway (line 1, column 41): invalid type: string "yes", expected a boolean; for example [{"interface":"eth0","ipv4":["a"],"ipv6":["b"]}]
         {"ipv4":["a"]}
@@ -195,7 +209,7 @@ fn each_fault_has_its_message_with_annotation_position_and_expectation() {
         [{"dst":"10.0.0.0/8"}]
             annotation ipam.leasehold.io/routes at $[0] (line 1, column 21): missing field `gw`; for example [{"dst":"10.0.0.0/8","gw":"10.6.0.1"}]
         [{"dst":"10.0.0.0/8","gw":"10.6.0.1","metric":7}]
-            annotation ipam.leasehold.io/routes at $[0].metric (line 1, column 45): unknown field `metric`, expected `dst` or `gw`; for example [{"dst":"10.0.0.0/8","gw":"10.6.0.1"}]
+            annotation ipam.leasehold.io/routes at $[0].metric (line 1, column 46): unknown key "metric"; known are dst, gw; for example [{"dst":"10.0.0.0/8","gw":"10.6.0.1"}]
         "#);
 }
 
