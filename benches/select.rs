@@ -112,6 +112,7 @@ fn facts() -> Facts {
 fn request() -> Request {
     Request {
         interface: "eth0".into(),
+        network: "underlay".into(),
         pools: PoolLists::default(),
         policy: FamilyPolicy::PreferDualStack,
         families: Family::BOTH.to_vec(),

@@ -219,6 +219,22 @@ pub fn cidr(text: &str) -> Option<IpNet> {
     (prefix.to_string() == len).then_some(net)
 }
 
+/// Whether a pod with an address of `subnet` reaches `address` on its link: it is in the subnet, or a
+/// link-local one of IPv6 (`fe80::1`), which is on every link.
+#[must_use]
+pub fn is_neighbor(subnet: IpNet, address: IpAddr) -> bool {
+    subnet.contains(&address) || subnet.addr().is_ipv6() && is_link_local(address)
+}
+
+/// Whether it is a link-local address of IPv6 (RFC 4291 §2.5.6), which every link has its own of.
+#[must_use]
+pub fn is_link_local(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(_) => false,
+        IpAddr::V6(v6) => v6.is_unicast_link_local(),
+    }
+}
+
 /// The addresses of `subnet` that no pod may have.
 ///
 /// The network and broadcast addresses of IPv4 (RFC 919 and RFC 922; a `/31` has neither, RFC
@@ -328,6 +344,27 @@ mod tests {
         }
         for text in ["10.0.0.7/24", "0.0.0.0/0", "fd00::7/64", "::/0"] {
             assert_eq!(cidr(text).map(|net| net.to_string()), Some(text.to_owned()));
+        }
+    }
+
+    #[test]
+    fn a_neighbor_is_in_the_subnet_or_link_local() {
+        for (subnet, address, is) in [
+            ("10.0.0.0/24", "10.0.0.1", true),
+            ("10.0.0.0/24", "10.0.1.1", false),
+            ("10.0.0.0/24", "169.254.0.1", false),
+            ("10.0.0.0/24", "fe80::1", false),
+            ("fd00::/64", "fd00::1", true),
+            ("fd00::/64", "fe80::1", true),
+            ("fd00::/64", "febf:ffff::1", true),
+            ("fd00::/64", "fec0::1", false),
+            ("fd00::/64", "fd00:0:0:1::1", false),
+            ("fd00::/64", "ff02::1", false),
+            ("fd00::/64", "169.254.0.1", false),
+        ] {
+            let subnet: IpNet = subnet.parse().expect("a CIDR");
+            let address = address.parse().expect("an address");
+            assert_eq!(is_neighbor(subnet, address), is, "{address} in {subnet}");
         }
     }
 

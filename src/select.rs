@@ -13,6 +13,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use crate::annotations::{self, Malformed, Unserved};
 use crate::cni::FamilyPolicy;
 use crate::ip::{Family, Vrf};
 use crate::pool::{Pool, Pools, Scope};
@@ -33,6 +34,7 @@ pub use rules::Rejection;
 pub use trace::{Considered, FamilyTrace, Level, Trace};
 
 use interfaces::Interfaces;
+use routing::Carrier;
 use rules::MatchInput;
 
 /// What was chosen for an interface.
@@ -84,25 +86,16 @@ pub fn select(facts: &Facts, pools: &Pools, request: &Request) -> Result<Selecti
     {
         return Err(Error::FamilyNotGiven { address });
     }
-    let pod_annotation = |malformed| Error::Malformed {
-        bearer: AnnotationSource::Pod,
-        malformed: Box::new(malformed),
-    };
-    let interfaces = Interfaces::of(&facts.pod, &request.interface).map_err(pod_annotation)?;
-    let named = precedence::look(facts, request, &interfaces)?;
-    let lists_attachments = pools
-        .iter()
-        .flatten()
-        .any(|pool| !pool.attachments.is_empty());
-    let attachment = if lists_attachments {
-        interfaces.attachment(&facts.pod).map_err(pod_annotation)?
-    } else {
-        None
-    };
+    annotations::of_pod(&facts.pod.annotations).map_err(unserved(AnnotationSource::Pod))?;
+    annotations::of_namespace(&facts.namespace.annotations)
+        .map_err(unserved(AnnotationSource::Namespace))?;
+    let interfaces =
+        Interfaces::of(&facts.pod, request, pools).map_err(malformed(AnnotationSource::Pod))?;
+    let named = precedence::named(facts, request, &interfaces)?;
     let input = MatchInput {
         facts,
         request,
-        attachment,
+        attachment: interfaces.attachment(),
     };
     let mut trace = Trace::default();
     let mut families = Vec::new();
@@ -133,7 +126,12 @@ pub fn select(facts: &Facts, pools: &Pools, request: &Request) -> Result<Selecti
         }
     }
     let clean_gateway = named.clean_gateway.unwrap_or(request.clean_gateway);
-    let routing = routing::of(&facts.pod, pools, &interfaces, clean_gateway, &families)?;
+    let carrier = Carrier {
+        interfaces: &interfaces,
+        is_only_one: interfaces.is_only_one() && !named.several_interfaces,
+        clean_gateway,
+    };
+    let routing = routing::of(&facts.pod, pools, &carrier, &families)?;
     let selection = Selection {
         families,
         routing,
@@ -141,6 +139,17 @@ pub fn select(facts: &Facts, pools: &Pools, request: &Request) -> Result<Selecti
         required: required(request),
     };
     selection.checked()
+}
+
+fn malformed(object: AnnotationSource) -> impl Fn(Malformed) -> Error {
+    move |malformed| Error::Malformed {
+        object,
+        malformed: Box::new(malformed),
+    }
+}
+
+fn unserved(object: AnnotationSource) -> impl Fn(Unserved) -> Error {
+    move |unserved| Error::Unserved { object, unserved }
 }
 
 /// The families that the pod gets or is refused.

@@ -58,7 +58,12 @@ async fn select<A: Api, C: Clock>(
     pod: &BoundPod,
     objects: ClusterObjects,
 ) -> Result<Selection, Error> {
-    let request = Request::of(&call.config, call.interface.as_ref(), &call.requested)?;
+    let request = Request::of(
+        &call.config,
+        call.interface.as_ref(),
+        &call.network,
+        &call.requested,
+    )?;
     let resumes = pod.had_sandbox;
     Ok(gather::choose(cluster, &pod.facts, &request, resumes, objects).await?)
 }

@@ -213,6 +213,7 @@ fn select_code(error: &select::Error) -> Code {
         }
         select::Error::BadConfig { .. }
         | select::Error::Malformed { .. }
+        | select::Error::Unserved { .. }
         | select::Error::InterfaceNotNamed { .. }
         | select::Error::InterfaceWithoutItem { .. }
         | select::Error::NoSuchInterface { .. }

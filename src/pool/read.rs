@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::api::ResourceExt;
 use ipnet::IpNet;
 
 use super::{Affinity, AttachmentName, InvalidPool, InvalidReservedIP, Pool, Reserved, Scope};
-use crate::api::{self, IPPool, IPPoolSpec, LabelSelector, Subnet};
-use crate::ip::Route;
-use crate::ip::{Family, InvalidVrf, Span, SpanError, Spans, Vrf, cidr, special};
+use crate::api::{self, IPPool, IPPoolSpec, LabelSelector, ResourceExt, Subnet};
+use crate::ip::{
+    Family, InvalidVrf, Route, Span, SpanError, Spans, Vrf, cidr, is_neighbor, special,
+};
 
 /// What is wrong with a pool. Most of it the schema refuses too; what it can't say comes up here.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -44,7 +44,10 @@ pub enum PoolError {
         subnet: IpNet,
     },
     /// The gateway, the pool's own or an inherited one.
-    #[error("{from}gateway {gateway:?} is not an address inside the subnet {subnet}")]
+    #[error(
+        "{from}gateway {gateway:?} is not an address inside the subnet {subnet}{}",
+        or_link_local(.subnet)
+    )]
     Gateway {
         /// `spec.`, or the Subnet that it is inherited from.
         from: String,
@@ -55,7 +58,7 @@ pub enum PoolError {
     },
     /// A route, the pool's own or an inherited one.
     #[error(
-        "{from}routes[{index}] does not lead from the subnet {subnet} to a CIDR of its family, default routes excepted"
+        "{from}routes[{index}] needs a CIDR of the family of the subnet {subnet} as its destination, not a default route, and a next hop on its link"
     )]
     Route {
         /// `spec.`, or the Subnet that it is inherited from.
@@ -218,7 +221,7 @@ fn router(
         return Ok(None);
     };
     match gateway.parse::<IpAddr>() {
-        Ok(address) if Span::from(subnet).contains(address) => Ok(Some(address)),
+        Ok(address) if is_neighbor(subnet, address) => Ok(Some(address)),
         Ok(_) | Err(_) => Err(PoolError::Gateway {
             from,
             gateway,
@@ -254,7 +257,7 @@ fn readable_routes(
         let gw = route.gw.parse::<IpAddr>().ok()?;
         let fits = dst.prefix_len() > 0
             && Family::of(dst.addr()) == Family::of(gw)
-            && Span::from(subnet).contains(gw);
+            && is_neighbor(subnet, gw);
         fits.then_some(Route { dst, gw })
     };
     let routes = written.iter().enumerate().map(|(index, route)| {
@@ -265,6 +268,13 @@ fn readable_routes(
         })
     });
     routes.collect()
+}
+
+fn or_link_local(subnet: &IpNet) -> &'static str {
+    match subnet {
+        IpNet::V4(_) => "",
+        IpNet::V6(_) => ", nor a link-local one",
+    }
 }
 
 fn own_spec() -> String {

@@ -188,7 +188,7 @@ fn what_the_schema_can_not_judge_breaks_the_pool_and_is_named() {
     insta::assert_snapshot!(fault(json!({"subnet": "10.0.0.1/24"})), @r#"spec.subnet "10.0.0.1/24" is not a CIDR in canonical form"#);
     insta::assert_snapshot!(fault(json!({"subnet": "10.0.0.0/24", "vrf": "7"})), @r#"spec.vrf "7" is not a vrf: at most 63 of a-z, 0-9 and "-", the first a letter, the last no "-""#);
     insta::assert_snapshot!(fault(json!({"subnet": "10.0.0.0/24", "gateway": "10.0.1.1"})), @r#"spec.gateway "10.0.1.1" is not an address inside the subnet 10.0.0.0/24"#);
-    insta::assert_snapshot!(fault(json!({"subnet": "10.0.0.0/24", "routes": [{"dst": "0.0.0.0/0", "gw": "10.0.0.1"}]})), @"spec.routes[0] does not lead from the subnet 10.0.0.0/24 to a CIDR of its family, default routes excepted");
+    insta::assert_snapshot!(fault(json!({"subnet": "10.0.0.0/24", "routes": [{"dst": "0.0.0.0/0", "gw": "10.0.0.1"}]})), @"spec.routes[0] needs a CIDR of the family of the subnet 10.0.0.0/24 as its destination, not a default route, and a next hop on its link");
     insta::assert_snapshot!(fault(json!({
         "subnet": "10.0.0.0/24",
         "nodeAffinity": {"matchExpressions": [{"key": "zone", "operator": "Near"}]},

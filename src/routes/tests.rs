@@ -2,7 +2,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::ip::Vrf;
+use crate::ip::{Span, Vrf};
 use crate::pool::Pools;
 
 fn pool(subnet: &str, spec: &Value, inherited: &Value) -> Pool {
@@ -30,6 +30,16 @@ fn route(dst: &str, gw: &str) -> Route {
     }
 }
 
+/// An interface that has the default route if it goes by the gateway.
+fn link<'a>(by_gateway: bool, subnets: &'a [IpNet], elsewhere: Option<&'a Spans>) -> Link<'a> {
+    Link {
+        by_gateway,
+        carries_default: by_gateway,
+        subnets,
+        elsewhere,
+    }
+}
+
 fn told(routes: &[Route]) -> String {
     let lines = routes.iter().map(|r| format!("{} by {}", r.dst, r.gw));
     lines.collect::<Vec<_>>().join("\n")
@@ -52,7 +62,7 @@ fn the_higher_level_wins_for_each_destination() {
     let from_pod = vec![route("198.51.100.0/24", "10.0.0.4")];
     let routes = |spec: &Value, inherited: &Value, from_pod: &[Route]| {
         let pool = pool("10.0.0.0/24", spec, inherited);
-        let routing = Routing::with(true, from_pod.to_vec(), &[pool.subnet], None);
+        let routing = Routing::with(&link(true, &[pool.subnet], None), from_pod.to_vec());
         told(&routing.expect("routes that fit").routes([&pool]))
     };
     insta::assert_snapshot!(routes(&json!({}), &subnets, &[]), @r#"
@@ -111,18 +121,60 @@ fn each_family_has_its_default_route_and_default_routes_come_first() {
         10.0.0.0/8 by 10.0.0.2
         fd01::/64 by fd00::2
         "#);
-    assert_eq!(Routing::by_pools(false).gateway(&v4), None);
     // A default route of the pod's in one family leaves the other family's alone.
     let elsewhere = std::iter::once(Span::from(route("10.9.0.0/24", "10.9.0.1").dst)).collect();
     let from_pod = vec![route("0.0.0.0/0", "10.9.0.1")];
-    let routing = Routing::with(true, from_pod, &[v4.subnet, v6.subnet], Some(&elsewhere))
+    let subnets = [v4.subnet, v6.subnet];
+    let routing = Routing::with(&link(true, &subnets, Some(&elsewhere)), from_pod)
         .expect("it fits elsewhere");
     insta::assert_snapshot!(told(&routing.routes([&v4, &v6])), @r#"
         10.0.0.0/8 by 10.0.0.2
         ::/0 by fd00::1
         fd01::/64 by fd00::2
         "#);
-    assert_eq!(routing.gateway(&v4), None);
+}
+
+/// The routes of an interface in `fd00::/64` with the gateway `fe80::1`, where the pod has one.
+fn by_link_local(from_pod: &[Route], carries_default: bool, several: bool) -> String {
+    let routes = json!([{"dst": "fd01::/64", "gw": "fe80::2"}]);
+    let pool = pool(
+        "fd00::/64",
+        &json!({"gateway": "fe80::1", "routes": routes}),
+        &json!({}),
+    );
+    let elsewhere = std::iter::once("fd09::/64".parse::<Span>().expect("a span")).collect();
+    let subnets = [pool.subnet];
+    let link = link(carries_default, &subnets, several.then_some(&elsewhere));
+    match Routing::with(&link, from_pod.to_vec()) {
+        Ok(routing) => told(&routing.routes([&pool])),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[test]
+fn a_next_hop_may_be_link_local_and_then_the_interface_of_the_default_route_has_it() {
+    insta::assert_snapshot!(by_link_local(&[], true, false), @r"
+    ::/0 by fe80::1
+    fd01::/64 by fe80::2
+    ");
+    insta::assert_snapshot!(by_link_local(&[], false, true), @"fd01::/64 by fe80::2");
+    let own = [route("::/0", "fe80::9"), route("fd02::/64", "fe80::9")];
+    insta::assert_snapshot!(by_link_local(&own, true, true), @r"
+    ::/0 by fe80::9
+    fd01::/64 by fe80::2
+    fd02::/64 by fe80::9
+    ");
+    insta::assert_snapshot!(by_link_local(&own, false, true), @"fd01::/64 by fe80::2");
+    // The only interface has every route, with the gateway's default route or without.
+    assert_eq!(
+        by_link_local(&own, false, false),
+        by_link_local(&own, true, true)
+    );
+    insta::assert_snapshot!(by_link_local(&[route("fd02::/64", "fe80::9"), route("fd02::/64", "fd00::9")], true, true), @"$[1] leads to fd02::/64 by another neighbor on the same interface than an item before it: keep one");
+    insta::assert_snapshot!(by_link_local(&[route("fd02::/64", "fec0::9")], true, true), @"$[0] must have a next hop in the subnet of a pool of this pod: fec0::9, by which fd02::/64 is to be reached, fits no interface");
+    let v4 = ["10.0.0.0/24".parse().expect("a CIDR")];
+    let refused = Routing::with(&link(true, &v4, None), own.to_vec());
+    assert!(refused.is_err(), "no interface has IPv6");
 }
 
 #[test]
@@ -132,13 +184,13 @@ fn a_pool_without_a_gateway_has_no_default_route() {
 }
 
 #[test]
-fn a_route_that_can_fit_no_interface_is_refused_and_so_is_a_second_neighbour() {
+fn a_route_that_can_fit_no_interface_is_refused_and_so_is_a_second_neighbor() {
     let subnet = |text: &str| text.parse::<IpNet>().expect("a CIDR");
     let here = [subnet("10.0.0.0/24"), subnet("10.1.0.0/24")];
     let elsewhere: Spans = std::iter::once(Span::from(subnet("10.9.0.0/24"))).collect();
     let judged = |routes: &[(&str, &str)], several: bool| {
         let routes = routes.iter().map(|(dst, gw)| route(dst, gw)).collect();
-        match Routing::with(true, routes, &here, several.then_some(&elsewhere)) {
+        match Routing::with(&link(true, &here, several.then_some(&elsewhere)), routes) {
             Ok(_) => "fits".to_owned(),
             Err(error) => error.to_string(),
         }
@@ -154,7 +206,7 @@ fn a_route_that_can_fit_no_interface_is_refused_and_so_is_a_second_neighbour() {
         "fits",
         "another interface, or another zone"
     );
-    insta::assert_snapshot!(judged(&twice("10.0.0.8"), false), @"$[1] leads to 172.16.0.0/12 by another neighbour on the same interface than an item before it: keep one");
+    insta::assert_snapshot!(judged(&twice("10.0.0.8"), false), @"$[1] leads to 172.16.0.0/12 by another neighbor on the same interface than an item before it: keep one");
 }
 
 fn some_route() -> impl Strategy<Value = Route> {
@@ -170,7 +222,7 @@ fn some_route() -> impl Strategy<Value = Route> {
 
 proptest! {
     #[test]
-    fn no_destination_comes_twice_and_every_next_hop_is_a_neighbour(
+    fn no_destination_comes_twice_and_every_next_hop_is_a_neighbor(
         from_pod in prop::collection::vec(some_route(), 0..6),
         by_gateway: bool,
         several: bool,
@@ -181,7 +233,7 @@ proptest! {
             &json!({"routes": [{"dst": "172.2.0.0/16", "gw": "10.0.0.9"}]}),
         );
         let all: Spans = std::iter::once("10.0.0.0/16".parse::<Span>().expect("a span")).collect();
-        let Ok(routing) = Routing::with(by_gateway, from_pod.clone(), &[pool.subnet], several.then_some(&all)) else {
+        let Ok(routing) = Routing::with(&link(by_gateway, &[pool.subnet], several.then_some(&all)), from_pod.clone()) else {
             return Ok(());
         };
         let routes = routing.routes([&pool]);

@@ -1,4 +1,4 @@
-//! From names to pools.
+//! From names and patterns to the pools that may serve.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -7,8 +7,7 @@ use super::precedence::Named;
 use super::rules::{MatchInput, judge, specificity};
 use super::{Considered, FamilyChoice, FamilyTrace, Level, Rejection};
 use crate::annotations::PoolRef;
-use crate::ip::Family;
-use crate::ip::PoolName;
+use crate::ip::{Family, PoolName};
 use crate::pool::{InvalidPool, Pool, Pools};
 
 /// Considers the pools that are named for `family`, or the default pools if none is named.
@@ -23,17 +22,18 @@ pub(super) fn choose(
         pools,
         input,
         seen: BTreeSet::new(),
+        patterns: BTreeSet::new(),
         considered: Vec::new(),
         candidates: Vec::new(),
         resumable: Vec::new(),
     };
     let (level, key) = if let Some(Named { level, key, refs }) = named {
         for pool_ref in refs {
-            choosing.look_for(pool_ref);
+            choosing.add(pool_ref);
         }
         (*level, key.clone())
     } else {
-        choosing.look_through(|pool| pool.default, |broken| broken.default);
+        choosing.add_all(|pool| pool.default, |invalid| invalid.default);
         (Level::Default, String::new())
     };
     (
@@ -59,27 +59,30 @@ struct Choosing<'a> {
     input: &'a MatchInput<'a>,
     /// A pool that is named twice counts where it is named first.
     seen: BTreeSet<PoolName>,
+    /// A pattern that is written twice is held against the pools once.
+    patterns: BTreeSet<String>,
     considered: Vec<Considered>,
     candidates: Vec<Arc<Pool>>,
     resumable: Vec<Arc<Pool>>,
 }
 
 impl Choosing<'_> {
-    fn look_for(&mut self, wanted: &PoolRef) {
+    fn add(&mut self, wanted: &PoolRef) {
         match wanted {
             PoolRef::Name(name) => match self.pools.get(name.as_str()) {
                 Some(Ok(pool)) => self.consider(pool),
-                Some(Err(broken)) => self.give_up(broken),
+                Some(Err(invalid)) => self.reject(invalid),
                 None => {
                     if self.seen.insert(name.clone()) {
                         self.considered.push(Considered::Missing(name.clone()));
                     }
                 }
             },
+            PoolRef::Pattern(_) if !self.patterns.insert(wanted.to_string()) => {}
             PoolRef::Pattern(wildcard) => {
-                let found = self.look_through(
+                let found = self.add_all(
                     |pool| wildcard.matches(&pool.name),
-                    |broken| wildcard.matches(&broken.name),
+                    |invalid| wildcard.matches(&invalid.name),
                 );
                 if !found {
                     self.considered
@@ -89,39 +92,39 @@ impl Choosing<'_> {
         }
     }
 
-    /// Considers all pools of the family and VRF that match; true if there is one.
+    /// Considers all pools of the family and vrf that are selected; whether there is one.
     ///
-    /// Pools of the other family were not named, so they are not in the trace.
-    fn look_through(
+    /// Those of the other family were not named, so the trace does not list them.
+    fn add_all(
         &mut self,
-        sound: impl Fn(&Pool) -> bool,
-        broken: impl Fn(&InvalidPool) -> bool,
+        selects: impl Fn(&Pool) -> bool,
+        selects_invalid: impl Fn(&InvalidPool) -> bool,
     ) -> bool {
         let (family, vrf) = (self.family, &self.input.request.vrf);
-        let (mut meant, mut unusable) = (Vec::new(), Vec::new());
+        let (mut selected, mut invalid) = (Vec::new(), Vec::new());
         for pool in self.pools.iter() {
             match pool {
-                Ok(pool) if pool.family() == family && pool.vrf == *vrf && sound(pool) => {
-                    meant.push(pool);
+                Ok(pool) if pool.family() == family && pool.vrf == *vrf && selects(pool) => {
+                    selected.push(pool);
                 }
                 Err(pool)
                     if pool.family.is_none_or(|f| f == family)
                         && pool.vrf.as_ref().is_none_or(|v| v == vrf)
-                        && broken(pool) =>
+                        && selects_invalid(pool) =>
                 {
-                    unusable.push(pool);
+                    invalid.push(pool);
                 }
                 Ok(_) | Err(_) => {}
             }
         }
-        // They are sorted by name, and this sort is stable.
-        meant.sort_by_key(|pool| specificity(pool));
-        let found = !meant.is_empty() || !unusable.is_empty();
-        for pool in meant {
+        // They come sorted by name, and this sort keeps the order of equals.
+        selected.sort_by_key(|pool| specificity(pool));
+        let found = !selected.is_empty() || !invalid.is_empty();
+        for pool in selected {
             self.consider(pool);
         }
-        for pool in unusable {
-            self.give_up(pool);
+        for pool in invalid {
+            self.reject(pool);
         }
         found
     }
@@ -143,11 +146,11 @@ impl Choosing<'_> {
         });
     }
 
-    fn give_up(&mut self, broken: &InvalidPool) {
-        if self.seen.insert(broken.name.clone()) {
-            let reasons = vec![Rejection::InvalidPool(broken.fault.clone())];
+    fn reject(&mut self, invalid: &InvalidPool) {
+        if self.seen.insert(invalid.name.clone()) {
+            let reasons = vec![Rejection::InvalidPool(invalid.fault.clone())];
             self.considered
-                .push(Considered::Rejected(broken.name.clone(), reasons));
+                .push(Considered::Rejected(invalid.name.clone(), reasons));
         }
     }
 }

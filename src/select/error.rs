@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use super::trace::{Considered, FamilyTrace, Trace};
-use crate::annotations::{InvalidPoolRef, Malformed};
+use crate::annotations::{InvalidPoolRef, Malformed, Unserved};
 use crate::ip::Family;
 use crate::ip::PoolName;
 use crate::routes::RouteError;
@@ -46,14 +46,22 @@ pub enum Error {
         problem: InvalidPoolRef,
     },
     /// An annotation that has to be looked at is not of its shape.
-    #[error("the {bearer}'s {malformed}")]
+    #[error("the {object}'s {malformed}")]
     Malformed {
         /// Whose annotation it is.
-        bearer: AnnotationSource,
+        object: AnnotationSource,
         /// What is wrong with it.
         malformed: Box<Malformed>,
     },
-    /// The annotation names interfaces, but not the one at hand.
+    /// An annotation asks for what leasehold does not give.
+    #[error("the {object}'s {unserved}")]
+    Unserved {
+        /// Whose annotation it is.
+        object: AnnotationSource,
+        /// Which one, and why not.
+        unserved: Unserved,
+    },
+    /// The annotation names interfaces, but not the one of the call.
     #[error("the pod's annotation {annotation} must name {interface} too: it names {}", list(.named))]
     InterfaceNotNamed {
         /// Its key.
@@ -131,6 +139,7 @@ impl Error {
             Self::NoPool { .. } | Self::NotInPool { .. } | Self::RouteError { .. } => true,
             Self::BadConfig { .. }
             | Self::Malformed { .. }
+            | Self::Unserved { .. }
             | Self::InterfaceNotNamed { .. }
             | Self::InterfaceWithoutItem { .. }
             | Self::NoSuchInterface { .. }
@@ -145,6 +154,7 @@ impl Error {
             Self::NoPool { trace, .. } | Self::NotInPool { trace, .. } => trace.summary(DETAILS),
             Self::BadConfig { .. }
             | Self::Malformed { .. }
+            | Self::Unserved { .. }
             | Self::InterfaceNotNamed { .. }
             | Self::InterfaceWithoutItem { .. }
             | Self::NoSuchInterface { .. }

@@ -11,18 +11,18 @@ use crate::ip::{Family, Vrf};
 /// Labels by key.
 pub type Labels = BTreeMap<String, String>;
 
-/// What the cluster says of the pod.
+/// What was read about the pod.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Facts {
     /// The pod.
     pub pod: PodFacts,
     /// Its namespace.
     pub namespace: NamespaceFacts,
-    /// The labels of its node; `None`: they were not read, since [`needs_node`](super::needs_node) did not ask for them.
+    /// The labels of its node; `None`: not read, because [`needs_node`](super::needs_node) said so.
     pub node_labels: Option<Labels>,
 }
 
-/// What a pod says of itself.
+/// A pod.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PodFacts {
     /// Its namespace's name.
@@ -39,7 +39,7 @@ pub struct PodFacts {
     pub annotations: Annotations,
 }
 
-/// What a namespace says of itself.
+/// A namespace.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NamespaceFacts {
     /// Its labels.
@@ -51,8 +51,10 @@ pub struct NamespaceFacts {
 /// What the call asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
-    /// The interface at hand.
+    /// The interface that the call is for.
     pub interface: String,
+    /// The `name` of the CNI configuration.
+    pub network: String,
     /// The pools that the CNI configuration names.
     pub pools: PoolLists,
     /// How many families the pod gets.
@@ -61,17 +63,23 @@ pub struct Request {
     pub families: Vec<Family>,
     /// The address space of the network.
     pub vrf: Vrf,
-    /// Whether the CNI configuration leaves the default route to others.
+    /// Whether the CNI configuration leaves the gateway's default route out.
     pub clean_gateway: bool,
     /// Addresses that are asked for, at most one of each family.
     pub requested: Vec<IpAddr>,
 }
 
 impl Request {
-    /// What `config` asks for, for the interface `interface`, with these addresses.
-    pub fn of(config: &Config, interface: &str, requested: &[IpAddr]) -> Result<Self, Error> {
+    /// What `config` asks for, for an interface in a network, with these addresses.
+    pub fn of(
+        config: &Config,
+        interface: &str,
+        network: &str,
+        requested: &[IpAddr],
+    ) -> Result<Self, Error> {
         Ok(Self {
             interface: interface.to_owned(),
+            network: network.to_owned(),
             pools: PoolLists {
                 ipv4: refs(config_key(Family::V4), &config.ipv4_pools)?,
                 ipv6: refs(config_key(Family::V6), &config.ipv6_pools)?,

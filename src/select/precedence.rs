@@ -1,24 +1,26 @@
-//! Who names pools for this interface: the levels of precedence, except the last, which names none.
+//! What names pools for this interface: the levels of precedence, except the last, which names none.
 
 use std::collections::BTreeMap;
 
 use super::input::config_key;
-use super::interfaces::Interfaces;
-use super::{AnnotationSource, Error, Facts, Level, Request};
+use super::interfaces::{Interfaces, ItemPlace};
+use super::{AnnotationSource, Error, Facts, Level, Request, malformed};
 use crate::annotations::{
-    ForInterface, Found, Malformed, PerInterface, PoolRef, default_pools, ippool, ippools,
+    ForInterface, Found, PerInterface, PoolRef, default_pools, ippool, ippools,
 };
 use crate::ip::Family;
 
-/// What the levels said that had to be asked.
+/// The outcome of the levels that were read.
 #[derive(Debug, Clone, Default)]
 pub(super) struct AllNamed {
     families: BTreeMap<Family, Named>,
-    /// Whether the default route is left to others, if the pod says so for this interface.
+    /// Whether the gateway's default route is left out, if the pod says so for this interface.
     pub(super) clean_gateway: Option<bool>,
+    /// Whether the pod has pools for other interfaces too.
+    pub(super) several_interfaces: bool,
 }
 
-/// The pools that the first level names that names any.
+/// The pools of the first level that names any.
 #[derive(Debug, Clone)]
 pub(super) struct Named {
     pub(super) level: Level,
@@ -44,8 +46,8 @@ impl AllNamed {
     }
 }
 
-/// Asks level after level, until each family has its pools.
-pub(super) fn look(
+/// Reads level after level, until each family has its pools.
+pub(super) fn named(
     facts: &Facts,
     request: &Request,
     interfaces: &Interfaces,
@@ -89,9 +91,13 @@ fn by_interface(
     request: &Request,
     interfaces: &Interfaces,
 ) -> Result<(), Error> {
-    let found = ippools(&facts.pod.annotations).map_err(|m| malformed(AnnotationSource::Pod, m))?;
+    let found = ippools(&facts.pod.annotations).map_err(malformed(AnnotationSource::Pod))?;
     let Some(Found { key, value }) = found else {
         return Ok(());
+    };
+    named.several_interfaces = match &value {
+        PerInterface::Named(items) => items.keys().any(|name| *name != request.interface),
+        PerInterface::InOrder(items) => items.len() > 1,
     };
     let item: ForInterface = match value {
         PerInterface::Named(mut items) => match items.remove(&request.interface) {
@@ -104,18 +110,18 @@ fn by_interface(
                 });
             }
         },
-        PerInterface::InOrder(mut items) => {
-            let (place, count) = (interfaces.place(), items.len());
-            if place >= count {
+        PerInterface::InOrder(mut items) => match interfaces.item(items.len()) {
+            ItemPlace::At(index) if index < items.len() => items.swap_remove(index),
+            ItemPlace::At(index) => {
                 return Err(Error::InterfaceWithoutItem {
                     annotation: key,
                     interface: request.interface.clone(),
-                    number: place + 1,
-                    items: count,
+                    number: index + 1,
+                    items: items.len(),
                 });
             }
-            items.swap_remove(place)
-        }
+            ItemPlace::NotListed => return Ok(()),
+        },
     };
     named.clean_gateway = item.clean_gateway;
     for &family in open {
@@ -130,7 +136,7 @@ fn by_pod(
     facts: &Facts,
     request: &Request,
 ) -> Result<(), Error> {
-    let found = ippool(&facts.pod.annotations).map_err(|m| malformed(AnnotationSource::Pod, m))?;
+    let found = ippool(&facts.pod.annotations).map_err(malformed(AnnotationSource::Pod))?;
     let Some(Found { key, value }) = found else {
         return Ok(());
     };
@@ -145,17 +151,10 @@ fn by_pod(
 fn by_namespace(named: &mut AllNamed, open: &[Family], facts: &Facts) -> Result<(), Error> {
     for &family in open {
         let found = default_pools(&facts.namespace.annotations, family)
-            .map_err(|m| malformed(AnnotationSource::Namespace, m))?;
+            .map_err(malformed(AnnotationSource::Namespace))?;
         if let Some(Found { key, value }) = found {
             named.add(family, Level::Namespace, &key, &value);
         }
     }
     Ok(())
-}
-
-fn malformed(bearer: AnnotationSource, malformed: Malformed) -> Error {
-    Error::Malformed {
-        bearer,
-        malformed: Box::new(malformed),
-    }
 }

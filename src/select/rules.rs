@@ -8,12 +8,11 @@ use super::{Facts, Request};
 use crate::ip::{Family, Vrf};
 use crate::pool::{Pool, PoolError, Scope};
 
-/// What each pool is matched against: the pod, and its network.
+/// What each pool is matched against: the pod, and the network of its interface.
 pub(super) struct MatchInput<'a> {
     pub(super) facts: &'a Facts,
     pub(super) request: &'a Request,
-    /// Known only if a pool lists attachments.
-    pub(super) attachment: Option<NetworkAttachment>,
+    pub(super) attachment: &'a NetworkAttachment,
 }
 
 /// A reason why a pool does not serve a pod.
@@ -62,8 +61,8 @@ pub enum Rejection {
     MultusName {
         /// The interface.
         interface: String,
-        /// The network attachment, if there is one.
-        attachment: Option<String>,
+        /// The definition, or the CNI configuration, that attaches it.
+        attachment: String,
     },
 }
 
@@ -72,7 +71,7 @@ impl Rejection {
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
-            Self::InvalidPool(_) => "broken",
+            Self::InvalidPool(_) => "invalid",
             Self::Deleting => "being deleted",
             Self::Disabled => "disabled",
             Self::OtherFamily(_) => "of the other family",
@@ -130,20 +129,11 @@ impl fmt::Display for Rejection {
             }
             Self::MultusName {
                 interface,
-                attachment: Some(attachment),
+                attachment,
             } => {
                 write!(
                     f,
                     "{interface} is attached to {attachment}, which is not listed (multusName)"
-                )
-            }
-            Self::MultusName {
-                interface,
-                attachment: None,
-            } => {
-                write!(
-                    f,
-                    "{interface} is attached to the cluster's network (multusName)"
                 )
             }
         }
@@ -213,12 +203,11 @@ fn namespace(pool: &Pool, input: &MatchInput<'_>) -> Option<Rejection> {
 }
 
 fn attachment(pool: &Pool, input: &MatchInput<'_>) -> Option<Rejection> {
-    let current = input.attachment.as_ref();
-    let listed = |wanted| current.is_some_and(|attachment| attachment.is(wanted));
+    let listed = |wanted| input.attachment.is(wanted);
     let served = pool.attachments.is_empty() || pool.attachments.iter().any(listed);
     (!served).then(|| Rejection::MultusName {
         interface: input.request.interface.clone(),
-        attachment: current.map(ToString::to_string),
+        attachment: input.attachment.to_string(),
     })
 }
 

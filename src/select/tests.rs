@@ -3,4 +3,4 @@ mod levels;
 mod messages;
 mod properties;
 mod rules;
-mod support;
+pub(super) mod support;

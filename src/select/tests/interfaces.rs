@@ -144,7 +144,7 @@ fn a_route_of_the_pods_goes_where_its_next_hop_is_a_neighbour() {
         net1: error: the pod's annotation ipam.leasehold.io/routes: $[0] must have a next hop in the subnet of a pool of this pod: 192.0.2.1, by which 172.16.0.0/12 is to be reached, fits no interface
         "#);
     insta::assert_snapshot!(told(r#"[{"dst":"172.16.0.0/12","gw":"10.0.0.9"},{"dst":"172.16.0.0/12","gw":"10.0.0.8"}]"#), @r#"
-        eth0: error: the pod's annotation ipam.leasehold.io/routes: $[1] leads to 172.16.0.0/12 by another neighbour on the same interface than an item before it: keep one
+        eth0: error: the pod's annotation ipam.leasehold.io/routes: $[1] leads to 172.16.0.0/12 by another neighbor on the same interface than an item before it: keep one
         net1: IPv4 Interface: b ()
         "#);
     // The pod's own default route takes the place of every gateway's.

@@ -304,11 +304,27 @@ fn a_pool_named_for_the_other_family_is_no_pool_of_this_one() {
 
 #[test]
 fn the_annotations_of_a_pod_may_be_as_large_as_the_server_takes_them() {
-    let names: Vec<String> = (0..20_000).map(|n| format!("\"zone-{n:05}\"")).collect();
-    let list = format!(r#"{{"ipv4":[{},"a4"]}}"#, names.join(","));
-    assert!(list.len() > 250_000);
+    let list = |count: usize, space: usize| {
+        let names: Vec<String> = (1..count).map(|n| format!("\"zone-{n:05}\"")).collect();
+        let space = " ".repeat(space);
+        format!(r#"{{"ipv4":[{},"a4"{space}]}}"#, names.join(","))
+    };
     assert_eq!(
-        town().pod("ippool", &list).told(),
+        town().pod("ippool", &list(64, 250_000)).told(),
         "IPv4 Pod: a4; IPv6 Default: d6"
     );
+    for count in [65, 20_000] {
+        let told = town().pod("ippool", &list(count, 0)).told();
+        assert!(told.contains("a list has at most 64 items"), "{told}");
+    }
+}
+
+/// Of a star in a pattern each position may be the right one, and of sixty each combination of them.
+#[test]
+fn a_pattern_of_many_stars_costs_no_more_than_its_length_times_the_names() {
+    let name = "a".repeat(253);
+    let stars = format!("[\"{}b\"]", "*a".repeat(120));
+    let list = format!(r#"{{"ipv4":{stars}}}"#);
+    let scene = scene().v4(&name, json!({})).pod("ippool", &list);
+    assert!(scene.told().contains("create IPPool *a*a"));
 }

@@ -83,7 +83,7 @@ fn a_pool_serves_whom_it_says_and_tells_the_others_why_not() {
         {"namespaceAffinity":{"matchLabels":{"team":"a"}},"namespaceName":["x"]}
             p: namespace default is not listed (namespaceName)
         {"multusName":["blue"]}
-            p: eth0 is attached to the cluster's network (multusName)
+            p: eth0 is attached to network test, which is not listed (multusName)
         {"vrf":"blue"}
             p: is of vrf blue
         {"excludeIPs":["10.0.0.9"],"ips":["10.0.0.9"]}
@@ -117,7 +117,7 @@ fn multus_name_looks_at_the_attachment_at_hand() {
     assert_eq!(served(attached("net7"), &["green", "x/red"]), "serves");
     assert_eq!(served(attached("net7"), &["red"]), "serves");
     insta::assert_snapshot!(served(attached("net7"), &["default/red"]), @"p: net7 is attached to x/red, which is not listed (multusName)");
-    insta::assert_snapshot!(served(attached("eth0"), &["blue"]), @"p: eth0 is attached to the cluster's network (multusName)");
+    insta::assert_snapshot!(served(attached("eth0"), &["blue"]), @"p: eth0 is attached to network test, which is not listed (multusName)");
     let primary = || scene().pod("v1.multus-cni.io/default-network", "green");
     assert_eq!(served(primary(), &["kube-system/green"]), "serves");
     assert_eq!(served(primary(), &["green"]), "serves");

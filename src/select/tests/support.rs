@@ -34,6 +34,7 @@ pub fn scene() -> Scene {
         },
         request: Request {
             interface: "eth0".into(),
+            network: "test".into(),
             pools: PoolLists::default(),
             policy: FamilyPolicy::PreferDualStack,
             families: Family::BOTH.to_vec(),
