@@ -4,14 +4,14 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::CustomResourceExt;
 use serde_json::Value;
 
-use super::{IPLease, IPPool, ReservedIP, Subnet};
+use super::{IPLease, IPPool, ReservedIP, Subnet, schema};
 
 /// The definition of each kind, in the order of their names.
 ///
-/// They differ from what the types alone would generate in two ways. No field is nullable: `null` is
+/// They differ from what the types alone would generate in three ways. No field is nullable: `null` is
 /// what a template leaves for a value that is not set, and the API server then drops it and fills in
-/// the default. And a paragraph of a description is one line, because `kubectl explain` wraps lines
-/// itself.
+/// the default. A paragraph of a description is one line, because `kubectl explain` wraps lines
+/// itself. And a time is one that every reader can parse.
 ///
 /// # Errors
 ///
@@ -38,6 +38,12 @@ fn tidy(schema: &mut Value) {
             fields.remove("nullable");
             if let Some(Value::String(description)) = fields.get_mut("description") {
                 *description = unwrapped(description);
+            }
+            if fields
+                .get("format")
+                .is_some_and(|format| format == "date-time")
+            {
+                fields.extend(schema::time());
             }
             fields.values_mut().for_each(tidy);
         }

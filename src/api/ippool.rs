@@ -91,9 +91,9 @@ use super::{Condition, LabelSelector, MicroTime, RouteSpec, rules, schema};
 #[x_kube(
     validation = rules::ips_inside_subnet(),
     validation = rules::exclude_ips_inside_subnet(),
-    validation = rules::gateway_inside_subnet(),
+    validation = rules::gateway_on_the_link(),
     validation = rules::destinations_of_the_subnets_family(),
-    validation = rules::next_hops_inside_subnet(),
+    validation = rules::next_hops_on_the_link(),
 )]
 #[serde(rename_all = "camelCase")]
 pub struct IPPoolSpec {
@@ -115,8 +115,9 @@ pub struct IPPoolSpec {
     #[schemars(schema_with = "schema::spans")]
     pub exclude_ips: Vec<String>,
 
-    /// The address of the router, inside the subnet: the pods' default route goes there, and no pod ever has
-    /// it. Default: the gateway of the Subnet object of this subnet, if there is one, else none.
+    /// The address of the router, inside the subnet or link-local in IPv6 (`fe80::1`): the pods' default
+    /// route goes there, and no pod ever has it. Default: the gateway of the Subnet object of this subnet,
+    /// if there is one, else none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::address")]
     pub gateway: Option<String>,
@@ -237,10 +238,7 @@ pub struct IPPoolStatus {
     /// of the same vrf may give some of its addresses; harmless, but seldom meant), `OutOfRange` (pods have
     /// addresses that the pool would not give today).
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schemars(
-        length(max = 16),
-        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"])
-    )]
+    #[schemars(schema_with = "schema::conditions")]
     pub conditions: Vec<Condition>,
 
     /// When the collector counted.

@@ -35,19 +35,32 @@ fn spans_inside_subnet(list: &str) -> Rule {
     .field_path(format!(".{list}"))
 }
 
-/// The gateway is in the subnet.
-pub(super) fn gateway_inside_subnet() -> Rule {
-    Rule::new(
-        "!isCIDR(self.subnet) || !has(self.gateway) || !isIP(self.gateway) \
-         || cidr(self.subnet).containsIP(self.gateway)",
-    )
-    .message(expression(
-        "'%s is not inside the subnet %s: a pod could not reach it'.format([self.gateway, self.subnet])",
+/// The gateway is a neighbor.
+pub(super) fn gateway_on_the_link() -> Rule {
+    let neighbor = neighbor("self.gateway");
+    Rule::new(format!(
+        "!isCIDR(self.subnet) || !has(self.gateway) || !isIP(self.gateway) || {neighbor}"
     ))
+    .message(expression(&format!(
+        "('%s is not inside the subnet %s{OR_LINK_LOCAL}: a pod could not reach it')\
+         .format([self.gateway, self.subnet])"
+    )))
     .field_path(".gateway")
 }
 
-/// A destination has the family of the addresses.
+/// Whether a pod reaches `address` on its link: inside the subnet, or link-local in IPv6, where every
+/// link has its own `fe80::1`.
+fn neighbor(address: &str) -> String {
+    format!(
+        "(cidr(self.subnet).containsIP({address}) || self.subnet.contains(':') \
+         && {address}.contains(':') && ip({address}).isLinkLocalUnicast())"
+    )
+}
+
+/// Nothing in IPv4; continues the text of a CEL expression.
+const OR_LINK_LOCAL: &str = "' + (self.subnet.contains(':') ? ', nor link-local' : '') + '";
+
+/// A destination is of the family of the addresses.
 pub(super) fn destinations_of_the_subnets_family() -> Rule {
     let agrees = "!isCIDR(r.dst) || cidr(r.dst).ip().family() == cidr(self.subnet).ip().family()";
     Rule::new(format!(
@@ -60,15 +73,15 @@ pub(super) fn destinations_of_the_subnets_family() -> Rule {
     .field_path(".routes")
 }
 
-/// A next hop is in the subnet.
-pub(super) fn next_hops_inside_subnet() -> Rule {
-    let inside = "!isIP(r.gw) || cidr(self.subnet).containsIP(r.gw)";
+/// A next hop is a neighbor.
+pub(super) fn next_hops_on_the_link() -> Rule {
+    let neighbor = format!("!isIP(r.gw) || {}", neighbor("r.gw"));
     Rule::new(format!(
-        "!isCIDR(self.subnet) || !has(self.routes) || self.routes.all(r, {inside})"
+        "!isCIDR(self.subnet) || !has(self.routes) || self.routes.all(r, {neighbor})"
     ))
     .message(expression(&format!(
-        "'the next hop %s is not inside the subnet %s: a pod could not reach it'\
-         .format([self.routes.filter(r, !({inside}))[0].gw, self.subnet])"
+        "('the next hop %s is not inside the subnet %s{OR_LINK_LOCAL}: a pod could not reach it')\
+         .format([self.routes.filter(r, !({neighbor}))[0].gw, self.subnet])"
     )))
     .field_path(".routes")
 }

@@ -30,9 +30,9 @@ use super::{rules, schema};
 #[x_kube(
     validation = rules::ips_inside_subnet(),
     validation = rules::exclude_ips_inside_subnet(),
-    validation = rules::gateway_inside_subnet(),
+    validation = rules::gateway_on_the_link(),
     validation = rules::destinations_of_the_subnets_family(),
-    validation = rules::next_hops_inside_subnet(),
+    validation = rules::next_hops_on_the_link(),
 )]
 #[serde(rename_all = "camelCase")]
 pub struct SubnetSpec {
@@ -52,7 +52,7 @@ pub struct SubnetSpec {
     #[schemars(schema_with = "schema::spans")]
     pub exclude_ips: Vec<String>,
 
-    /// The address of the router, inside the subnet, for pools that set none. An edit applies to pods
+    /// The address of the router, inside the subnet or link-local in IPv6 (`fe80::1`), for pools that set none. An edit applies to pods
     /// that start after it. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::address")]
@@ -83,7 +83,7 @@ pub struct RouteSpec {
     #[schemars(schema_with = "schema::destination")]
     pub dst: String,
 
-    /// The next hop: an address inside the subnet.
+    /// The next hop: an address inside the subnet, or a link-local one in IPv6.
     #[schemars(schema_with = "schema::address")]
     pub gw: String,
 }
