@@ -7,8 +7,10 @@ mod clock;
 mod file;
 mod install;
 mod network_namespace;
+mod stdin;
 
 pub use clock::SystemClock;
 pub use file::{Durability, replace};
 pub use install::{InstallError, install};
-pub use network_namespace::exists;
+pub use network_namespace::{exists, is_own};
+pub use stdin::Stdin;

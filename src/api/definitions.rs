@@ -43,7 +43,8 @@ fn tidy(schema: &mut Value) {
                 .get("format")
                 .is_some_and(|format| format == "date-time")
             {
-                fields.extend(schema::time());
+                let bounds = schema::time();
+                fields.extend(bounds.map(|(key, value)| (key.to_owned(), value)));
             }
             fields.values_mut().for_each(tidy);
         }

@@ -5,7 +5,7 @@
 
 use kube::core::{Rule, cel::validate};
 use schemars::{Schema, SchemaGenerator, json_schema};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 /// Items of a list: with items of [`SPAN`] characters, as many as the API server's limit on the cost
 /// of rules admits.
@@ -222,23 +222,21 @@ pub(super) fn selector(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
-/// What bounds a time. The server's own check lets through years that no other reader has, and signs
-/// in front of the fraction that only Go's reads.
-pub(super) fn time() -> Map<String, Value> {
+/// What bounds a time: keys of its schema. The API server's own check admits years that other readers
+/// can't parse, and any sign in front of the fraction.
+pub(super) fn time() -> [(&'static str, Value); 3] {
     const YEARS: &str =
         "self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('9999-01-01T00:00:00Z')";
-    let schema = json!({
-        "maxLength": 35,
-        "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})$",
-        "x-kubernetes-validations": [{
-            "rule": YEARS,
-            "message": "this time is out of range: write one from 1970 to 9998, for example 2026-01-31T12:00:00.000000Z",
-        }],
+    const FORM: &str = "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})$";
+    let years = json!({
+        "rule": YEARS,
+        "message": "this time is out of range: write one from 1970 to 9998, for example 2026-01-31T12:00:00.000000Z",
     });
-    match schema {
-        Value::Object(fields) => fields,
-        _ => Map::new(),
-    }
+    [
+        ("maxLength", 35.into()),
+        ("pattern", FORM.into()),
+        ("x-kubernetes-validations", json!([years])),
+    ]
 }
 
 /// The conditions of an object, with the bounds of Kubernetes' own types.

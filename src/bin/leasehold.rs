@@ -83,7 +83,7 @@ fn pause() -> ExitCode {
 
 fn call() -> ExitCode {
     let clock = SystemClock::start();
-    let call = Call::read(|name| std::env::var_os(name), io::stdin().lock());
+    let call = Call::read(|name| std::env::var_os(name), stdin());
     let outcome = match &call {
         Ok(call) => answer(call, &clock),
         Err(error) => Err(error.clone()),
@@ -97,6 +97,17 @@ fn call() -> ExitCode {
         count(call, &outcome, clock.elapsed());
     }
     outcome.map_or(ExitCode::FAILURE, |_| ExitCode::SUCCESS)
+}
+
+/// VERSION repeats a version from stdin, and does not wait for one that is not written: a runtime
+/// writes it before it starts the plugin or right then. The other verbs can do nothing without it.
+fn stdin() -> host::Stdin {
+    const WRITTEN_BY_THEN: Duration = Duration::from_millis(100);
+    if std::env::var_os("CNI_COMMAND").is_some_and(|command| command == "VERSION") {
+        host::Stdin::silent_after(WRITTEN_BY_THEN)
+    } else {
+        host::Stdin::patient()
+    }
 }
 
 fn answer(call: &Call, clock: &SystemClock) -> Result<Answer, CniError> {

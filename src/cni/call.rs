@@ -61,6 +61,8 @@ pub struct Add {
     pub container: ContainerId,
     /// The sandbox's network namespace: while it exists, the call is not late.
     pub netns: PathBuf,
+    /// Whether that may be the network namespace of the plugin.
+    pub may_be_own_netns: bool,
     /// The interface in the sandbox.
     pub interface: InterfaceName,
     /// The pod.
@@ -162,6 +164,7 @@ impl Add {
             version,
             container,
             netns,
+            may_be_own_netns: env.may_be_own_netns(),
             interface,
             pod,
             network: document::network(&document)?,

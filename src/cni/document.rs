@@ -32,7 +32,7 @@ impl<'a> Document<'a> {
                 Some(InputError::ByteOrderMark)
             } else if let Err(error) = std::str::from_utf8(bytes) {
                 Some(InputError::NotUtf8(error))
-            } else if Scan::default().is_too_deep(bytes) {
+            } else if is_too_deep(bytes) {
                 Some(InputError::TooDeep(DEEPEST))
             } else {
                 mistake.map(InputError::NotJson)
@@ -158,6 +158,15 @@ pub(super) fn valid_attachments(document: &Object<'_>) -> Result<Vec<GcAttachmen
         .ok_or_else(|| field.refused(ATTACHMENTS))
 }
 
+/// Whether brackets are nested deeper than [`DEEPEST`].
+fn is_too_deep(bytes: &[u8]) -> bool {
+    let mut scan = Scan::default();
+    bytes.iter().any(|byte| {
+        scan.ends_at(*byte);
+        scan.depth > DEEPEST
+    })
+}
+
 /// How far into the document the bytes have come.
 #[derive(Default)]
 pub(super) struct Scan {
@@ -171,13 +180,6 @@ impl Scan {
     /// there can't become one.
     pub(super) fn ends_in(&mut self, bytes: &[u8]) -> bool {
         bytes.iter().any(|byte| self.ends_at(*byte))
-    }
-
-    fn is_too_deep(mut self, bytes: &[u8]) -> bool {
-        bytes.iter().any(|byte| {
-            self.ends_at(*byte);
-            self.depth > DEEPEST
-        })
     }
 
     fn ends_at(&mut self, byte: u8) -> bool {

@@ -1,7 +1,7 @@
 //! The environment variables of a call.
 //!
-//! Read through a function, so that a test needs no process of its own. A variable that is empty is one that
-//! is not set: libcni sets all of them, always.
+//! Read through a function, so that a test needs no process of its own. An empty variable counts as
+//! not set, because libcni always sets all of them.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -72,6 +72,14 @@ impl<'a> Environment<'a> {
     /// The container's network namespace, if it has one (yet, or still).
     pub fn netns(&self) -> Result<Option<PathBuf>, InputError> {
         Ok(self.text(CNI_NETNS)?.map(PathBuf::from))
+    }
+
+    /// Whether the container may have the network namespace of the plugin (`CNI_NETNS_OVERRIDE`, as in
+    /// CNI's Go library).
+    #[must_use]
+    pub fn may_be_own_netns(&self) -> bool {
+        let value = (self.0)("CNI_NETNS_OVERRIDE").unwrap_or_default();
+        value == "1" || value.eq_ignore_ascii_case("true")
     }
 
     /// What `CNI_ARGS` says.

@@ -20,6 +20,9 @@ pub(super) async fn add<A: Api, C: Clock>(
     clock: &C,
     cache: &ReleaseCache,
 ) -> Result<CniResult, Error> {
+    if host::is_own(&call.netns) && !call.may_be_own_netns {
+        return Err(Error::OwnNetns);
+    }
     let cluster = Retrying::new(api, clock, Deadline::after(call.config.timeout));
     forget(call, cache)?;
     let (pod, objects) = gather(call, &cluster).await?;

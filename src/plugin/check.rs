@@ -1,34 +1,66 @@
 //! CHECK: whether what ADD answered still holds.
+//!
+//! Judges the addresses that leasehold gave to this container and interface. The result of a chain
+//! has those of other plugins too: an address without a lease that no pool gives is one of them.
 
+use std::net::IpAddr;
+
+use super::api::Api;
 use super::error::Error;
 use crate::cni::Check;
-use crate::lease::{LeaseName, Store};
+use crate::lease::{Freshness, LeaseName};
+use crate::pool::Pools;
 use crate::retry::{Clock, Deadline, Retrying};
 
-/// Fails with the first address of the result whose lease is missing or is not this container's.
-pub(super) async fn check<S: Store, C: Clock>(
-    call: &Check,
-    store: &S,
-    clock: &C,
-) -> Result<(), Error> {
-    let leases = Retrying::new(store, clock, Deadline::after(call.config.timeout));
+/// Fails with the first address of the result that should be this container's and is not.
+pub(super) async fn check<A: Api, C: Clock>(call: &Check, api: &A, clock: &C) -> Result<(), Error> {
+    let cluster = Retrying::new(api, clock, Deadline::after(call.config.timeout));
     let uid = call.pod.as_ref().and_then(|pod| pod.uid.as_deref());
+    let mut without_lease = Vec::new();
     for &address in &call.previous {
         let name = LeaseName {
             vrf: call.config.vrf.clone(),
             address,
         };
-        let found = leases.read(&name).await?;
-        let holds = found.as_ref().is_some_and(|stored| {
-            let container = stored.recorded_container(&call.container, uid);
-            stored.is_held_by(container, &call.interface)
-        });
-        if !holds {
+        let Some(stored) = cluster.read(&name).await? else {
+            without_lease.push(address);
+            continue;
+        };
+        let container = stored.recorded_container(&call.container, uid);
+        if !stored.is_held_by(container, &call.interface) {
             return Err(Error::NotHeld {
                 address,
-                found: found.map(|stored| Box::new(stored.lease)),
+                found: Some(Box::new(stored.lease)),
             });
         }
     }
-    Ok(())
+    if without_lease.is_empty() {
+        return Ok(());
+    }
+    let written = cluster
+        .retry(async || api.pools(Freshness::Cached).await)
+        .await?;
+    // Reservations say nothing of addresses that were given before, and without them nothing fails.
+    let pools = Pools::read(written, &[], &[], &call.config.vrf).unwrap_or_default();
+    match lost(call, &without_lease, &pools) {
+        None => Ok(()),
+        Some(address) => Err(Error::NotHeld {
+            address,
+            found: None,
+        }),
+    }
+}
+
+/// The first address without a lease that leasehold must have given: a pool gives it, or the result
+/// has no address that is held.
+fn lost(call: &Check, without_lease: &[IpAddr], pools: &Pools) -> Option<IpAddr> {
+    let gives = |address: IpAddr| {
+        let mut pools = pools.iter().flatten();
+        pools.any(|pool| pool.vrf == call.config.vrf && pool.usable.contains(address))
+    };
+    let none_is_held = without_lease.len() == call.previous.len();
+    without_lease
+        .iter()
+        .copied()
+        .find(|&address| gives(address) || none_is_held)
 }

@@ -18,6 +18,9 @@ const TRACE_BYTES: usize = ERROR_BYTES * 2 / 5;
 /// Why a verb failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// A runtime that mixes up namespaces would have the node's interfaces changed.
+    #[error("CNI_NETNS is the network namespace of the plugin itself, not that of a container")]
+    OwnNetns,
     /// There are no credentials for the API server.
     #[error(transparent)]
     Credentials(Box<dyn StdError + Send + Sync>),
@@ -134,6 +137,7 @@ impl From<Error> for CniError {
             | Error::PodUnfit { .. }
             | Error::Reserved(_)
             | Error::NotHeld { .. }
+            | Error::OwnNetns
             | Error::CacheEntry(_)) => Self::because(code, &error),
         }
     }
@@ -200,6 +204,7 @@ fn code(error: &Error) -> Code {
             lease::Error::Refused(Refusal::Unavailable { .. }) => Code::AddressUnavailable,
         },
         Error::NotHeld { .. } => Code::NotHeld,
+        Error::OwnNetns => Code::InvalidNetns,
         Error::GcIncomplete(_) => Code::GcIncomplete,
         Error::CacheEntry(_) => Code::Io,
     }

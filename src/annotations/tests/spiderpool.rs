@@ -31,7 +31,7 @@ fn a_key_is_read_in_any_case_and_the_last_of_two_counts() {
         r#"{"ipv4":["a"],"ipv4":"b"}"#,
         r#"{"ipv4":["a"],"ipv4":7}"#,
         r#"{"ipv4":["a"],}"#,
-        r#"{'ipv4':['a']}"#,
+        "{'ipv4':['a']}",
         "\u{feff}{\"ipv4\":[\"a\"]}",
         "{\"ipv4\":[\"a\"]}\0",
     ] {
