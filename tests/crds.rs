@@ -89,7 +89,6 @@ fn a_time_is_one_that_every_reader_can_parse() {
     let mut times = 0;
     every_schema(|path, schema| {
         if schema["format"] == "date-time" {
-            assert!(schema["pattern"].is_string(), "{path}");
             let rules = schema["x-kubernetes-validations"].to_string();
             assert!(rules.contains("9999-01-01T00:00:00Z"), "{path}");
             times += 1;

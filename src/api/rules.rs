@@ -41,10 +41,9 @@ pub(super) fn gateway_on_the_link() -> Rule {
     Rule::new(format!(
         "!isCIDR(self.subnet) || !has(self.gateway) || !isIP(self.gateway) || {neighbor}"
     ))
-    .message(expression(&format!(
-        "('%s is not inside the subnet %s{OR_LINK_LOCAL}: a pod could not reach it')\
-         .format([self.gateway, self.subnet])"
-    )))
+    .message(expression(
+        "'%s is not inside the subnet %s: a pod could not reach it'.format([self.gateway, self.subnet])",
+    ))
     .field_path(".gateway")
 }
 
@@ -56,9 +55,6 @@ fn neighbor(address: &str) -> String {
          && {address}.contains(':') && ip({address}).isLinkLocalUnicast())"
     )
 }
-
-/// Nothing in IPv4; continues the text of a CEL expression.
-const OR_LINK_LOCAL: &str = "' + (self.subnet.contains(':') ? ', nor link-local' : '') + '";
 
 /// A destination is of the family of the addresses.
 pub(super) fn destinations_of_the_subnets_family() -> Rule {
@@ -80,7 +76,7 @@ pub(super) fn next_hops_on_the_link() -> Rule {
         "!isCIDR(self.subnet) || !has(self.routes) || self.routes.all(r, {neighbor})"
     ))
     .message(expression(&format!(
-        "('the next hop %s is not inside the subnet %s{OR_LINK_LOCAL}: a pod could not reach it')\
+        "'the next hop %s is not inside the subnet %s: a pod could not reach it'\
          .format([self.routes.filter(r, !({neighbor}))[0].gw, self.subnet])"
     )))
     .field_path(".routes")

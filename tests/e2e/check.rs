@@ -71,7 +71,7 @@ async fn without_a_result_there_is_nothing_to_check() -> Result<()> {
     let (_, eth0) = env.pod_on("web", "none").await?;
     insta::assert_snapshot!(env.message(&eth0.check().await?), @"7: prevResult is missing; expected the result of the ADD that is to be checked");
     eth0.remember(Some(json!({"cniVersion": "1.1.0", "ips": []})));
-    insta::assert_snapshot!(env.message(&eth0.check().await?), @r#"7: prevResult is {"cniVersion":"1.1.0","ips":[]}; expected a result with an address"#);
+    insta::assert_snapshot!(env.message(&eth0.check().await?), @r#"7: prevResult is {"cniVersion":"1.1.0","ips":[]}; expected a result with an address of this interface"#);
     Ok(())
 }
 

@@ -100,10 +100,10 @@ async fn version_repeats_the_configurations_version_and_names_all() -> Result<()
         lines.push(call.stdin(stdin).run().await?.success()?.stdout);
     }
     insta::assert_snapshot!(lines.concat(), @r#"
-    {"cniVersion":"1.0.0","supportedVersions":["0.3.0","0.3.1","0.4.0","1.0.0","1.1.0"]}
-    {"cniVersion":"0.2.0","supportedVersions":["0.3.0","0.3.1","0.4.0","1.0.0","1.1.0"]}
-    {"cniVersion":"1.1.0","supportedVersions":["0.3.0","0.3.1","0.4.0","1.0.0","1.1.0"]}
-    {"cniVersion":"1.1.0","supportedVersions":["0.3.0","0.3.1","0.4.0","1.0.0","1.1.0"]}
+    {"cniVersion":"1.0.0","supportedVersions":["0.1.0","0.2.0","0.3.0","0.3.1","0.4.0","1.0.0","1.1.0"]}
+    {"cniVersion":"0.2.0","supportedVersions":["0.1.0","0.2.0","0.3.0","0.3.1","0.4.0","1.0.0","1.1.0"]}
+    {"cniVersion":"1.1.0","supportedVersions":["0.1.0","0.2.0","0.3.0","0.3.1","0.4.0","1.0.0","1.1.0"]}
+    {"cniVersion":"1.1.0","supportedVersions":["0.1.0","0.2.0","0.3.0","0.3.1","0.4.0","1.0.0","1.1.0"]}
     "#);
     Ok(())
 }
@@ -117,8 +117,8 @@ async fn started_by_hand_it_says_what_it_is() -> Result<()> {
         .replace(env!("CARGO_PKG_VERSION"), "<version>");
     insta::assert_snapshot!(text, @"
     CNI plugin leasehold <version>: IP address management for Kubernetes pods on underlay networks: a CNI plugin without daemon, webhook or controller.
-    A container runtime runs it, with CNI_COMMAND set: see the README.
-    CNI versions supported: 0.3.0, 0.3.1, 0.4.0, 1.0.0, 1.1.0
+    Container runtimes run it, with CNI_COMMAND set: see the README.
+    CNI versions supported: <version>, 0.2.0, 0.3.0, 0.3.1, 0.4.0, 1.0.0, 1.1.0
     ");
     Ok(())
 }

@@ -146,13 +146,13 @@ async fn three_broken_forms_of_an_annotation_have_three_messages() -> Result<()>
     }
     insta::assert_snapshot!(refusals.lines.join("\n"), @r#"
     7: the pod's annotation ipam.leasehold.io/ippool at $.ipv4 (line 1, column 11): invalid type: string "a", expected a list of names of pools; for example {"ipv4":["a","b"],"ipv6":["c"]}
-    7: the pod's annotation ipam.leasehold.io/ippool at $.ipv5 (line 1, column 20): unknown field `ipv5`, expected one of `interface`, `ipv4`, `ipv6`; for example {"ipv4":["a","b"],"ipv6":["c"]}
+    7: the pod's annotation ipam.leasehold.io/ippool at $.ipv5 (line 1, column 21): unknown key "ipv5"; did you mean ipv4?; for example {"ipv4":["a","b"],"ipv6":["c"]}
     7: the pod's annotation ipam.leasehold.io/ippool at $.ipv4 (line 1, column 14): trailing comma; for example {"ipv4":["a","b"],"ipv6":["c"]}
     7: the pod's annotation ipam.leasehold.io/ippools at $ (line 1, column 1): invalid type: map, expected a list of objects; for example [{"interface":"eth0","ipv4":["a"],"ipv6":["b"]}]
     7: the pod's annotation ipam.leasehold.io/ippools at $[1].interface: either all items name their interface, or none does; for example [{"interface":"eth0","ipv4":["a"],"ipv6":["b"]}]
     7: the pod's annotation ipam.leasehold.io/ippools must name eth0 too: it names eth1
     7: the pod's annotation ipam.leasehold.io/routes at $[0].dst (line 1, column 18): "10.0.0.0" is not a CIDR; for example [{"dst":"10.0.0.0/8","gw":"10.6.0.1"}]
-    7: the pod's annotation ipam.leasehold.io/routes at $[0].via (line 1, column 26): unknown field `via`, expected `dst` or `gw`; for example [{"dst":"10.0.0.0/8","gw":"10.6.0.1"}]
+    7: the pod's annotation ipam.leasehold.io/routes at $[0].via (line 1, column 27): unknown key "via"; known are dst, gw; for example [{"dst":"10.0.0.0/8","gw":"10.6.0.1"}]
     7: the pod's annotation ipam.leasehold.io/routes at $[0]: 10.0.0.0/8 and fd00::1 are of two address families; for example [{"dst":"10.0.0.0/8","gw":"10.6.0.1"}]
     "#);
     Ok(())

@@ -293,6 +293,27 @@ async fn a_state_says_what_it_needs() -> Result<()> {
             "spec.heldSince",
             r#"must be of type date-time: "yesterday""#,
         ),
+        rule(
+            "a time is of this age",
+            json!({"heldSince": "1970-01-01T00:00:00Z"}),
+            json!({"heldSince": "1969-12-31T23:59:59Z"}),
+            "spec.heldSince",
+            "this time is out of range: write one from 1970 to 9998",
+        ),
+        rule(
+            "a time is one that every reader has a calendar for",
+            json!({"heldSince": "9998-12-31T23:59:59.999999Z"}),
+            json!({"heldSince": "9999-12-31T23:59:59Z"}),
+            "spec.heldSince",
+            "this time is out of range: write one from 1970 to 9998",
+        ),
+        rule(
+            "a zone does not make a time later than that",
+            json!({"heldSince": "9998-12-31T23:59:59+14:00"}),
+            json!({"heldSince": "9998-12-31T23:59:59-14:00"}),
+            "spec.heldSince",
+            "this time is out of range: write one from 1970 to 9998",
+        ),
     ];
     Judge::<IPLease>::new().await?.holds(rules).await
 }

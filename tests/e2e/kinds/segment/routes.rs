@@ -40,6 +40,41 @@ pub(super) fn of_gateways() -> Vec<Rule> {
             "10.6.0.1",
             "10.6.0.1 is not inside the subnet fd00:6::/64: a pod could not reach it",
         ),
+        rule(
+            "a gateway of IPv6 may be link-local, and site-local is another thing",
+            v6,
+            "fe80::1",
+            "fec0::1",
+            "fec0::1 is not inside the subnet fd00:6::/64: a pod could not reach it",
+        ),
+        rule(
+            "link-local ends with febf",
+            v6,
+            "febf:ffff::1",
+            "fe7f::1",
+            "fe7f::1 is not inside the subnet fd00:6::/64: a pod could not reach it",
+        ),
+        rule(
+            "a gateway of IPv4 is not link-local",
+            v4,
+            "10.6.0.1",
+            "169.254.0.1",
+            "169.254.0.1 is not inside the subnet 10.6.0.0/16: a pod could not reach it",
+        ),
+        rule(
+            "a gateway of IPv4 is no link-local address of IPv6",
+            v4,
+            "10.6.0.1",
+            "fe80::1",
+            "fe80::1 is not inside the subnet 10.6.0.0/16: a pod could not reach it",
+        ),
+        rule(
+            "a gateway has no zone",
+            v6,
+            "fe80::1",
+            "fe80::1%eth0",
+            NO_ADDRESS,
+        ),
     ]
 }
 
@@ -95,6 +130,19 @@ pub(super) fn of_routes() -> Vec<Rule> {
             &[good, ("172.16.0.0/12", "10.7.0.1")],
             "spec.routes",
             "the next hop 10.7.0.1 is not inside the subnet 10.6.0.0/16: a pod could not reach it",
+        ),
+        Rule::new(
+            "a next hop of IPv6 may be link-local",
+            &v6(&json!({"routes": [{"dst": "fd00:7::/64", "gw": "fe80::1"}]})),
+            &v6(&json!({"routes": [{"dst": "fd00:7::/64", "gw": "fec0::1"}]})),
+            "spec.routes",
+            "the next hop fec0::1 is not inside the subnet fd00:6::/64: a pod could not reach it",
+        ),
+        rule(
+            "a next hop of IPv4 is not link-local",
+            &[good, ("172.16.0.0/12", "169.254.0.1")],
+            "spec.routes",
+            "the next hop 169.254.0.1 is not inside the subnet 10.6.0.0/16: a pod could not reach it",
         ),
     ]
 }
