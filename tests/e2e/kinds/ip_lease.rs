@@ -298,21 +298,21 @@ async fn a_state_says_what_it_needs() -> Result<()> {
             json!({"heldSince": "1970-01-01T00:00:00Z"}),
             json!({"heldSince": "1969-12-31T23:59:59Z"}),
             "spec.heldSince",
-            "this time is out of range: write one from 1970 to 9998",
+            "this time is out of range: write one from 1970 to 9998, for example 2026-01-31T12:00:00.000000Z",
         ),
         rule(
             "a time is one that every reader has a calendar for",
             json!({"heldSince": "9998-12-31T23:59:59.999999Z"}),
             json!({"heldSince": "9999-12-31T23:59:59Z"}),
             "spec.heldSince",
-            "this time is out of range: write one from 1970 to 9998",
+            "this time is out of range: write one from 1970 to 9998, for example 2026-01-31T12:00:00.000000Z",
         ),
         rule(
             "a zone does not make a time later than that",
             json!({"heldSince": "9998-12-31T23:59:59+14:00"}),
             json!({"heldSince": "9998-12-31T23:59:59-14:00"}),
             "spec.heldSince",
-            "this time is out of range: write one from 1970 to 9998",
+            "this time is out of range: write one from 1970 to 9998, for example 2026-01-31T12:00:00.000000Z",
         ),
     ];
     Judge::<IPLease>::new().await?.holds(rules).await
