@@ -1,7 +1,7 @@
 //! Installing the plugin in a node's folder of CNI plugins, while runtimes may run it.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use super::file::{Durability, replace};
@@ -40,9 +40,27 @@ pub fn install(folder: &Path) -> Result<PathBuf, InstallError> {
         source,
     };
     replace(&path, &program, 0o755, Durability::Crash).map_err(failed)?;
-    if fs::read(&path).map_err(failed)? == program {
+    if holds(&path, &program).map_err(failed)? {
         Ok(path)
     } else {
         Err(InstallError::Differs(path))
+    }
+}
+
+/// Whether the file holds these bytes, without another copy of them in memory: a container that
+/// installs has little.
+fn holds(path: &Path, mut bytes: &[u8]) -> io::Result<bool> {
+    let mut file = BufReader::new(File::open(path)?);
+    loop {
+        let chunk = file.fill_buf()?;
+        if chunk.is_empty() {
+            return Ok(bytes.is_empty());
+        }
+        let Some(rest) = bytes.strip_prefix(chunk) else {
+            return Ok(false);
+        };
+        bytes = rest;
+        let length = chunk.len();
+        file.consume(length);
     }
 }

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Event, Pod};
 use kube::api::{Api, DeleteParams, ListParams};
 use leasehold::api::{IPLease, State};
 use serde_json::{Value, json};
@@ -28,11 +29,11 @@ pub struct Nodes {
     pub workers: [Worker; 2],
 }
 
-static NODES: OnceCell<Nodes> = OnceCell::const_new();
+static NODES: OnceCell<Arc<Nodes>> = OnceCell::const_new();
 
 impl Nodes {
     /// As the README says: kinds, `deploy/`, and the installer, which places the plugin on every node.
-    async fn start() -> Result<Self> {
+    async fn start() -> Result<Arc<Self>> {
         let cluster = Cluster::builder().bare().workloads().start().await?;
         for folder in ["crds", "deploy", "deploy/installer"] {
             let folder = repository().join(folder).display().to_string();
@@ -46,12 +47,21 @@ impl Nodes {
         };
         let (one, two) = tokio::try_join!(start("worker-1"), start("worker-2"))?;
         tokio::try_join!(one.until_ready("True"), two.until_ready("True"))?;
-        Ok(Self {
+        let installed = [
+            "rollout",
+            "status",
+            "daemonset/leasehold-installer",
+            "--timeout=180s",
+        ];
+        cluster
+            .kubectl(&[&["-n", "leasehold-system"], &installed[..]].concat())
+            .await?;
+        Ok(Arc::new(Self {
             cluster,
             image,
             segment,
             workers: [one, two],
-        })
+        }))
     }
 }
 
@@ -98,9 +108,16 @@ pub fn pod_spec() -> Value {
     })
 }
 
+/// The same on this worker.
+pub fn pod_on(worker: &Worker) -> Value {
+    let mut spec = pod_spec();
+    spec["nodeName"] = json!(worker.name());
+    spec
+}
+
 /// A case's part of the cluster: a namespace, whose pods take addresses from a pool that no other case uses.
 pub struct TestEnv {
-    pub nodes: &'static Nodes,
+    pub nodes: Arc<Nodes>,
     pub name: String,
     number: u16,
 }
@@ -108,8 +125,17 @@ pub struct TestEnv {
 impl TestEnv {
     /// A namespace with a pool of so many addresses.
     pub async fn with_pool(addresses: u16) -> Result<Self> {
+        let nodes = NODES.get_or_try_init(Nodes::start).await?.clone();
+        Self::of(nodes, addresses).await
+    }
+
+    /// The same in a cluster that no other case uses, for faults that all would notice.
+    pub async fn in_a_cluster_of_its_own(addresses: u16) -> Result<Self> {
+        Self::of(Nodes::start().await?, addresses).await
+    }
+
+    async fn of(nodes: Arc<Nodes>, addresses: u16) -> Result<Self> {
         static NEXT: AtomicU16 = AtomicU16::new(0);
-        let nodes = NODES.get_or_try_init(Nodes::start).await?;
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let env = Self {
             nodes,
@@ -150,6 +176,51 @@ impl TestEnv {
         self.nodes.segment.add_neighbour(&gateway)
     }
 
+    /// A worker of the case's own with this network, on which nothing runs but the installer and the pods that name it.
+    pub async fn worker(&self, network: Value) -> Result<Worker> {
+        self.worker_with(network, "").await
+    }
+
+    /// The same with this script as the plugin `chained`.
+    pub async fn worker_with(&self, network: Value, chained: &str) -> Result<Worker> {
+        let nodes = &self.nodes;
+        let name = format!("{}-node", self.name);
+        let worker = nodes.cluster.worker(&name, &nodes.segment);
+        let worker = worker
+            .image(&nodes.image)
+            .reserved()
+            .network(network)
+            .start()
+            .await?;
+        worker.write("/opt/cni/bin/chained", chained)?;
+        worker.run(&["chmod", "755", "/opt/cni/bin/chained"])?;
+        worker.run(&["mkdir", "-p", "/var/lib/metrics"])?;
+        Ok(worker)
+    }
+
+    /// Removes a worker of the case's own, and its Node object.
+    pub async fn retire(&self, worker: Worker) -> Result<()> {
+        let name = worker.name().to_owned();
+        drop(worker);
+        self.nodes
+            .cluster
+            .kubectl(&["delete", "node", &name])
+            .await?;
+        Ok(())
+    }
+
+    /// Waits for an event of this pod with this reason, and returns its message.
+    pub async fn event(&self, pod: &str, reason: &str) -> Result<String> {
+        let fields = format!("involvedObject.name={pod},reason={reason}");
+        let fields = ListParams::default().fields(&fields);
+        self.until(async || {
+            let events = self.all::<Event>().await?.list(&fields).await?.items;
+            let message = events.into_iter().find_map(|event| event.message);
+            message.with_context(|| format!("no event {reason} of {pod}"))
+        })
+        .await
+    }
+
     /// Applies an object.
     pub async fn apply(&self, object: &Value) -> Result<()> {
         self.nodes.cluster.apply_yaml(&object.to_string()).await
@@ -169,21 +240,6 @@ impl TestEnv {
     pub async fn delete_pod(&self, name: &str, how: &DeleteParams) -> Result<()> {
         self.all::<Pod>().await?.delete(name, how).await?;
         Ok(())
-    }
-
-    /// Creates a Deployment of so many of them.
-    pub async fn deployment(&self, name: &str, replicas: u16) -> Result<()> {
-        let labels = json!({"app": name});
-        let deployment = json!({
-            "apiVersion": "apps/v1", "kind": "Deployment",
-            "metadata": {"name": name, "namespace": self.name},
-            "spec": {
-                "replicas": replicas,
-                "selector": {"matchLabels": labels},
-                "template": {"metadata": {"labels": labels}, "spec": pod_spec()},
-            },
-        });
-        self.apply(&deployment).await
     }
 
     /// The case's objects of a kind.
@@ -219,7 +275,7 @@ impl TestEnv {
     }
 
     /// Waits until exactly so many pods are there, all running and none ending, and each of them holds exactly the address
-    /// that its status and its network namespace show; nothing else is held.
+    /// that its status and its network namespace show; nothing else is held. Pods that are finished do not count.
     pub async fn settle(&self, pods: usize) -> Result<BTreeMap<String, String>> {
         self.settle_on(&self.nodes.workers, pods).await
     }
@@ -238,7 +294,8 @@ impl TestEnv {
         workers: &[Worker],
         expected: usize,
     ) -> Result<BTreeMap<String, String>> {
-        let pods = self.pods().await?;
+        let mut pods = self.pods().await?;
+        pods.retain(|pod| !is_finished(pod));
         ensure!(
             pods.len() == expected,
             "{} pods, not {expected}",
@@ -277,6 +334,14 @@ impl TestEnv {
         let kubectl = ["get", "events,pods", "-n", &self.name, "-o", "wide"];
         self.nodes.cluster.kubectl(&kubectl).await
     }
+}
+
+fn is_finished(pod: &Pod) -> bool {
+    let phase = pod
+        .status
+        .as_ref()
+        .and_then(|status| status.phase.as_deref());
+    matches!(phase, Some("Succeeded" | "Failed"))
 }
 
 /// The address that a running pod's status and its network namespace show.

@@ -5,9 +5,12 @@
 //! namespace show, and nothing else is held.
 
 mod env;
+mod faults;
 mod leftovers;
 mod pods;
+mod requests;
 mod shipped;
+mod workloads;
 
 /// The plugin under test.
 const PLUGIN: &str = env!("CARGO_BIN_EXE_leasehold");

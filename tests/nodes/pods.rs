@@ -14,11 +14,3 @@ async fn a_pod_has_the_address_of_its_lease_until_it_is_deleted() -> Result<()> 
     env.settle(0).await?;
     Ok(())
 }
-
-#[tokio::test]
-async fn the_pods_of_a_deployment_have_an_address_each() -> Result<()> {
-    let env = TestEnv::with_pool(10).await?;
-    env.deployment("web", 6).await?;
-    env.settle(6).await?;
-    Ok(())
-}

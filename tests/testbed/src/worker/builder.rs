@@ -18,6 +18,9 @@ use crate::tools::Tool;
 const KUBELET: &str = include_str!("kubelet.yaml");
 const CONTAINERD: &str = include_str!("containerd.toml");
 
+const RESERVED: &str =
+    "registerWithTaints: [{key: testbed.local/reserved, value: \"true\", effect: NoSchedule}]\n";
+
 /// What containerd needs in a node's plugin folder, and what pods are attached by.
 const PLUGINS: [Tool; 4] = [Tool::Loopback, Tool::Macvlan, Tool::Bridge, Tool::HostLocal];
 
@@ -34,6 +37,7 @@ pub struct WorkerBuilder {
     name: String,
     segment: Segment,
     labels: Vec<String>,
+    reserved: bool,
     network: Option<serde_json::Value>,
     plugins: Vec<PathBuf>,
     images: Vec<PathBuf>,
@@ -46,6 +50,7 @@ impl WorkerBuilder {
             name: name.to_owned(),
             segment: segment.clone(),
             labels: Vec::new(),
+            reserved: false,
             network: None,
             plugins: Vec::new(),
             images: Vec::new(),
@@ -56,6 +61,13 @@ impl WorkerBuilder {
     #[must_use]
     pub fn label(mut self, key: &str, value: &str) -> Self {
         self.labels.push(format!("{key}={value}"));
+        self
+    }
+
+    /// Only pods that name it, or that tolerate everything, run on it: no scheduler sends others.
+    #[must_use]
+    pub fn reserved(mut self) -> Self {
+        self.reserved = true;
         self
     }
 
@@ -129,7 +141,11 @@ impl WorkerBuilder {
     /// The node's files: configurations, identity, plugins.
     fn furnish(&self, worker: &Worker) -> Result<()> {
         worker.write("/etc/containerd/config.toml", CONTAINERD)?;
-        worker.write("/var/lib/kubelet/config.yaml", KUBELET)?;
+        let taints = if self.reserved { RESERVED } else { "" };
+        worker.write(
+            "/var/lib/kubelet/config.yaml",
+            &format!("{KUBELET}{taints}"),
+        )?;
         let (kubeconfig, certificate) = identity(&self.cluster, &self.name)?;
         worker.write(CERTIFICATE, &certificate)?;
         worker.write("/etc/kubernetes/kubelet.conf", &kubeconfig)?;
