@@ -1,13 +1,15 @@
 //! The sandboxes that run on a node, by what containerd keeps of them in `/run`.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use ipnet::IpNet;
 use serde_json::Value;
 
 use super::machine::Machine;
-use crate::netns;
+use crate::{echo, netns};
 
 /// Where containerd keeps a folder per container that runs: its OCI bundle.
 const BUNDLES: &str = "/run/containerd/io.containerd.runtime.v2.task/k8s.io";
@@ -32,6 +34,12 @@ impl RunningSandbox {
             Some(path) => netns::addresses(path, interface),
             None => Ok(Vec::new()),
         }
+    }
+
+    /// Sends echo requests from it until an answer comes; returns how long that answer took.
+    pub fn ping(&self, address: IpAddr, patience: Duration) -> Result<Duration> {
+        let path = self.netns.as_deref().context("it has the node's network")?;
+        netns::enter(path, || echo::ping(address, patience))
     }
 }
 

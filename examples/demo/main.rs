@@ -1,9 +1,12 @@
 //! The plugin at work: a real control plane, two simulated nodes, a dozen pods with two addresses each.
 //!
 //! `cargo run --example demo`, as root, with Rust and Go installed. Nodes and pods are network namespaces on a segment of
-//! their own, and all of it is gone in the end, however the end comes.
+//! their own, and all of it is gone in the end, however the end comes. With `--nodes`, and runc installed, the nodes are
+//! real ones: kubelet and containerd run a Deployment.
 
 #![expect(clippy::print_stdout, reason = "showing is what it is for")]
+
+mod nodes;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
@@ -26,6 +29,9 @@ struct Args {
     /// Leave the cluster and its pods up, and say how to reach them and how to stop them.
     #[arg(long)]
     keep: bool,
+    /// Run pods on nodes with kubelet and containerd instead of simulated ones.
+    #[arg(long)]
+    nodes: bool,
 }
 
 /// A pod with everything that a runtime has for it.
@@ -37,13 +43,28 @@ struct Workload {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match demo(&Args::parse()).await {
+    let args = Args::parse();
+    let outcome = if args.nodes {
+        on_nodes(&args).await
+    } else {
+        demo(&args).await
+    };
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error:#}");
             ExitCode::FAILURE
         }
     }
+}
+
+async fn on_nodes(args: &Args) -> Result<()> {
+    say("Starting etcd, kube-apiserver, controllers and scheduler, with crds/ and deploy/ applied");
+    let cluster = Cluster::builder().bare().workloads().start().await?;
+    nodes::apply(&cluster).await?;
+    let plugin = tokio::task::spawn_blocking(build_plugin).await??;
+    let _workers = nodes::demo(&cluster, &plugin).await?;
+    end(args, || say_how_to_go_on(&cluster, &[]))
 }
 
 async fn demo(args: &Args) -> Result<()> {
@@ -83,13 +104,17 @@ async fn demo(args: &Args) -> Result<()> {
     let cooling = ["get", "ipleases", "--field-selector=spec.state=Cooling"];
     show(&cluster, &cooling).await?;
 
+    end(args, || say_how_to_go_on(&cluster, &workloads[4..]))
+}
+
+/// Clears up, or leaves everything in place.
+fn end(args: &Args, keep: impl FnOnce() -> Result<()>) -> Result<()> {
     if args.keep {
-        say_how_to_go_on(&cluster, &workloads[4..])
-    } else {
-        say("Clearing up");
-        testbed::clean_up();
-        Ok(())
+        return keep();
     }
+    say("Clearing up");
+    testbed::clean_up();
+    Ok(())
 }
 
 /// Builds the plugin as this example was built; cargo says how that goes.
