@@ -15,7 +15,8 @@ use crate::text::both_ends;
 pub enum PoolRef {
     /// The pool of this name.
     Name(PoolName),
-    /// All pools whose names match: `*`, `?` and `[…]` as in a shell, `[^…]` and `[!…]` for all but these.
+    /// All pools whose names match: `*`, `?` and `[…]` as in a shell, `[^…]` and `[!…]` for all but
+    /// these.
     Pattern(Wildcard),
 }
 
@@ -27,7 +28,7 @@ pub struct Wildcard {
 }
 
 impl Wildcard {
-    /// Whether a pool of this name is meant.
+    /// Whether it matches a pool of this name.
     #[must_use]
     pub fn matches(&self, name: &PoolName) -> bool {
         self.pattern.matches(name.as_str())

@@ -1,7 +1,8 @@
 //! `CNI_ARGS`: which pod the call is for.
 //!
-//! Pairs are read as the Go library does (`pkg/types/args.go`): split at every `;`, exactly one `=` in each,
-//! keys with their case, the latter of two, and an unknown key is an error unless `IgnoreUnknown` is set.
+//! Pairs are read as the Go library reads them (`pkg/types/args.go`): split at every `;`, exactly
+//! one `=` in each, case-sensitive keys, the last of two, and an unknown key is an error unless
+//! `IgnoreUnknown` is set.
 
 use super::input_error::InputError;
 use crate::text::shown;
@@ -13,11 +14,12 @@ pub struct PodRef {
     pub namespace: String,
     /// Its name, a DNS subdomain.
     pub name: String,
-    /// Its UID, or for a mirror pod the hash of its manifest; older runtimes and Multus on top of them don't say.
+    /// Its UID, or for a static pod the hash of its manifest. Older runtimes, and Multus on them,
+    /// do not say it.
     pub uid: Option<String>,
 }
 
-/// The pairs that leasehold knows, not looked at yet. One without a value is one that is not there.
+/// The pairs that leasehold knows, not parsed yet. One without a value counts as absent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Args {
     namespace: Option<String>,
@@ -64,7 +66,7 @@ impl Args {
         }
     }
 
-    /// The pod; refused with the names of *all* that is missing.
+    /// The pod; the error names *all* keys that are missing.
     pub fn pod(&self) -> Result<PodRef, InputError> {
         self.pod_if_named()?.ok_or_else(|| {
             InputError::MissingArguments(
@@ -76,7 +78,7 @@ impl Args {
         })
     }
 
-    /// The pod, where namespace and name are there.
+    /// The pod, if namespace and name are given.
     pub fn pod_if_named(&self) -> Result<Option<PodRef>, InputError> {
         let (Some(namespace), Some(name)) = (&self.namespace, &self.name) else {
             return Ok(None);
@@ -142,12 +144,12 @@ fn checked(
     }
 }
 
-/// A DNS subdomain as Kubernetes has it, which limits the length of the whole and not of the labels.
+/// A DNS subdomain as Kubernetes defines it: it limits the length of the whole, not of the labels.
 fn is_subdomain(text: &str) -> bool {
     text.len() <= 253 && text.split('.').all(is_label_of_any_length)
 }
 
-/// A DNS label as of RFC 1123.
+/// A DNS label (RFC 1123).
 fn is_label(text: &str) -> bool {
     text.len() <= 63 && is_label_of_any_length(text)
 }

@@ -1,7 +1,7 @@
-//! How a failed call is told: one JSON object, and the codes in it.
+//! How a failed call is reported: one JSON object, and the codes in it.
 //!
-//! Sure of the form only: the numbers are those of the specification and ours, and neither text breaks the
-//! line. Which code a failure deserves is decided where it is understood.
+//! This module is sure of the form only: the codes are those of the specification and ours, and
+//! neither text breaks the line. Which code a failure has is decided where it is understood.
 
 use std::error::Error;
 use std::io;
@@ -11,27 +11,28 @@ use rscni_types::version::SpecVersion;
 
 use crate::text::{chain, one_line};
 
-/// What a failure means to the runtime (CNI specification, "Error"; from 100 on: ours).
+/// What a failure means to the runtime (CNI specification, "Error"; ours from 100 on).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u32)]
 pub enum Code {
     /// The configuration's `cniVersion` is not supported, or does not know the command.
     IncompatibleVersion = 1,
-    /// The configuration has a key that nobody acts on; the message holds key and value.
+    /// The configuration has a key that leasehold does not know; the message has key and value.
     UnsupportedField = 2,
     /// The container is unknown: the runtime need not clean up.
     UnknownContainer = 3,
     /// An environment variable is missing or malformed; the message names it.
     InvalidEnvironment = 4,
-    /// Stdin could not be read or stdout not be written.
+    /// Stdin could not be read, or stdout could not be written.
     Io = 5,
-    /// Stdin is no JSON.
+    /// Stdin is not JSON.
     Decode = 6,
-    /// The configuration is JSON, and wrong.
+    /// The configuration is JSON and invalid.
     InvalidConfig = 7,
-    /// The network namespace is not one (not in the specification's table; the Go library has it).
+    /// The network namespace is not usable (not in the specification's table; the Go library has
+    /// it).
     InvalidNetns = 8,
-    /// Something passing was in the way, and the time was over.
+    /// A temporary failure lasted until the deadline.
     TryAgainLater = 11,
     /// STATUS: an ADD would not be served.
     Unavailable = 50,
@@ -41,15 +42,15 @@ pub enum Code {
     Exhausted = 100,
     /// No pool fits the pod.
     NoPool = 101,
-    /// The address that was asked for is in no pool of the pod's, or is held.
+    /// The requested address is in no pool of the pod, or is held.
     AddressUnavailable = 102,
-    /// The pod is gone, being deleted, finished, or another one than the call says.
+    /// The pod is gone, being deleted, finished, or has another UID than the call says.
     PodUnfit = 103,
     /// The sandbox was removed while the call ran: it came too late.
     SandboxGone = 104,
-    /// CHECK: an address of the result is not held by this container and interface.
+    /// CHECK: this container and interface do not hold an address of the result.
     NotHeld = 105,
-    /// The API server does not know the caller, or forbids what it asked (401, 403).
+    /// The API server rejects the credentials, or forbids the request (401, 403).
     Denied = 106,
     /// The API server does not know leasehold's kinds.
     NotInstalled = 107,
@@ -58,13 +59,13 @@ pub enum Code {
 }
 
 impl Code {
-    /// As it stands in the error object.
+    /// As in the error object.
     #[must_use]
     pub fn number(self) -> u32 {
         self as u32
     }
 
-    /// In a word, as metrics have it.
+    /// As in the label of a metric.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -92,9 +93,9 @@ impl Code {
     }
 }
 
-/// A failed call as the runtime is told of it.
+/// A failed call, as it is reported to the runtime.
 ///
-/// libcni joins both texts by `"; "`, and kubelet shows that as an event of the pod.
+/// libcni joins both texts with `"; "`, and the kubelet shows that as an event of the pod.
 ///
 /// # Invariants
 ///
@@ -108,7 +109,8 @@ pub struct CniError {
 }
 
 impl CniError {
-    /// A failure in a few words, told in the newest version until [`in_version`](Self::in_version) says otherwise.
+    /// A failure in a few words, in the newest version unless [`in_version`](Self::in_version) sets
+    /// another.
     #[must_use]
     pub fn new(code: Code, msg: impl AsRef<str>) -> Self {
         Self {
@@ -135,7 +137,7 @@ impl CniError {
         }
     }
 
-    /// The same, told in the version of the configuration.
+    /// The same in the version of the configuration.
     #[must_use]
     pub fn in_version(self, version: SpecVersion) -> Self {
         Self { version, ..self }

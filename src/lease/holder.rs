@@ -21,14 +21,15 @@ impl fmt::Display for Holder {
 impl Holder {
     /// Whether this is the same interface of the same pod, in whatever sandbox.
     ///
-    /// A node can write any uid into its leases, but no other node's name: without the node a lease that bears the uid of
-    /// another node's pod would pass for that pod's own.
+    /// A node can write any uid into its leases, but no other node's name: without the node a lease
+    /// that bears the uid of another node's pod would pass for that pod's own.
     #[must_use]
     pub fn is_same_slot(&self, other: &Self) -> bool {
         self.node == other.node && self.uid == other.uid && self.interface == other.interface
     }
 
-    /// Whether this is the attachment (container, interface), the identity of the CNI specification.
+    /// Whether this is the attachment (container, interface), the identity of the CNI
+    /// specification.
     #[must_use]
     pub fn is_attachment(&self, container: &str, interface: &str) -> bool {
         self.container == container && self.interface == interface

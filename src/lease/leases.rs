@@ -26,8 +26,8 @@ impl<S: Store, C: Clock> Retrying<'_, S, C> {
         self.retry(async || self.api.find(filter).await).await
     }
 
-    /// Creates a lease where there is none. After an attempt of unknown outcome, a stored lease that says what we wrote
-    /// is ours: a holder names its container.
+    /// Creates a lease where there is none. After an attempt of unknown outcome, a stored lease
+    /// that says what we wrote is ours: a holder names its container.
     pub async fn create(&self, lease: &Lease) -> Result<Commit, WriteError> {
         let write = async || self.api.create(lease).await;
         self.settle(write, async || {

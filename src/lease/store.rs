@@ -1,4 +1,5 @@
-//! Where the leases are: a narrow trait, so that the protocol can be walked through without a network.
+//! Where the leases are: a narrow trait, so that the protocol can be walked through without a
+//! network.
 
 use super::record::{Lease, LeaseName, StoredLease};
 use crate::allocate::Taken;

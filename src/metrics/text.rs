@@ -1,7 +1,7 @@
 //! The text format (Prometheus, "Exposition formats").
 //!
-//! Read back here too, since the file is where counters live on; no library writes and reads it without a registry of
-//! live counters around it.
+//! It is also read here, because counters continue in the file. No library reads and writes the
+//! format without a registry of live counters around it.
 
 use std::fmt;
 use std::io;
@@ -15,14 +15,14 @@ mod series;
 pub use read::Text;
 pub(super) use series::Series;
 
-/// What sort of number a metric is.
+/// The type of a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MetricType {
-    /// It goes up, and begins again from nothing.
+    /// Goes up, and may start again from zero.
     Counter,
-    /// It goes up and down.
+    /// Goes up and down.
     Gauge,
-    /// It counts in buckets.
+    /// Counts in buckets.
     Histogram,
 }
 
@@ -32,7 +32,8 @@ pub struct Family {
     name: &'static str,
     help: &'static str,
     kind: MetricType,
-    /// In the order in which they are written: the buckets of a histogram have to come by their bounds.
+    /// In the order in which they are written: the buckets of a histogram are ordered by their
+    /// bounds.
     samples: Vec<(Series, f64)>,
 }
 
@@ -62,14 +63,14 @@ impl Family {
         self
     }
 
-    /// Adds to a series, which counts on from what `before` says of it.
+    /// Adds to a series, which continues from its value in `before`.
     #[must_use]
     pub(super) fn counting(self, before: &Text, labels: &[(&str, &str)], more: f64) -> Self {
         let so_far = before.value(self.name, labels);
         self.with(labels, so_far + more)
     }
 
-    /// With what `before` has of this metric under these labels and this has not.
+    /// With the series that only `before` has of this metric under these labels.
     #[must_use]
     pub(super) fn carrying_on(mut self, before: &Text, labels: &[&str]) -> Self {
         for (series, value) in before.of(self.name, labels) {

@@ -30,7 +30,8 @@ pub trait Connect {
     /// Why there are no credentials to use.
     type Error: Error + Send + Sync + 'static;
 
-    /// The API server that a kubeconfig leads to, the node's own where the configuration names none.
+    /// The API server that a kubeconfig leads to, the node's own where the configuration names
+    /// none.
     fn connect(
         &self,
         kubeconfig: Option<&Path>,

@@ -6,7 +6,8 @@ use crate::cni::Gc;
 use crate::lease::{self, LeaseFilter, State, StoredLease};
 use crate::retry::{Clock, Deadline, Retrying};
 
-/// Releases the leases of this node and this network whose (container, interface) the runtime does not know.
+/// Releases the leases of this node and this network whose (container, interface) the runtime does
+/// not know.
 ///
 /// Goes on after an error and reports all of them at the end (CNI specification, "GC").
 pub(super) async fn gc<A: Api, C: Clock>(call: &Gc, api: &A, clock: &C) -> Result<(), Error> {
@@ -28,8 +29,8 @@ pub(super) async fn gc<A: Api, C: Clock>(call: &Gc, api: &A, clock: &C) -> Resul
     }
 }
 
-/// The attachment of a lease that the runtime does not know. One without a container was recreated by the
-/// collector for a living pod: of that the runtime can say nothing, and it stays.
+/// The attachment of a lease that the runtime does not know. One without a container was recreated
+/// by the collector for a living pod: of that the runtime can say nothing, and it stays.
 fn stale(call: &Gc, stored: &StoredLease) -> Option<(String, String)> {
     let holder = stored.lease.holder.as_ref()?;
     let valid = || {

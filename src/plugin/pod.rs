@@ -21,7 +21,8 @@ pub struct PodSnapshot {
     pub phase: String,
     /// Whether it is being deleted.
     pub deleting: bool,
-    /// Whether it shows any sign of an earlier sandbox: addresses, container statuses, a network status.
+    /// Whether it shows any sign of an earlier sandbox: addresses, container statuses, a network
+    /// status.
     pub had_sandbox: bool,
     /// Its labels and annotations.
     pub metadata: ObjectMetadata,

@@ -1,8 +1,10 @@
-//! What a call leaves for the next one on its node: a request saved, and nothing that correctness needs.
+//! What a call leaves for the next one on its node: a request saved, and nothing that correctness
+//! needs.
 //!
-//! A runtime calls DEL three times for each pod, twice without saying what the pod had, and each such
-//! call would search all leases of the cluster. An entry may vanish at any moment. One that is there
-//! is true: "released" is written only after ADD has answered, when nothing of it can come late any more.
+//! A runtime calls DEL three times for each pod, twice without saying what the pod had, and each
+//! such call would search all leases of the cluster. An entry may vanish at any moment. One that is
+//! there is true: "released" is written only after ADD has answered, when nothing of it can come
+//! late any more.
 
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -16,7 +18,8 @@ use crate::lease::LeaseName;
 /// On a file system that a reboot empties, as it ends every sandbox.
 pub const FOLDER: &str = "/run/leasehold";
 
-/// The last DEL of a pod comes some ten seconds after the first; an hour forgives a runtime that was down.
+/// The last DEL of a pod comes some ten seconds after the first; an hour forgives a runtime that
+/// was down.
 const KEPT: Duration = Duration::from_hours(1);
 
 const RELEASED: &str = "released";
@@ -124,8 +127,8 @@ impl ReleaseCache {
     }
 }
 
-/// The name of an attachment's file: what it is about, and where that is too long for a name, its beginning and a hash
-/// of 128 bits.
+/// The name of an attachment's file: what it is about, and where that is too long for a name, its
+/// beginning and a hash of 128 bits.
 fn file_name(container: &str, interface: &str) -> String {
     let name = format!("{container}.{interface}");
     if name.len() <= NAME_MAX {

@@ -1,21 +1,21 @@
-//! Label selectors that can say what they miss.
+//! Label selectors that can say which condition is not met.
 
 use std::collections::BTreeMap;
 
 use crate::api::{Expression, LabelSelector, ParseExpressionError, Selector, SelectorExt};
 
-/// Conditions on labels, all of which have to hold; the default has none and fits all.
+/// Conditions on labels, which must all hold; the default has none and matches everything.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Affinity(Vec<Expression>);
 
 impl Affinity {
-    /// Whether it has no condition. `{}` is such a selector, as everywhere in Kubernetes.
+    /// Whether it has no condition, as the selector `{}`.
     #[must_use]
     pub fn fits_all(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The first condition that `labels` do not meet, in words that follow the name of what has the labels:
+    /// The first condition that `labels` do not meet, in words that follow the name of the object:
     /// `lacks zone=b`, `has gpu=old`.
     #[must_use]
     pub fn unmet(&self, labels: &BTreeMap<String, String>) -> Option<String> {
@@ -27,7 +27,7 @@ impl Affinity {
             Expression::In(..) | Expression::Equal(..) | Expression::Exists(_) => {
                 format!("lacks {unmet}")
             }
-            // Not met only where the label is there.
+            // Only an existing label violates these.
             Expression::NotIn(key, _)
             | Expression::NotEqual(key, _)
             | Expression::DoesNotExist(key) => {
@@ -38,7 +38,7 @@ impl Affinity {
     }
 }
 
-/// As the API server's own selectors are understood.
+/// With the meaning that the API server gives its own selectors.
 impl TryFrom<LabelSelector> for Affinity {
     type Error = ParseExpressionError;
 

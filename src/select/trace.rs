@@ -1,4 +1,4 @@
-//! Why the choice fell as it did.
+//! How the choice was made, for messages.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,9 +8,11 @@ use crate::ip::Family;
 use crate::ip::PoolName;
 use crate::text::truncated;
 
-/// Where pools are named, in the order in which it is looked: the first place that names any for a family decides.
+/// Where pools are named, in the order of precedence: the first place that names any for a family
+/// decides.
 ///
-/// Fixed sets of addresses, by the annotations `subnets` and `subnet`, will come before all of these.
+/// Fixed sets of addresses, by the annotations `subnets` and `subnet`, will come before all of
+/// these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Level {
     /// The pod's annotation `ippools`, for the interface at hand.
@@ -28,7 +30,7 @@ pub enum Level {
 /// Every pool that was considered, and what became of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Trace {
-    /// One for each family that was looked at.
+    /// One for each family that was tried.
     pub families: Vec<FamilyTrace>,
 }
 
@@ -41,7 +43,7 @@ pub struct FamilyTrace {
     pub level: Level,
     /// The annotation's or the configuration's key that named the pools; empty for the last level.
     pub key: String,
-    /// The pools in the order in which they were looked at.
+    /// The pools in the order in which they were considered.
     pub considered: Vec<Considered>,
 }
 
@@ -68,7 +70,7 @@ impl Considered {
         }
     }
 
-    /// What it came to, in a word or two, for counting.
+    /// The outcome in a word or two, for counting.
     fn kind(&self) -> &'static str {
         match self {
             Self::Fits(_) => "fit",
@@ -112,7 +114,7 @@ impl FamilyTrace {
         format!("{} from {}", self.family, self.source())
     }
 
-    /// In at most `room` bytes: the first pools one by one, and what the others came to.
+    /// In at most `room` bytes: the first pools one by one, and the outcomes of the others counted.
     fn summary(&self, room: usize) -> String {
         /// For `; and 1000 more: 998 namespaceAffinity, 1 disabled, 1 missing`.
         const TAIL: usize = 90;
@@ -125,7 +127,7 @@ impl FamilyTrace {
             let tail = if rest.len() > 1 { TAIL } else { 0 };
             let left = room.saturating_sub(text.len() + tail + 2);
             let item = considered.to_string();
-            // The first is shown as far as there is room, since something has to be.
+            // The first is always shown, as far as there is room.
             if index > 0 && item.len() > left {
                 let tail = format!("; and {} more: {}", rest.len(), counts(rest));
                 text += &tail;
@@ -161,7 +163,7 @@ impl Trace {
         let mut texts: Vec<String> = self.families.iter().map(|f| f.summary(room)).collect();
         let mut by_length: Vec<usize> = (0..texts.len()).collect();
         by_length.sort_by_key(|&index| texts[index].len());
-        // Each has its share, and what a short one leaves goes to the longer ones.
+        // Each has its share, and longer ones get what a short one leaves.
         let mut left = room.saturating_sub(SEPARATOR.len() * texts.len());
         for (done, &index) in by_length.iter().enumerate() {
             let share = left / (texts.len() - done);

@@ -1,4 +1,5 @@
-//! An attempt at one address: a create where no lease is stored, a replace where one may be replaced.
+//! An attempt at one address: a create where no lease is stored, a replace where one may be
+//! replaced.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -30,7 +31,8 @@ impl<S: Store, C: Clock> Search<'_, S, C> {
         })
     }
 
-    /// A replace of the lease that is stored, where it is ours or vacant; `None`: it is not available.
+    /// A replace of the lease that is stored, where it is ours or vacant; `None`: it is not
+    /// available.
     pub(super) async fn try_replace(
         &self,
         pool: &Arc<Pool>,
@@ -54,7 +56,8 @@ impl<S: Store, C: Clock> Search<'_, S, C> {
                     }));
                 }
                 Eligibility::Earlier => Previous::Own,
-                // With us as its last holder: a node may release only what it holds, its holder unchanged.
+                // With us as its last holder: a node may release only what it holds, its holder
+                // unchanged.
                 Eligibility::Vacant => Previous::Vacant(Box::new(Lease {
                     holder: Some(us.clone()),
                     ..stored.lease.clone()

@@ -27,7 +27,8 @@ pub(super) enum Cooling {
     Any,
 }
 
-/// Judges a lease for `us`. One that is being deleted is on its way to being absent, whoever holds it then.
+/// Judges a lease for `us`. One that is being deleted is on its way to being absent, whoever holds
+/// it then.
 pub(super) fn judge(
     stored: &StoredLease,
     us: &Holder,

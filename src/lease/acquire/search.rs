@@ -1,4 +1,5 @@
-//! The search for one address: own ones first, then blindly, then by lists, then among those that cool.
+//! The search for one address: own ones first, then creates without a list, then lists, then those
+//! that are cooling.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -14,11 +15,12 @@ use crate::ip::{Family, PoolName};
 use crate::pool::Pool;
 use crate::retry::{Clock, backoff};
 
-/// Creates before the first list. Half of a pool may be taken and three of four ADDs still need no list, which is a
-/// scan of all leases in the API server; each loss costs two small requests.
+/// Creates before the first list. Even if half of a pool is taken, three of four ADDs need no list,
+/// for which the API server scans all leases; each lost create costs two small requests.
 const BLIND: usize = 2;
 
-/// Attempts on one list. By then rivals have made it old, and another is cheaper than more losses.
+/// Attempts on one list. After that many it is outdated, and another one is cheaper than more
+/// losses.
 const TRIES: usize = 16;
 
 /// The search for the address of one request.
@@ -27,7 +29,7 @@ pub(super) struct Search<'a, S, C> {
     pub request: &'a AddressRequest<'a>,
 }
 
-/// What came of searching a pool.
+/// The outcome of searching a pool.
 #[expect(clippy::large_enum_variant, reason = "a process has one of them")]
 enum SearchOutcome {
     Found(Allocation),
@@ -100,7 +102,8 @@ impl<S: Store, C: Clock> Search<'_, S, C> {
         Ok(None)
     }
 
-    /// The pool that would still give this lease's address: the one it came out of before any other.
+    /// The pool that would still give this lease's address: the one it came out of before any
+    /// other.
     fn pool_of(&self, stored: &StoredLease) -> Option<&Arc<Pool>> {
         let pools = || self.request.candidates.iter().chain(self.request.resumable);
         let gives = |pool: &&Arc<Pool>| pool.usable.contains(stored.lease.name.address);
@@ -125,7 +128,8 @@ impl<S: Store, C: Clock> Search<'_, S, C> {
         Ok(None)
     }
 
-    /// Lists what is taken and tries what is free or has cooled, until a list shows nothing of either.
+    /// Lists what is taken and tries what is free or has cooled, until a list shows nothing of
+    /// either.
     async fn search_pool(
         &self,
         pool: &Arc<Pool>,
@@ -145,7 +149,7 @@ impl<S: Store, C: Clock> Search<'_, S, C> {
             if matches!(scope, ListScope::Pool(_))
                 && free.iter().any(|address| lost.contains(address))
             {
-                // Taken, and not in this pool's list: another pool's lease lies here.
+                // Taken, and not in this pool's list: it is a lease of another pool.
                 (scope, freshness) = (ListScope::Vrf(&pool.vrf), Freshness::Consistent);
                 continue;
             }
@@ -172,7 +176,8 @@ impl<S: Store, C: Clock> Search<'_, S, C> {
         }
     }
 
-    /// Nothing was free on cached reads: asks what is so now, and takes what still cools before it gives up.
+    /// Nothing was free on cached reads: reads consistently, and takes a cooling address before it
+    /// gives up.
     async fn insist(&self) -> Result<Allocation, Error> {
         let mut pauses = backoff();
         loop {
