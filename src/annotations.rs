@@ -1,12 +1,12 @@
-//! Annotations on pods and namespaces, each read by one parser from the text as written to the value
-//! as meant.
+//! Annotations on pods and namespaces, each read by one parser from the text as written to the
+//! value as meant.
 //!
-//! Ours begin with `ipam.leasehold.io/`. Where one is absent the same name under `ipam.spidernet.io/`
-//! is read, so that workloads move over unedited, and JSON is read as Spiderpool reads it: keys in any
-//! case, the last of two counts. A value that names nothing (blank, `null`, `{}`, `[]`) reads as
-//! absent, but hides the other prefix. Anything else that is not of its annotation's shape is
-//! [`Malformed`]; an annotation that leasehold does not serve is [`Unserved`]. Which annotation
-//! decides is the business of [`select`](crate::select).
+//! Ours begin with `ipam.leasehold.io/`. Where one is absent the same name under
+//! `ipam.spidernet.io/` is read, so workloads move over unedited, and JSON is read as Spiderpool
+//! reads it: keys in any case, the last of two counts. A value that names nothing (blank, `null`,
+//! `{}`, `[]`) reads as absent, but hides the other prefix. Anything else that is not of its
+//! annotation's shape is [`Malformed`]; an annotation that leasehold does not serve is
+//! [`Unserved`]. [`select`](crate::select) finds out which annotation decides.
 
 use std::collections::BTreeMap;
 

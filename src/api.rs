@@ -36,7 +36,7 @@ pub use kube::core::{Expression, ParseExpressionError, Selector, SelectorExt};
 
 /// How long a released address rests where nobody says otherwise, in seconds.
 ///
-/// Neighbours keep an address in their ARP and NDP caches for some tens of seconds.
+/// Neighbors keep an address in their ARP and NDP caches for some tens of seconds.
 pub const COOLDOWN_SECONDS: i64 = 30;
 
 fn cooldown_seconds() -> i64 {

@@ -1,7 +1,7 @@
 //! What the runtime asks, and what it is answered (CNI 0.1.0 to 1.1.0).
 //!
-//! From environment and stdin to a [`Call`] in which nothing is missing, and from the outcome to one
-//! line of JSON. libcni and the interface plugins are written in Go and have read the same
+//! From environment and stdin to a [`Call`] in which nothing is missing, and from the outcome to
+//! one line of JSON. libcni and the interface plugins are written in Go and have read the same
 //! configuration before: what they accept is accepted. All input may be hostile: it is bounded in
 //! size and depth, it is refused with the specification's code and with what was expected, and it
 //! never panics. Nothing here acts on a call.

@@ -219,8 +219,8 @@ pub fn cidr(text: &str) -> Option<IpNet> {
     (prefix.to_string() == len).then_some(net)
 }
 
-/// Whether a pod with an address of `subnet` reaches `address` on its link: it is in the subnet, or a
-/// link-local one of IPv6 (`fe80::1`), which is on every link.
+/// Whether a pod with an address of `subnet` reaches `address` on its link: it is in the subnet, or
+/// a link-local one of IPv6 (`fe80::1`), which is on every link.
 #[must_use]
 pub fn is_neighbor(subnet: IpNet, address: IpAddr) -> bool {
     subnet.contains(&address) || subnet.addr().is_ipv6() && is_link_local(address)

@@ -4,7 +4,7 @@
 //! pools overlap or change meanwhile. This module is sure of that protocol and of nothing else:
 //! which pools may serve a pod was decided before ([`select`](crate::select)), which address to
 //! try is a proposal of [`allocate`](crate::allocate), and how a write reaches the API server is
-//! left to whoever implements [`Store`].
+//! left to the implementation of [`Store`].
 //!
 //! # Invariants
 //!

@@ -1,9 +1,10 @@
-//! A pool as it is meant: spans instead of texts, what a Subnet adds put in, what is never given taken out.
+//! A pool ready for use: spans instead of texts, with what it inherits from its Subnet, and without
+//! what is never given.
 //!
-//! Here a spec that the schema admitted is understood once and for all. What it can't judge (the order of the ends of
-//! an IPv6 range) makes the pool a [`InvalidPool`] one, which is still known by name so that whoever asks for it is told
-//! why it gives nothing. Which pod may use a pool is decided by [`select`](crate::select), which of its addresses
-//! comes next by [`pick`](crate::allocate).
+//! A spec that the schema admitted is understood here, once. What the schema cannot check (the order
+//! of the ends of an IPv6 range) makes it an [`InvalidPool`], which keeps its name, so a message can
+//! say why it gives nothing. [`select`](crate::select) decides which pods may use a pool, and
+//! [`allocate`](crate::allocate) which of its addresses is tried next.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -47,7 +48,7 @@ pub struct Pool {
     pub default: bool,
     /// Whether it gives no new address.
     pub disabled: bool,
-    /// Whether somebody has deleted it and a finalizer keeps it.
+    /// Whether it is being deleted.
     pub deleting: bool,
     /// Which pods may use it.
     pub pods: Affinity,
@@ -73,7 +74,7 @@ pub enum Scope {
     /// Those of these names.
     Named(Vec<String>),
     /// Those with such labels.
-    Labelled(Affinity),
+    Labeled(Affinity),
 }
 
 /// An item of `multusName`: `namespace/name`, or `name` alone for any namespace.

@@ -1,22 +1,23 @@
 //! Which routes an interface gets, from three levels: the Subnet, the pool, the pod.
 //!
-//! They are merged by destination, and the higher level wins; a pool comes here with what it inherits
-//! from its Subnet merged in. The default route is by the gateway, on the one interface that has it.
+//! They are merged by destination, and the higher level wins; a pool comes here with what it
+//! inherits from its Subnet merged in. The default route is by the gateway, on the one interface
+//! that has it.
 //!
 //! A route of the pod belongs to the interface whose subnet has its next hop; by a link-local next
 //! hop, which every link has, to the interface that has the default route. One call knows one
-//! interface, so a route that does not fit may be meant for another one. It is refused where that can
-//! be ruled out:
+//! interface, so a route that does not fit may be meant for another one. It is refused where that
+//! can be ruled out:
 //!
 //! - on the only interface of a pod, if no pool that may serve it has the next hop in its subnet (a
-//!   route that fits another candidate is left out: a pod template lists the routes of each zone, and
-//!   the pod runs in one);
-//! - on one of several interfaces, if no pool of the cluster has. Interfaces that other IPAM plugins
-//!   serve don't count, because those do not read this annotation.
+//!   route that fits another candidate is left out: a pod template lists the routes of each zone,
+//!   and the pod runs in one);
+//! - on one of several interfaces, if no pool of the cluster has. Interfaces that other IPAM
+//!   plugins serve don't count, because those do not read this annotation.
 //!
-//! A default route of the pod is one like any other: by destination it replaces the gateway's, and it
-//! is set on the interface that it fits. Since a pod has one default route of a family, the other
-//! interfaces then leave out their gateway's.
+//! A default route of the pod is one like any other: by destination it replaces the gateway's, and
+//! it is set on the interface that it fits. Since a pod has one default route of a family, the
+//! other interfaces then leave out their gateway's.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -125,7 +126,8 @@ impl Routing {
         })
     }
 
-    /// The routes of an interface that has its addresses out of these pools, IPv4 first, default routes before others.
+    /// The routes of an interface that has its addresses out of these pools, IPv4 first, default
+    /// routes before others.
     pub fn routes<'a>(&self, pools: impl IntoIterator<Item = &'a Pool>) -> Vec<Route> {
         let mut table: BTreeMap<IpNet, IpAddr> = BTreeMap::new();
         for pool in pools {

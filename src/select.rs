@@ -1,14 +1,15 @@
 //! Which pools may serve a pod's interface, in which order, and why not the others.
 //!
-//! A function of what was read about the pod and of all pools. Sure of the precedence of §4 of the design: for each
-//! family the first level that names any pool decides, so that a namespace with IPv4 pools of its own takes IPv6 away
-//! from nobody. An annotation that no level comes to is not looked at, and not judged. Whether a pool has room is not
-//! known here: the later candidates are there for when the earlier have nothing to give.
+//! A function of what was read about the pod and of all pools. This module is sure of the
+//! precedence (ARCHITECTURE.md, "Which pools"): for each family the first level that names any pool
+//! decides, so a namespace that names IPv4 pools still gets IPv6 from elsewhere. An annotation of a
+//! level that is not reached is not read. Whether a pool has room is not known here: later
+//! candidates serve when earlier ones are full.
 //!
 //! # Invariants
 //!
-//! No candidate is one that a rule rejects. The order of an explicit list is kept. Every pool that was considered is
-//! in the [`Trace`] with what became of it.
+//! No candidate is one that a rule rejects. The order of an explicit list is kept. Every pool that
+//! was considered is in the [`Trace`] with what became of it.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -57,27 +58,28 @@ pub struct FamilyChoice {
     pub family: Family,
     /// Which level named the pools.
     pub level: Level,
-    /// The pools that may give an address, in order of preference. Never empty after [`Selection::settle`], unless the
-    /// family is resumed.
+    /// The pools that may give an address, in order of preference. Never empty after
+    /// [`Selection::settle`], unless the family is resumed.
     pub candidates: Vec<Arc<Pool>>,
-    /// Pools that would be candidates were they not disabled: an address that this pod already has there it may keep.
+    /// Pools that would be candidates were they not disabled: an address that this pod already has
+    /// there it may keep.
     pub resumable: Vec<Arc<Pool>>,
-    /// The address that was asked for, and the candidate that gives it; [`candidates`](Self::candidates) and
-    /// [`resumable`](Self::resumable) are those that hold it.
+    /// The address that was asked for, and the candidate that gives it;
+    /// [`candidates`](Self::candidates) and [`resumable`](Self::resumable) are those that hold it.
     pub requested: Option<(IpAddr, Arc<Pool>)>,
 }
 
-/// Whether a pool of `vrf` looks at the labels of nodes, so that [`Facts::node_labels`] have to be read.
+/// Whether a pool of `vrf` selects by the labels of nodes, so [`Facts::node_labels`] must be read.
 #[must_use]
 pub fn needs_node(pools: &Pools, vrf: &Vrf) -> bool {
     pools.iter().flatten().any(|pool| {
-        let by_labels = matches!(&pool.nodes, Scope::Labelled(affinity) if !affinity.fits_all());
+        let by_labels = matches!(&pool.nodes, Scope::Labeled(affinity) if !affinity.fits_all());
         by_labels && pool.vrf == *vrf
     })
 }
 
-/// Chooses. A family whose pools are all disabled is in the selection too, with candidates empty, until
-/// [`Selection::settle`] hears whether the pod has an address there.
+/// Chooses. A family whose pools are all disabled is in the selection too, with candidates empty,
+/// until [`Selection::settle`] hears whether the pod has an address there.
 pub fn select(facts: &Facts, pools: &Pools, request: &Request) -> Result<Selection, Error> {
     if let Some(&address) = request
         .requested
@@ -172,8 +174,8 @@ fn nothing_exists(trace: &FamilyTrace) -> bool {
 }
 
 impl Selection {
-    /// Leaves out the families that have no candidate, unless `resumed` says that the pod has an address in one of
-    /// their [`resumable`](FamilyChoice::resumable) pools.
+    /// Leaves out the families that have no candidate, unless `resumed` says that the pod has an
+    /// address in one of their [`resumable`](FamilyChoice::resumable) pools.
     ///
     /// # Errors
     ///

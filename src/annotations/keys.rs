@@ -1,7 +1,7 @@
 //! The keys of all annotations that are read, and those of our prefixes that are refused.
 //!
-//! An annotation asks for something. One that leasehold does not serve is refused by name, because a
-//! pod without it would run with an address that it was not meant to have.
+//! An annotation asks for something. One that leasehold does not serve is refused by name, because
+//! a pod without it would run with an address that it was not meant to have.
 
 use super::{Annotations, json};
 use crate::json::hint;
@@ -36,8 +36,8 @@ const LATER: [&str; 6] = [
     "ippool-ip-number",
     "ippool-reclaim",
 ];
-/// What workloads of Spiderpool carry besides, and what has no effect there by itself: settings of a
-/// `subnet`, which is refused itself, and what Spiderpool never read or wrote for people to read.
+/// What workloads of Spiderpool carry besides, and what has no effect there by itself: settings of
+/// a `subnet`, which is refused itself, and what Spiderpool never read or wrote for people to read.
 const WITHOUT_EFFECT: [&str; 5] = [
     "ippool-ip-number",
     "ippool-reclaim",

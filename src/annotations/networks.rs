@@ -1,7 +1,7 @@
 //! The annotations that attach a pod to networks besides the first, as Multus reads them.
 //!
-//! The form is that of the Kubernetes Network Custom Resource Definition De-facto Standard, version 1, §4.1.2: a list
-//! of `[namespace/]name[@interface]` with commas, or JSON.
+//! The form is that of the Kubernetes Network Custom Resource Definition De-facto Standard, version
+//! 1, §4.1.2: a list of `[namespace/]name[@interface]` with commas, or JSON.
 
 use serde::de::MapAccess;
 

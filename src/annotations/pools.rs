@@ -121,7 +121,8 @@ pub fn ippools(annotations: &Annotations) -> Result<Option<Found<PerInterface>>,
     Ok(Some(Found { key, value }))
 }
 
-/// The namespace's annotation for pools of `family`, `default-ipv4-ippool` or `default-ipv6-ippool`.
+/// The namespace's annotation for pools of `family`, `default-ipv4-ippool` or
+/// `default-ipv6-ippool`.
 pub fn default_pools(
     annotations: &Annotations,
     family: Family,

@@ -80,7 +80,8 @@ pub fn of_result(result: &Field<'_>, interface: &str) -> Result<Vec<IpAddr>, Inp
     addresses.ok_or_else(|| result.refused(EXPECTED))
 }
 
-/// CNI's conventions forbid to ignore a key of `runtimeConfig`, and a runtime may not make up ranges.
+/// CNI's conventions forbid to ignore a key of `runtimeConfig`, and a runtime may not make up
+/// ranges.
 fn refuse_ranges(runtime_config: &Object<'_>) -> Result<(), InputError> {
     match runtime_config.get("ipRanges") {
         Some(field) if !field.is_empty_list() => Err(InputError::Unsupported {

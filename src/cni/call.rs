@@ -1,7 +1,8 @@
 //! A call as the runtime makes it: the command, and all that the command needs.
 //!
-//! What is wrong is refused here, before anything is done; but a DEL only if it does not say of what
-//! ([`detach`](super::detach)). Whether pod, namespace and pools exist is for the commands to find out.
+//! What is wrong is refused here, before anything is done; but a DEL only if it does not say of
+//! what ([`detach`](super::detach)). Whether pod, namespace and pools exist is for the commands to
+//! find out.
 
 use std::ffi::OsString;
 use std::io::Read;
@@ -27,7 +28,7 @@ use super::version;
 /// One call.
 #[derive(Debug)]
 pub enum Call {
-    /// No command: somebody started the plugin by hand.
+    /// No command: a person started the plugin by hand.
     NoCommand,
     /// `VERSION`: to be answered with this.
     Version(PluginInfo),
@@ -43,7 +44,7 @@ pub enum Call {
     Gc(Gc),
 }
 
-/// `STATUS`: could an ADD be served, as far as can be told without asking anybody?
+/// `STATUS`: whether an ADD could be served, as far as this node knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Status {
     /// The version to answer in.
@@ -110,7 +111,8 @@ pub struct Gc {
 }
 
 impl Call {
-    /// Reads the call, stdin only if there is a command. A failure is told in the configuration's version.
+    /// Reads the call, and stdin only if there is a command. A failure has the version of the
+    /// configuration.
     pub fn read(
         env: impl Fn(&str) -> Option<OsString>,
         stdin: impl Read,

@@ -1,7 +1,7 @@
 //! The `ipam` object: what an administrator asks of leasehold, as meant.
 //!
-//! Nothing after this module handles a missing key or a number in a text. What a pool's name
-//! matches, and whether such pools exist, is the business of [`select`](crate::select).
+//! Nothing after this module handles a missing key or a number in a text. [`select`](crate::select)
+//! finds out what a pool's name matches, and whether such pools exist.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -25,13 +25,15 @@ const KEYS: [&str; 10] = [
     "metricsDir",
 ];
 
-/// Items of a list of pools: each may be a pattern, which is held against every pool of the cluster.
+/// Items of a list of pools: each may be a pattern, which is held against every pool of the
+/// cluster.
 const MAX_POOLS: usize = 64;
 
 /// What the `ipam` object asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
-    /// The API server and the credentials for it; none: the kubelet's, where this distribution has it.
+    /// The API server and the credentials for it; none: the kubelet's, where this distribution has
+    /// it.
     pub kubeconfig: Option<PathBuf>,
     /// Names of IPv4 pools in order of preference, `*`, `?` and `[…]` allowed; empty: not given.
     pub ipv4_pools: Vec<String>,
@@ -73,7 +75,8 @@ impl Default for Config {
             policy: FamilyPolicy::default(),
             families: Family::BOTH.to_vec(),
             clean_gateway: false,
-            // Runtimes give a sandbox two minutes and more; our own deadline leaves a message behind.
+            // Runtimes give a sandbox two minutes and more; our own deadline leaves a message
+            // behind.
             timeout: Duration::from_secs(50),
             vrf: Vrf::default(),
             metrics_dir: None,
@@ -108,7 +111,8 @@ impl Config {
     fn set(&mut self, key: &str, field: &Field<'_>) -> Result<(), InputError> {
         let known = KEYS.into_iter().find(|known| fold(known) == fold(key));
         match known {
-            // The runtime found this program by its type; ipFamilies need the policy, which may come later.
+            // The runtime found this program by its type; ipFamilies need the policy, which may
+            // come later.
             Some("type" | "ipFamilies") => {}
             Some("kubeconfig") => self.kubeconfig = absolute(field)?,
             Some("ipv4Pools") => self.ipv4_pools = pools(field)?,

@@ -1,8 +1,9 @@
 //! `DEL`: what was attached is gone, or about to be.
 //!
-//! A pod can't end before its DEL has succeeded, so that only a call that does not say *of what* is refused.
-//! All else is read as far as it can be, and what is wrong with it becomes a remark: a configuration that
-//! somebody broke after the ADD must not keep its pods Terminating.
+//! A pod cannot end before its DEL has succeeded, so only a call that does not say *what* to
+//! release is refused. Everything else is read as far as possible, and what is wrong with it
+//! becomes a remark: a configuration that was broken after the ADD must not keep its pods
+//! Terminating.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -36,7 +37,8 @@ pub struct Del {
     pub network: Option<String>,
     /// What `ipam` says; what can't be read there has its default.
     pub config: Config,
-    /// The addresses that the ADD gave; none where that is not certain, and a search has to find them.
+    /// The addresses that the ADD gave; none where that is not certain, and a search has to find
+    /// them.
     pub previous: Option<Vec<IpAddr>>,
     /// What was wrong, in lines for stderr.
     pub remarks: Vec<String>,
@@ -102,7 +104,7 @@ struct Remarks {
 }
 
 impl Remarks {
-    /// As many as anybody reads in the log of a runtime.
+    /// More would not be read in the log of a runtime.
     const MOST: usize = 10;
 
     fn unless<T>(&mut self, outcome: Result<T, InputError>) -> Option<T> {

@@ -1,7 +1,8 @@
-//! The network configuration of the interface plugin, which the runtime and that plugin pass on whole.
+//! The network configuration of the interface plugin, which the runtime and that plugin pass on
+//! whole.
 //!
-//! Only the keys that concern an IPAM plugin are looked at, so that an oddity of another plugin's key is that
-//! plugin's business.
+//! Only the keys that concern an IPAM plugin are read, so an oddity in another plugin's key is left
+//! to that plugin.
 
 use rscni_types::types::{Cmd, GcAttachment};
 use rscni_types::version::SpecVersion;
@@ -138,7 +139,8 @@ pub(super) fn valid_attachments(document: &Object<'_>) -> Result<Vec<GcAttachmen
     const ATTACHMENTS: &str = "a list of objects with containerID and ifname";
     let field = document
         .get(KEY)
-        // The name in the first text of 1.1.0, and all that some runtimes send (containernetworking/cni#1101).
+        // The name in the first text of 1.1.0, and all that some runtimes send
+        // (containernetworking/cni#1101).
         .or_else(|| document.get("cni.dev/attachments"))
         .ok_or(InputError::Missing {
             key: KEY,
@@ -176,8 +178,8 @@ pub(super) struct Scan {
 }
 
 impl Scan {
-    /// Whether the document ends in `bytes`, the next ones: by its closing brace, or because what is
-    /// there can't become one.
+    /// Whether the document ends in `bytes`, the next ones: by its closing brace, or because what
+    /// is there can't become one.
     pub(super) fn ends_in(&mut self, bytes: &[u8]) -> bool {
         bytes.iter().any(|byte| self.ends_at(*byte))
     }

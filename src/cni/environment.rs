@@ -74,8 +74,8 @@ impl<'a> Environment<'a> {
         Ok(self.text(CNI_NETNS)?.map(PathBuf::from))
     }
 
-    /// Whether the container may have the network namespace of the plugin (`CNI_NETNS_OVERRIDE`, as in
-    /// CNI's Go library).
+    /// Whether the container may have the network namespace of the plugin (`CNI_NETNS_OVERRIDE`, as
+    /// in CNI's Go library).
     #[must_use]
     pub fn may_be_own_netns(&self) -> bool {
         let value = (self.0)("CNI_NETNS_OVERRIDE").unwrap_or_default();

@@ -124,7 +124,8 @@ impl InputError {
     pub fn code(&self) -> Code {
         match self {
             Self::Version(_) | Self::NotInVersion { .. } => Code::IncompatibleVersion,
-            // "Unsupported field in network configuration. The error message must contain the key and value."
+            // "Unsupported field in network configuration. The error message must contain the key
+            // and value."
             Self::UnknownKey { .. } | Self::Unsupported { .. } => Code::UnsupportedField,
             Self::Command(_)
             | Self::MissingVariables(_)

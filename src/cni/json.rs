@@ -1,8 +1,8 @@
 //! JSON objects whose values are still as they were written.
 //!
 //! Each value is read when it is asked for, and as the type that is expected there. So a key that
-//! leasehold does not ask for can hold anything, a value of the wrong type can be shown, and one bad
-//! value leaves the others readable, which DEL depends on.
+//! leasehold does not ask for can hold anything, a value of the wrong type can be shown, and one
+//! bad value leaves the others readable, which DEL depends on.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -39,8 +39,8 @@ pub struct Field<'a> {
 }
 
 impl<'a> Object<'a> {
-    /// Reads a whole document. What comes before the first mistake is in the object, and the mistake
-    /// beside it.
+    /// Reads a whole document. What comes before the first mistake is in the object, and the
+    /// mistake beside it.
     #[must_use]
     pub fn document(json: &'a [u8]) -> (Self, Option<serde_json::Error>) {
         let mut object = Self::default();
@@ -167,8 +167,8 @@ impl<'a> Visitor<'a> for Filling<'_, 'a> {
     }
 }
 
-/// A key as it is meant. One with half of a surrogate pair, which Go reads and Rust has no text for,
-/// stays as it is written: no key of anybody's is like that.
+/// A key as it is meant. One with half of a surrogate pair, which Go reads and Rust has no text
+/// for, stays as it is written: no known key is like that.
 fn text(key: &RawValue) -> String {
     serde_json::from_str(key.get()).unwrap_or_else(|_| key.get().to_owned())
 }

@@ -8,7 +8,8 @@ use std::io::{ErrorKind, Read};
 use super::document::{Document, Scan};
 use super::input_error::InputError;
 
-/// More than any configuration has: Multus' largest are some kilobytes. It may be held several times.
+/// More than any configuration has: Multus' largest are some kilobytes. It may be held several
+/// times.
 const LONGEST: usize = 1 << 20;
 
 /// The bytes that were read, and why there are not more.

@@ -153,7 +153,8 @@ mod tests {
     use super::super::Family;
     use super::*;
 
-    /// Ends near each other, so that spans meet, touch and overlap, and near both edges of the address space.
+    /// Ends near each other, so that spans meet, touch and overlap, and near both edges of the
+    /// address space.
     fn span() -> impl Strategy<Value = Span> {
         let family = prop_oneof![Just(Family::V4), Just(Family::V6)];
         (family, any::<bool>(), 0..40u128, 0..12u128).prop_map(|(family, low, start, len)| {

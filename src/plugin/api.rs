@@ -38,6 +38,6 @@ pub trait Connect {
         deadline: Deadline,
     ) -> Result<Self::Api, Self::Error>;
 
-    /// Whether there are credentials, as far as can be told without a request.
+    /// Whether there are credentials, as far as the node knows without a request.
     fn check(&self, kubeconfig: Option<&Path>) -> Result<(), Self::Error>;
 }

@@ -90,7 +90,7 @@ impl Error {
     }
 }
 
-/// A container that came after this one is told apart by its id alone.
+/// A later container of the same pod differs by its id alone.
 fn found_as(lease: Option<&Lease>) -> String {
     let Some(Lease { state, holder, .. }) = lease else {
         return "it has no lease".to_owned();

@@ -291,7 +291,7 @@ fn scope(
     selector: Option<LabelSelector>,
 ) -> Result<Scope, PoolError> {
     if names.is_empty() {
-        Ok(Scope::Labelled(affinity(field, selector)?))
+        Ok(Scope::Labeled(affinity(field, selector)?))
     } else {
         Ok(Scope::Named(names))
     }

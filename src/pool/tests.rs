@@ -247,7 +247,7 @@ fn names_make_the_selector_of_the_same_sort_count_for_nothing() {
     )
     .expect("a sound pool");
     assert_eq!(pool.nodes, Scope::Named(vec!["n1".into()]));
-    assert!(matches!(&pool.namespaces, Scope::Labelled(team) if !team.fits_all()));
+    assert!(matches!(&pool.namespaces, Scope::Labeled(team) if !team.fits_all()));
     assert!(pool.pods.fits_all());
     let attachments: Vec<String> = pool.attachments.iter().map(ToString::to_string).collect();
     assert_eq!(attachments, ["kube-system/blue", "red"]);

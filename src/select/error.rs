@@ -168,7 +168,8 @@ impl Error {
 fn headline(families: &[Family], trace: &Trace) -> String {
     let names: Vec<String> = families.iter().map(ToString::to_string).collect();
     let failed = |f: &&FamilyTrace| families.contains(&f.family);
-    // Who named a pool for one family did not mean the other, which is then looked for among the default pools.
+    // Who named a pool for one family did not mean the other, which is then looked for among the
+    // default pools.
     let remedy = trace
         .families
         .iter()

@@ -3,9 +3,9 @@
 //! A call names one interface and one network; that there are others is known from the annotation
 //! that asks for them. The name of an interface does not say its network: Multus names what it
 //! attaches `net1`, `net2`, … after the place in the list, but attaches the cluster's own
-//! `defaultNetworks` first, which shifts all of the pod's, and containerd names what it attaches from
-//! several configurations `eth0`, `eth1`, …. So the network's name decides, then an interface that
-//! the annotation names, then the place.
+//! `defaultNetworks` first, which shifts all of the pod's, and containerd names what it attaches
+//! from several configurations `eth0`, `eth1`, …. So the network's name decides, then an interface
+//! that the annotation names, then the place.
 
 use std::fmt;
 
@@ -55,7 +55,8 @@ impl Interfaces {
         let selects = || selected().any(|attachment| attachment.name == request.network);
         let place = place(&networks, request, selects);
         let (definition, home) = match place {
-            // Multus looks for it in its own namespace, which is this one unless configured otherwise.
+            // Multus looks for it in its own namespace, which is this one unless configured
+            // otherwise.
             Place::First if selected().next().is_some() => {
                 (default_network(&pod.annotations)?, "kube-system")
             }
@@ -77,8 +78,8 @@ impl Interfaces {
         })
     }
 
-    /// The item of a list of `count` without names: the first is about the first interface. A longer
-    /// list than the pod's networks need counts those of the cluster too, which come before.
+    /// The item of a list of `count` without names: the first is about the first interface. A
+    /// longer list than the pod's networks need counts those of the cluster too, which come before.
     pub(super) fn item(&self, count: usize) -> ItemPlace {
         let unlisted = count.saturating_sub(self.networks.len() + 1);
         match self.place {
@@ -189,8 +190,8 @@ fn number(name: &str, prefix: &str) -> Option<usize> {
     (number > 0 && number.to_string() == digits).then_some(number)
 }
 
-/// What an interface is attached to: a definition that the pod names, and the name of the network in
-/// the CNI configuration, which is the definition's name unless its author chose another.
+/// What an interface is attached to: a definition that the pod names, and the name of the network
+/// in the CNI configuration, which is the definition's name unless its author chose another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct NetworkAttachment {
     definition: Option<AttachmentName>,

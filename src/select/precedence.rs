@@ -1,4 +1,5 @@
-//! What names pools for this interface: the levels of precedence, except the last, which names none.
+//! What names pools for this interface: the levels of precedence, except the last, which names
+//! none.
 
 use std::collections::BTreeMap;
 

@@ -172,8 +172,8 @@ fn node(pool: &Pool, input: &MatchInput<'_>) -> Option<Rejection> {
         Scope::Named(names) => {
             (!names.contains(&input.facts.pod.node)).then(|| Rejection::NodeName { node: node() })
         }
-        Scope::Labelled(affinity) if affinity.fits_all() => None,
-        Scope::Labelled(affinity) => {
+        Scope::Labeled(affinity) if affinity.fits_all() => None,
+        Scope::Labeled(affinity) => {
             let unmet = match &input.facts.node_labels {
                 Some(labels) => affinity.unmet(labels)?,
                 None => "has labels that were not read".to_owned(),
@@ -192,7 +192,7 @@ fn namespace(pool: &Pool, input: &MatchInput<'_>) -> Option<Rejection> {
         Scope::Named(names) => (!names.contains(name)).then(|| Rejection::NamespaceName {
             namespace: name.clone(),
         }),
-        Scope::Labelled(affinity) => {
+        Scope::Labeled(affinity) => {
             let unmet = affinity.unmet(&input.facts.namespace.labels)?;
             Some(Rejection::NamespaceAffinity {
                 namespace: name.clone(),
@@ -211,8 +211,8 @@ fn attachment(pool: &Pool, input: &MatchInput<'_>) -> Option<Rejection> {
     })
 }
 
-/// Sorts the pools of a pattern and the default pools: those that say more precisely whom they serve
-/// come first.
+/// Sorts the pools of a pattern and the default pools: those that say more precisely whom they
+/// serve come first.
 pub(super) fn specificity(pool: &Pool) -> Reverse<[bool; 6]> {
     let (node_names, node_labels) = sort_of(&pool.nodes);
     let (namespace_names, namespace_labels) = sort_of(&pool.namespaces);
@@ -230,6 +230,6 @@ pub(super) fn specificity(pool: &Pool) -> Reverse<[bool; 6]> {
 fn sort_of(scope: &Scope) -> (bool, bool) {
     match scope {
         Scope::Named(_) => (true, false),
-        Scope::Labelled(affinity) => (false, !affinity.fits_all()),
+        Scope::Labeled(affinity) => (false, !affinity.fits_all()),
     }
 }
