@@ -162,7 +162,8 @@ fn every_example_is_understood() {
     let reserved = read::<ReservedIP>(&objects, "ReservedIP");
     let pools = leasehold::pool::Pools::read(pools, &subnets, &reserved, &Vrf::default()).unwrap();
     for pool in pools.iter() {
-        assert!(!pool.unwrap().usable.is_empty());
+        let pool = pool.unwrap();
+        assert!(!pool.usable.is_empty(), "{}", pool.name);
     }
     for Object { at, value } in &objects {
         let template = &value["spec"]["template"]["metadata"]["annotations"];
@@ -199,7 +200,7 @@ fn understood(annotations: &Annotations) -> Result<(), Box<dyn std::error::Error
     let found: BTreeSet<&String> = found.iter().flatten().collect();
     let ours = annotations.keys().filter(|key| key.starts_with("ipam."));
     match ours.collect::<BTreeSet<_>>().difference(&found).next() {
-        Some(key) => Err(format!("nobody reads the annotation {key}").into()),
+        Some(key) => Err(format!("no code reads the annotation {key}").into()),
         None => Ok(()),
     }
 }

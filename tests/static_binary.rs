@@ -65,7 +65,7 @@ fn the_plugin_asks_for_no_loader_and_no_library() {
 }
 
 #[test]
-fn a_program_that_needs_libraries_would_be_told_from_it() {
+fn a_program_that_needs_libraries_is_recognized() {
     let elf = Elf(fs::read("/bin/sh").expect("a shell"));
     if elf.segments().iter().any(|(kind, ..)| *kind == PT_INTERP) {
         assert!(elf.dynamic_tags().contains(&DT_NEEDED));

@@ -21,7 +21,7 @@ fn listed(refs: &[PoolRef]) -> String {
     names.join(" ")
 }
 
-fn told(pools: &PoolLists) -> String {
+fn shown(pools: &PoolLists) -> String {
     format!("{} / {}", listed(&pools.ipv4), listed(&pools.ipv6))
 }
 
@@ -85,7 +85,7 @@ fn a_list_of_pools_may_be_left_out_or_null_or_empty() {
         let found = ippool(&ours("ippool", text))
             .expect("well-formed")
             .expect("something");
-        assert_eq!(told(&found.value.pools), expected, "{text}");
+        assert_eq!(shown(&found.value.pools), expected, "{text}");
         assert_eq!(found.value.interface, None);
     }
     let one = ippool(&ours("ippool", r#"{"interface":"net1","ipv4":["a"]}"#));
@@ -113,8 +113,8 @@ fn all_items_of_ippools_name_their_interface_or_none_does() {
     let PerInterface::InOrder(items) = in_order else {
         panic!("no item has a name")
     };
-    let told: Vec<String> = items.iter().map(|item| told(&item.pools)).collect();
-    assert_eq!(told, ["a / ", " / b"]);
+    let lines: Vec<String> = items.iter().map(|item| shown(&item.pools)).collect();
+    assert_eq!(lines, ["a / ", " / b"]);
 }
 
 #[test]
@@ -153,11 +153,11 @@ fn each_fault_has_its_message_with_annotation_position_and_expectation() {
             r#"[{"dst":"10.0.0.0/8","gw":"10.6.0.1","metric":7}]"#,
         ),
     ];
-    let told: Vec<String> = faults
+    let lines: Vec<String> = faults
         .iter()
         .map(|(name, text)| format!("{}\n    {}", both_ends(text), refused(name, text)))
         .collect();
-    insta::assert_snapshot!(told.join("\n"), @r#"
+    insta::assert_snapshot!(lines.join("\n"), @r#"
         a,b
             annotation ipam.leasehold.io/ippool at $ (line 1, column 1): expected value; for example {"ipv4":["a","b"],"ipv6":["c"]}
         {"ipv4":["a"]
@@ -267,11 +267,11 @@ fn networks_are_read_in_both_forms() {
         match networks(&annotations) {
             Err(error) => error.to_string(),
             Ok(networks) => {
-                let told = networks.iter().map(|n| {
+                let lines = networks.iter().map(|n| {
                     let or = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".into());
                     format!("{}/{}@{}", or(&n.namespace), n.name, or(&n.interface))
                 });
-                told.collect::<Vec<_>>().join(" ")
+                lines.collect::<Vec<_>>().join(" ")
             }
         }
     };
@@ -301,12 +301,12 @@ fn a_route_of_the_pod_may_be_a_default_route_and_host_bits_do_not_count() {
         r#"[{"dst":"0.0.0.0/0","gw":"10.6.0.1"},{"dst":"fd00::1/64","gw":"fd01::1"}]"#,
     ));
     let found = read.expect("well-formed").expect("something");
-    let told: Vec<String> = found
+    let lines: Vec<String> = found
         .value
         .iter()
         .map(|r| format!("{} {}", r.dst, r.gw))
         .collect();
-    assert_eq!(told, ["0.0.0.0/0 10.6.0.1", "fd00::/64 fd01::1"]);
+    assert_eq!(lines, ["0.0.0.0/0 10.6.0.1", "fd00::/64 fd01::1"]);
 }
 
 #[test]

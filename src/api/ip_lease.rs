@@ -52,7 +52,7 @@ use crate::ip::Vrf;
     selectable = ".spec.claim.name"
 )]
 #[x_kube(
-    validation = rules::held_by_somebody(),
+    validation = rules::held_has_a_holder(),
     validation = rules::cooling_since(),
     validation = rules::quarantined_until(),
     validation = rules::second_holder_of_a_claim(),

@@ -106,7 +106,7 @@ pub(super) fn named_by_its_address() -> Rule {
 }
 
 /// A Held lease has a holder.
-pub(super) fn held_by_somebody() -> Rule {
+pub(super) fn held_has_a_holder() -> Rule {
     Rule::new("self.state != 'Held' || has(self.holder)")
         .message("a lease that is Held names its holder: set holder, or state to Retained")
         .field_path(".state")

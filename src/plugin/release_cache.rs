@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_that_is_not_understood_says_nothing() {
+    fn an_entry_that_cannot_be_read_is_none() {
         let cache = cache("strange");
         fs::create_dir_all(&cache.folder).expect("a folder");
         for strange in ["", "\n", "10.0.0.7\nnot a name", "\u{0}"] {

@@ -40,7 +40,7 @@ fn link<'a>(by_gateway: bool, subnets: &'a [IpNet], elsewhere: Option<&'a Spans>
     }
 }
 
-fn told(routes: &[Route]) -> String {
+fn shown(routes: &[Route]) -> String {
     let lines = routes.iter().map(|r| format!("{} by {}", r.dst, r.gw));
     lines.collect::<Vec<_>>().join("\n")
 }
@@ -63,7 +63,7 @@ fn the_higher_level_wins_for_each_destination() {
     let routes = |spec: &Value, inherited: &Value, from_pod: &[Route]| {
         let pool = pool("10.0.0.0/24", spec, inherited);
         let routing = Routing::with(&link(true, &[pool.subnet], None), from_pod.to_vec());
-        told(&routing.expect("routes that fit").routes([&pool]))
+        shown(&routing.expect("routes that fit").routes([&pool]))
     };
     insta::assert_snapshot!(routes(&json!({}), &subnets, &[]), @r#"
         0.0.0.0/0 by 10.0.0.1
@@ -111,13 +111,13 @@ fn each_family_has_its_default_route_and_default_routes_come_first() {
         &json!({"gateway": "fd00::1", "routes": [{"dst": "fd01::/64", "gw": "fd00::2"}]}),
         &json!({}),
     );
-    insta::assert_snapshot!(told(&Routing::by_pools(true).routes([&v6, &v4])), @r#"
+    insta::assert_snapshot!(shown(&Routing::by_pools(true).routes([&v6, &v4])), @r#"
         0.0.0.0/0 by 10.0.0.1
         10.0.0.0/8 by 10.0.0.2
         ::/0 by fd00::1
         fd01::/64 by fd00::2
         "#);
-    insta::assert_snapshot!(told(&Routing::by_pools(false).routes([&v6, &v4])), @r#"
+    insta::assert_snapshot!(shown(&Routing::by_pools(false).routes([&v6, &v4])), @r#"
         10.0.0.0/8 by 10.0.0.2
         fd01::/64 by fd00::2
         "#);
@@ -127,7 +127,7 @@ fn each_family_has_its_default_route_and_default_routes_come_first() {
     let subnets = [v4.subnet, v6.subnet];
     let routing = Routing::with(&link(true, &subnets, Some(&elsewhere)), from_pod)
         .expect("it fits elsewhere");
-    insta::assert_snapshot!(told(&routing.routes([&v4, &v6])), @r#"
+    insta::assert_snapshot!(shown(&routing.routes([&v4, &v6])), @r#"
         10.0.0.0/8 by 10.0.0.2
         ::/0 by fd00::1
         fd01::/64 by fd00::2
@@ -146,7 +146,7 @@ fn by_link_local(from_pod: &[Route], carries_default: bool, several: bool) -> St
     let subnets = [pool.subnet];
     let link = link(carries_default, &subnets, several.then_some(&elsewhere));
     match Routing::with(&link, from_pod.to_vec()) {
-        Ok(routing) => told(&routing.routes([&pool])),
+        Ok(routing) => shown(&routing.routes([&pool])),
         Err(error) => error.to_string(),
     }
 }
@@ -180,7 +180,7 @@ fn a_next_hop_may_be_link_local_and_then_the_interface_of_the_default_route_has_
 #[test]
 fn a_pool_without_a_gateway_has_no_default_route() {
     let pool = pool("10.0.0.0/24", &json!({}), &json!({}));
-    assert_eq!(told(&Routing::by_pools(true).routes([&pool])), "");
+    assert_eq!(shown(&Routing::by_pools(true).routes([&pool])), "");
 }
 
 #[test]

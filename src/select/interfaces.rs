@@ -221,18 +221,18 @@ impl fmt::Display for NetworkAttachment {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::support::{Scene, scene};
+    use super::super::tests::support::{Setup, setup};
     use super::*;
 
     const LIST: &str = "k8s.v1.cni.cncf.io/networks";
     const PRIMARY: &str = "v1.multus-cni.io/default-network";
 
     /// The place of a call's interface, and what it is attached to.
-    fn of(scene: &Scene, call: &str) -> String {
+    fn of(setup: &Setup, call: &str) -> String {
         let (interface, network) = call.split_once(' ').unwrap_or((call, "test"));
-        let mut request = scene.request.clone();
+        let mut request = setup.request.clone();
         (request.interface, request.network) = (interface.to_owned(), network.to_owned());
-        let interfaces = Interfaces::of(&scene.facts.pod, &request, &scene.pools());
+        let interfaces = Interfaces::of(&setup.facts.pod, &request, &setup.pools());
         let interfaces = interfaces.expect("well-formed annotations");
         let place = match interfaces.place {
             Place::First => "first".to_owned(),
@@ -278,7 +278,7 @@ mod tests {
             ("", "net1 mgmt", "unlisted: network mgmt"),
             ("", "eth1 storage", "unlisted: network storage"),
         ] {
-            let pod = scene().pod(LIST, list);
+            let pod = setup().pod(LIST, list);
             assert_eq!(of(&pod, call), expected, "{call} of {list}");
         }
     }
@@ -286,7 +286,7 @@ mod tests {
     #[test]
     fn a_name_that_pools_select_by_is_not_the_listed_network_of_another_name() {
         let town = |multus: &str| {
-            let pools = scene().v4("a", serde_json::json!({"multusName": [multus]}));
+            let pools = setup().v4("a", serde_json::json!({"multusName": [multus]}));
             pools.pod(LIST, "blue")
         };
         for multus in ["mgmt", "kube-system/mgmt"] {
@@ -302,7 +302,7 @@ mod tests {
             ("x/g", "first: x/g"),
             (r#"[{"name":"g","namespace":"x"}]"#, "first: x/g"),
         ] {
-            let town = || scene().v4("a", serde_json::json!({"multusName": ["any"]}));
+            let town = || setup().v4("a", serde_json::json!({"multusName": ["any"]}));
             assert_eq!(of(&town().pod(PRIMARY, primary), "eth0"), expected);
             let both = town().pod(PRIMARY, primary).pod(LIST, "b");
             assert_eq!(of(&both, "eth0"), expected);
@@ -335,10 +335,10 @@ mod tests {
     fn a_list_without_names_is_about_the_pods_networks_in_their_order() {
         let item = |list: &str, call: &str, count| {
             let (interface, network) = call.split_once(' ').expect("a call");
-            let scene = scene().pod(LIST, list);
-            let mut request = scene.request.clone();
+            let setup = setup().pod(LIST, list);
+            let mut request = setup.request.clone();
             (request.interface, request.network) = (interface.to_owned(), network.to_owned());
-            let interfaces = Interfaces::of(&scene.facts.pod, &request, &scene.pools());
+            let interfaces = Interfaces::of(&setup.facts.pod, &request, &setup.pools());
             interfaces.expect("well-formed annotations").item(count)
         };
         for (list, call, count, expected) in [

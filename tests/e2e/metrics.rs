@@ -133,7 +133,8 @@ async fn a_file_of_garbage_is_replaced() -> Result<()> {
         counted.status().run().await?.success()?;
         let calls: Vec<_> = counted.calls()?.into_iter().collect();
         let once = r#"{command="STATUS",outcome="ok"}"#;
-        assert_eq!(calls, [(once.to_owned(), "1".to_owned())]);
+        let expected = [(once.to_owned(), "1".to_owned())];
+        assert_eq!(calls, expected, "{garbage:.60?}");
     }
     Ok(())
 }

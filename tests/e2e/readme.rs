@@ -88,7 +88,7 @@ async fn both_programs_say_which_version_they_are() -> Result<()> {
             output.status.success() && output.stderr.is_empty(),
             "{output:?}"
         );
-        assert_eq!(String::from_utf8(output.stdout)?, version);
+        assert_eq!(String::from_utf8(output.stdout)?, version, "{name}");
 
         let output = Command::new(program).arg("--help").output().await?;
         assert!(output.status.success(), "{output:?}");

@@ -6,7 +6,7 @@ use super::*;
 /// What `ippool` names, else the problem.
 fn pool(text: &str) -> Result<String, String> {
     match ippool(&ours("ippool", text)) {
-        Ok(found) => Ok(found.map_or_else(String::new, |found| told(&found.value.pools))),
+        Ok(found) => Ok(found.map_or_else(String::new, |found| shown(&found.value.pools))),
         Err(error) => Err(error.problem),
     }
 }

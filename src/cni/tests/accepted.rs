@@ -124,7 +124,7 @@ fn each_version_is_answered_in_its_own() {
 }
 
 #[test]
-fn what_was_broken_before_the_version_was_read_is_told_in_the_newest() {
+fn an_error_before_the_version_is_read_has_the_newest_shape() {
     for stdin in [r"{", r#"{"cniVersion": "1.0"}"#, r#"{"cniVersion": 1}"#] {
         let refusal = says("ADD").stdin(stdin).refusal();
         assert_eq!(refusal["cniVersion"], "1.1.0", "{stdin}");
@@ -212,7 +212,7 @@ fn check_knows_what_add_answered_and_needs_no_pod() {
 }
 
 #[test]
-fn gc_is_told_what_lives() {
+fn gc_has_the_list_of_what_lives() {
     let attachment = |id: &str| GcAttachment {
         container_id: id.into(),
         ifname: "net1".into(),
@@ -276,7 +276,7 @@ fn version_repeats_what_it_was_asked_in() {
 }
 
 #[test]
-fn by_hand_it_tells_what_it_is_and_reads_nothing() {
+fn started_by_hand_it_prints_what_it_is_and_reads_nothing() {
     struct Terminal;
     impl Read for Terminal {
         fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::{addresses, says};
 
 #[test]
-fn del_is_said_three_times_and_understood_each_time() {
+fn del_is_understood_in_each_of_three_forms() {
     let first = says("DEL").del();
     assert_eq!(first.previous, Some(addresses(&["10.0.0.7"])));
     assert_eq!(first.remarks, Vec::<String>::new());

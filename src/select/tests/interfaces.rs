@@ -3,11 +3,11 @@
 use serde_json::json;
 
 use super::super::*;
-use super::support::{Scene, scene};
+use super::support::{Setup, setup};
 
-fn town() -> Scene {
+fn town() -> Setup {
     let with_gateway = |n: u8| json!({"gateway": format!("10.0.{n}.1")});
-    scene()
+    setup()
         .v4("a", with_gateway(0))
         .v4("b", with_gateway(1))
         .v4("c", with_gateway(2))
@@ -16,8 +16,8 @@ fn town() -> Scene {
 }
 
 /// The pools and the routes of an interface that gets its address from the first of them.
-fn served(scene: &Scene) -> String {
-    match scene.select() {
+fn served(setup: &Setup) -> String {
+    match setup.select() {
         Err(error) => format!("error: {error}"),
         Ok(selection) => {
             let routes = selection
@@ -27,15 +27,15 @@ fn served(scene: &Scene) -> String {
                 .iter()
                 .map(|r| format!("{} by {}", r.dst, r.gw))
                 .collect();
-            format!("{} ({})", scene.told(), routes.join(", "))
+            format!("{} ({})", setup.summary(), routes.join(", "))
         }
     }
 }
 
-fn each(scene: &Scene, interfaces: &[&str]) -> String {
+fn each(setup: &Setup, interfaces: &[&str]) -> String {
     let lines = interfaces
         .iter()
-        .map(|name| format!("{name}: {}", served(&scene.clone().at(name))));
+        .map(|name| format!("{name}: {}", served(&setup.clone().at(name))));
     lines.collect::<Vec<_>>().join("\n")
 }
 
@@ -44,9 +44,9 @@ fn each_interface_has_its_item_by_name_or_by_place() {
     let named = r#"[{"interface":"net7","ipv4":["c"]},{"interface":"eth0","ipv4":["a"]},{"interface":"net1","ipv4":["b"]}]"#;
     let in_order = r#"[{"ipv4":["a"]},{"ipv4":["b"]},{"ipv4":["c"]}]"#;
     let pod = |items| town().attached("blue,red@net7").pod("ippools", items);
-    let told = each(&pod(named), &["eth0", "net1", "net7"]);
-    assert_eq!(told, each(&pod(in_order), &["eth0", "net1", "net7"]));
-    insta::assert_snapshot!(told, @r#"
+    let lines = each(&pod(named), &["eth0", "net1", "net7"]);
+    assert_eq!(lines, each(&pod(in_order), &["eth0", "net1", "net7"]));
+    insta::assert_snapshot!(lines, @r#"
         eth0: IPv4 Interface: a (0.0.0.0/0 by 10.0.0.1)
         net1: IPv4 Interface: b ()
         net7: IPv4 Interface: c ()
@@ -80,8 +80,8 @@ fn ippool_is_about_all_interfaces_unless_it_names_one() {
 fn one_interface_has_the_default_route() {
     let pod = || town().attached("blue,red@net7");
     let interfaces = ["eth0", "net1", "net7"];
-    let carrier = |scene: &Scene| {
-        let has = |name: &&&str| served(&scene.clone().at(name)).contains("0.0.0.0/0");
+    let carrier = |setup: &Setup| {
+        let has = |name: &&&str| served(&setup.clone().at(name)).contains("0.0.0.0/0");
         interfaces
             .iter()
             .filter(has)
@@ -109,9 +109,9 @@ fn one_interface_has_the_default_route() {
 fn the_default_route_is_left_to_others_as_the_closest_says() {
     let item = |clean: &str| format!(r#"[{{"interface":"eth0","ipv4":["a"]{clean}}}]"#);
     let has_default = |in_config: bool, clean: &str| {
-        let mut scene = town().pod("ippools", &item(clean));
-        scene.request.clean_gateway = in_config;
-        served(&scene).contains("0.0.0.0/0")
+        let mut setup = town().pod("ippools", &item(clean));
+        setup.request.clean_gateway = in_config;
+        served(&setup).contains("0.0.0.0/0")
     };
     assert!(has_default(false, ""));
     assert!(!has_default(true, ""));
@@ -129,26 +129,26 @@ fn a_route_of_the_pods_goes_where_its_next_hop_is_a_neighbour() {
             .pod("ippools", items)
             .pod("routes", routes)
     };
-    let told = |routes| each(&pod(routes), &["eth0", "net1"]);
-    insta::assert_snapshot!(told(r#"[{"dst":"172.16.0.0/12","gw":"10.0.0.9"},{"dst":"192.168.0.0/16","gw":"10.0.1.9"}]"#), @r#"
+    let lines = |routes| each(&pod(routes), &["eth0", "net1"]);
+    insta::assert_snapshot!(lines(r#"[{"dst":"172.16.0.0/12","gw":"10.0.0.9"},{"dst":"192.168.0.0/16","gw":"10.0.1.9"}]"#), @r#"
         eth0: IPv4 Interface: a (0.0.0.0/0 by 10.0.0.1, 172.16.0.0/12 by 10.0.0.9)
         net1: IPv4 Interface: b (192.168.0.0/16 by 10.0.1.9)
         "#);
     // One destination by each interface's own neighbour.
-    insta::assert_snapshot!(told(r#"[{"dst":"172.16.0.0/12","gw":"10.0.0.9"},{"dst":"172.16.0.0/12","gw":"10.0.1.9"}]"#), @r#"
+    insta::assert_snapshot!(lines(r#"[{"dst":"172.16.0.0/12","gw":"10.0.0.9"},{"dst":"172.16.0.0/12","gw":"10.0.1.9"}]"#), @r#"
         eth0: IPv4 Interface: a (0.0.0.0/0 by 10.0.0.1, 172.16.0.0/12 by 10.0.0.9)
         net1: IPv4 Interface: b (172.16.0.0/12 by 10.0.1.9)
         "#);
-    insta::assert_snapshot!(told(r#"[{"dst":"172.16.0.0/12","gw":"192.0.2.1"}]"#), @r#"
+    insta::assert_snapshot!(lines(r#"[{"dst":"172.16.0.0/12","gw":"192.0.2.1"}]"#), @r#"
         eth0: error: the pod's annotation ipam.leasehold.io/routes: $[0] must have a next hop in the subnet of a pool of this pod: 192.0.2.1, by which 172.16.0.0/12 is to be reached, fits no interface
         net1: error: the pod's annotation ipam.leasehold.io/routes: $[0] must have a next hop in the subnet of a pool of this pod: 192.0.2.1, by which 172.16.0.0/12 is to be reached, fits no interface
         "#);
-    insta::assert_snapshot!(told(r#"[{"dst":"172.16.0.0/12","gw":"10.0.0.9"},{"dst":"172.16.0.0/12","gw":"10.0.0.8"}]"#), @r#"
+    insta::assert_snapshot!(lines(r#"[{"dst":"172.16.0.0/12","gw":"10.0.0.9"},{"dst":"172.16.0.0/12","gw":"10.0.0.8"}]"#), @r#"
         eth0: error: the pod's annotation ipam.leasehold.io/routes: $[1] leads to 172.16.0.0/12 by another neighbor on the same interface than an item before it: keep one
         net1: IPv4 Interface: b ()
         "#);
     // The pod's own default route takes the place of every gateway's.
-    insta::assert_snapshot!(told(r#"[{"dst":"0.0.0.0/0","gw":"10.0.1.9"}]"#), @r#"
+    insta::assert_snapshot!(lines(r#"[{"dst":"0.0.0.0/0","gw":"10.0.1.9"}]"#), @r#"
         eth0: IPv4 Interface: a ()
         net1: IPv4 Interface: b (0.0.0.0/0 by 10.0.1.9)
         "#);

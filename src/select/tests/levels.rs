@@ -3,12 +3,12 @@
 use serde_json::json;
 
 use super::super::*;
-use super::support::{Scene, scene};
+use super::support::{Setup, setup};
 
 /// A default pool of each family, and two of each that only serve who names them.
-fn town() -> Scene {
+fn town() -> Setup {
     let none = || json!({});
-    scene()
+    setup()
         .v4("d4", json!({"default": true}))
         .v6("d6", json!({"default": true}))
         .v4("a4", none())
@@ -19,22 +19,22 @@ fn town() -> Scene {
 
 #[test]
 fn the_first_level_that_names_a_pool_decides_for_each_family_by_itself() {
-    let mut scene = town();
-    let mut told = vec![scene.told()];
-    scene = scene.config(Family::V4, &["a4"]);
-    told.push(scene.told());
-    scene = scene.namespace("default-ipv6-ippool", r#"["a6"]"#);
-    told.push(scene.told());
-    scene = scene.namespace("default-ipv4-ippool", r#"["b4"]"#);
-    told.push(scene.told());
-    scene = scene.pod("ippool", r#"{"ipv4":["a4","b4"]}"#);
-    told.push(scene.told());
-    scene = scene.pod(
+    let mut setup = town();
+    let mut lines = vec![setup.summary()];
+    setup = setup.config(Family::V4, &["a4"]);
+    lines.push(setup.summary());
+    setup = setup.namespace("default-ipv6-ippool", r#"["a6"]"#);
+    lines.push(setup.summary());
+    setup = setup.namespace("default-ipv4-ippool", r#"["b4"]"#);
+    lines.push(setup.summary());
+    setup = setup.pod("ippool", r#"{"ipv4":["a4","b4"]}"#);
+    lines.push(setup.summary());
+    setup = setup.pod(
         "ippools",
         r#"[{"interface":"eth0","ipv4":["b4","a4"],"ipv6":["b6","a6"]}]"#,
     );
-    told.push(scene.told());
-    insta::assert_snapshot!(told.join("\n"), @r#"
+    lines.push(setup.summary());
+    insta::assert_snapshot!(lines.join("\n"), @r#"
         IPv4 Default: d4; IPv6 Default: d6
         IPv4 Config: a4; IPv6 Default: d6
         IPv4 Config: a4; IPv6 Namespace: a6
@@ -45,36 +45,36 @@ fn the_first_level_that_names_a_pool_decides_for_each_family_by_itself() {
 }
 
 /// A level at which a list of pools of a family can stand, and how it is written there.
-type Place = (Level, fn(Scene, Family, &str) -> Scene);
+type Place = (Level, fn(Setup, Family, &str) -> Setup);
 
 /// `list` is JSON; the pattern characters are the same everywhere.
 const PLACES: [Place; 6] = [
-    (Level::Interface, |scene, family, list| {
-        scene.pod(
+    (Level::Interface, |setup, family, list| {
+        setup.pod(
             "ippools",
             &format!(r#"[{{"interface":"eth0","{}":{list}}}]"#, key(family)),
         )
     }),
-    (Level::Interface, |scene, family, list| {
-        scene.pod(
+    (Level::Interface, |setup, family, list| {
+        setup.pod(
             "ipam.spidernet.io/ippools",
             &format!(r#"[{{"{}":{list}}}]"#, key(family)),
         )
     }),
-    (Level::Pod, |scene, family, list| {
-        scene.pod("ippool", &format!(r#"{{"{}":{list}}}"#, key(family)))
+    (Level::Pod, |setup, family, list| {
+        setup.pod("ippool", &format!(r#"{{"{}":{list}}}"#, key(family)))
     }),
-    (Level::Pod, |scene, family, list| {
-        scene.pod(
+    (Level::Pod, |setup, family, list| {
+        setup.pod(
             "ipam.spidernet.io/ippool",
             &format!(r#"{{"{}":{list}}}"#, key(family)),
         )
     }),
-    (Level::Namespace, |scene, family, list| {
-        scene.namespace(&format!("default-{}-ippool", key(family)), list)
+    (Level::Namespace, |setup, family, list| {
+        setup.namespace(&format!("default-{}-ippool", key(family)), list)
     }),
-    (Level::Namespace, |scene, family, list| {
-        scene.namespace(
+    (Level::Namespace, |setup, family, list| {
+        setup.namespace(
             &format!("ipam.spidernet.io/default-{}-ippool", key(family)),
             list,
         )
@@ -147,9 +147,9 @@ fn a_list_means_the_same_at_every_level_and_for_both_families() {
             for (rule, list, expected) in LISTS {
                 let input = format!("{rule}: {list} for {family} at {level:?}");
                 let lower = format!("b{own}");
-                let scene = town().config(family, &[&lower]);
-                let scene = write(scene, family, &list.replace('N', own));
-                let settled = scene
+                let setup = town().config(family, &[&lower]);
+                let setup = write(setup, family, &list.replace('N', own));
+                let settled = setup
                     .select()
                     .and_then(|selection| selection.settle(|_| false));
                 let selection = match (expected, settled) {
@@ -184,12 +184,12 @@ fn a_list_means_the_same_at_every_level_and_for_both_families() {
 #[test]
 fn a_value_that_names_nothing_leaves_the_choice_to_the_next_level() {
     for nothing in ["{}", "[]", "null", "", " "] {
-        let scene = town()
+        let setup = town()
             .pod("ippools", nothing)
             .pod("ippool", nothing)
             .namespace("default-ipv4-ippool", nothing);
         assert_eq!(
-            scene.told(),
+            setup.summary(),
             "IPv4 Default: d4; IPv6 Default: d6",
             "{nothing:?}"
         );
@@ -198,25 +198,25 @@ fn a_value_that_names_nothing_leaves_the_choice_to_the_next_level() {
 
 #[test]
 fn an_annotation_that_no_level_comes_to_is_not_judged() {
-    let scene = town()
+    let setup = town()
         .pod("ippool", r#"{"ipv4":["a4"],"ipv6":["a6"]}"#)
         .namespace("default-ipv4-ippool", "nonsense")
         .namespace("default-ipv6-ippool", "nonsense");
-    assert_eq!(scene.told(), "IPv4 Pod: a4; IPv6 Pod: a6");
-    let scene = town()
+    assert_eq!(setup.summary(), "IPv4 Pod: a4; IPv6 Pod: a6");
+    let setup = town()
         .pod("ippool", r#"{"ipv4":["a4"]}"#)
         .namespace("default-ipv4-ippool", "nonsense");
-    assert_eq!(scene.told(), "IPv4 Pod: a4; IPv6 Default: d6");
+    assert_eq!(setup.summary(), "IPv4 Pod: a4; IPv6 Default: d6");
 }
 
 #[test]
-fn pools_that_nobody_names_come_by_how_closely_they_say_whom_they_serve() {
+fn pools_that_are_not_named_are_sorted_by_specificity() {
     let default = |mut more: serde_json::Value| {
         more["default"] = true.into();
         more
     };
     let by_label = |label: &str| json!({"matchLabels": {label: "a"}});
-    let scene = scene()
+    let setup = setup()
         .v4("anybody", default(json!({})))
         .v4("multus", default(json!({"multusName": ["blue"]})))
         .v4(
@@ -252,8 +252,8 @@ fn pools_that_nobody_names_come_by_how_closely_they_say_whom_they_serve() {
         .attached("blue")
         .at("net1")
         .single(Family::V4);
-    let told = scene.told().replace(' ', "\n");
-    insta::assert_snapshot!(told, @r#"
+    let lines = setup.summary().replace(' ', "\n");
+    insta::assert_snapshot!(lines, @r#"
         IPv4
         Default:
         pod-and-node
@@ -268,36 +268,36 @@ fn pools_that_nobody_names_come_by_how_closely_they_say_whom_they_serve() {
         anybody
         empty-selector
         "#);
-    let explicit = scene.pod("ippool", r#"{"ipv4":["anybody","multus","pod-and-node"]}"#);
-    assert_eq!(explicit.told(), "IPv4 Pod: anybody multus pod-and-node");
+    let explicit = setup.pod("ippool", r#"{"ipv4":["anybody","multus","pod-and-node"]}"#);
+    assert_eq!(explicit.summary(), "IPv4 Pod: anybody multus pod-and-node");
 }
 
 #[test]
 fn families_come_as_the_policy_has_it() {
-    let v4_only = || scene().v4("d4", json!({"default": true}));
-    let error = |scene: Scene| scene.told().starts_with("error: no ");
-    assert_eq!(v4_only().told(), "IPv4 Default: d4");
-    assert_eq!(v4_only().single(Family::V4).told(), "IPv4 Default: d4");
+    let v4_only = || setup().v4("d4", json!({"default": true}));
+    let error = |setup: Setup| setup.summary().starts_with("error: no ");
+    assert_eq!(v4_only().summary(), "IPv4 Default: d4");
+    assert_eq!(v4_only().single(Family::V4).summary(), "IPv4 Default: d4");
     assert!(error(v4_only().single(Family::V6)));
     assert!(error(v4_only().requiring_both()));
-    assert!(error(scene()));
+    assert!(error(setup()));
     assert_eq!(
-        town().requiring_both().told(),
+        town().requiring_both().summary(),
         "IPv4 Default: d4; IPv6 Default: d6"
     );
     let mut six_first = town();
     six_first.request.families.reverse();
-    assert_eq!(six_first.told(), "IPv6 Default: d6; IPv4 Default: d4");
+    assert_eq!(six_first.summary(), "IPv6 Default: d6; IPv4 Default: d4");
 }
 
 #[test]
 fn a_pool_named_for_the_other_family_is_no_pool_of_this_one() {
-    let scene = town().pod("ippool", r#"{"ipv4":["a4"],"ipv6":["b4"]}"#);
-    assert_eq!(scene.told(), "IPv4 Pod: a4");
+    let setup = town().pod("ippool", r#"{"ipv4":["a4"],"ipv6":["b4"]}"#);
+    assert_eq!(setup.summary(), "IPv4 Pod: a4");
     assert!(
-        scene
+        setup
             .requiring_both()
-            .told()
+            .summary()
             .contains("IPPool b4 has IPv4 addresses")
     );
 }
@@ -310,12 +310,12 @@ fn the_annotations_of_a_pod_may_be_as_large_as_the_server_takes_them() {
         format!(r#"{{"ipv4":[{},"a4"{space}]}}"#, names.join(","))
     };
     assert_eq!(
-        town().pod("ippool", &list(64, 250_000)).told(),
+        town().pod("ippool", &list(64, 250_000)).summary(),
         "IPv4 Pod: a4; IPv6 Default: d6"
     );
     for count in [65, 20_000] {
-        let told = town().pod("ippool", &list(count, 0)).told();
-        assert!(told.contains("a list has at most 64 items"), "{told}");
+        let lines = town().pod("ippool", &list(count, 0)).summary();
+        assert!(lines.contains("a list has at most 64 items"), "{lines}");
     }
 }
 
@@ -325,6 +325,6 @@ fn a_pattern_of_many_stars_costs_no_more_than_its_length_times_the_names() {
     let name = "a".repeat(253);
     let stars = format!("[\"{}b\"]", "*a".repeat(120));
     let list = format!(r#"{{"ipv4":{stars}}}"#);
-    let scene = scene().v4(&name, json!({})).pod("ippool", &list);
-    assert!(scene.told().contains("create IPPool *a*a"));
+    let setup = setup().v4(&name, json!({})).pod("ippool", &list);
+    assert!(setup.summary().contains("create IPPool *a*a"));
 }

@@ -4,11 +4,11 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::super::*;
-use super::support::{Scene, names, scene};
+use super::support::{Setup, names, setup};
 
 const NAMES: [&str; 6] = ["a", "b", "c", "aa", "ab", "ba"];
 
-/// What a pool may say, each with whether the pod of the scene is served.
+/// What a pool may say, each with whether the pod of the setup is served.
 const SAYINGS: [(&str, bool); 12] = [
     ("{}", true),
     (r#"{"disable":true}"#, false),
@@ -68,21 +68,21 @@ fn list() -> impl Strategy<Value = Vec<&'static str>> {
     prop::collection::vec(prop::sample::select(items.to_vec()), 0..6)
 }
 
-fn build(made: &[Made]) -> Scene {
-    made.iter().fold(scene(), |scene, pool| {
+fn build(made: &[Made]) -> Setup {
+    made.iter().fold(setup(), |setup, pool| {
         let mut more: Value = serde_json::from_str(pool.saying.0).expect("JSON");
         more["default"] = pool.default.into();
         if pool.v6 {
-            scene.v6(pool.name, more)
+            setup.v6(pool.name, more)
         } else {
-            scene.v4(pool.name, more)
+            setup.v4(pool.name, more)
         }
     })
 }
 
 /// The candidates of each family; none where the pod is refused.
-fn chosen(scene: &Scene) -> Option<[Vec<String>; 2]> {
-    let selection = scene.select().and_then(|s| s.settle(|_| false)).ok()?;
+fn chosen(setup: &Setup) -> Option<[Vec<String>; 2]> {
+    let selection = setup.select().and_then(|s| s.settle(|_| false)).ok()?;
     Some(Family::BOTH.map(|family| {
         let choice = selection.families.iter().find(|c| c.family == family);
         let names = choice.map(|c| names(&c.candidates)).unwrap_or_default();
@@ -98,8 +98,8 @@ proptest! {
     #[test]
     fn no_candidate_is_rejected_by_a_rule_and_no_pool_that_fits_is_left_out(made in pools(), list in list()) {
         let v4 = json!({"ipv4": list}).to_string();
-        let scene = build(&made).pod("ippool", &v4).single(Family::V4);
-        let chosen = chosen(&scene).map(|[v4, _]| v4).unwrap_or_default();
+        let setup = build(&made).pod("ippool", &v4).single(Family::V4);
+        let chosen = chosen(&setup).map(|[v4, _]| v4).unwrap_or_default();
         let named = |pool: &Made| {
             let matches = |item: &&str| glob::Pattern::new(item).expect("a pattern").matches(pool.name);
             if list.is_empty() { pool.default } else { list.iter().any(matches) }
@@ -113,13 +113,13 @@ proptest! {
 
     #[test]
     fn the_order_of_an_explicit_list_is_kept(made in pools(), list in Just(NAMES.to_vec()).prop_shuffle()) {
-        let scene = build(&made).pod("ippool", &json!({"ipv4": list}).to_string()).single(Family::V4);
+        let setup = build(&made).pod("ippool", &json!({"ipv4": list}).to_string()).single(Family::V4);
         let expected: Vec<String> = list
             .iter()
             .filter(|name| made.iter().any(|p| p.name == **name && fits(p, Family::V4)))
             .map(|name| (*name).to_owned())
             .collect();
-        prop_assert_eq!(chosen(&scene).map(|[v4, _]| v4).unwrap_or_default(), expected);
+        prop_assert_eq!(chosen(&setup).map(|[v4, _]| v4).unwrap_or_default(), expected);
     }
 
     #[test]
@@ -139,8 +139,8 @@ proptest! {
 
     #[test]
     fn every_candidate_is_in_the_trace_and_every_other_pool_there_has_a_reason(made in pools(), list in list()) {
-        let scene = build(&made).pod("ippool", &json!({"ipv4": list, "ipv6": list}).to_string());
-        let (trace, candidates) = match scene.select() {
+        let setup = build(&made).pod("ippool", &json!({"ipv4": list, "ipv6": list}).to_string());
+        let (trace, candidates) = match setup.select() {
             Ok(s) => {
                 let all: Vec<String> = s.families.iter().flat_map(|c| names(&c.candidates)).map(str::to_owned).collect();
                 (s.trace, all)

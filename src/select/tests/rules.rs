@@ -3,15 +3,15 @@
 use serde_json::{Value, json};
 
 use super::super::*;
-use super::support::{Scene, names, scene};
+use super::support::{Setup, names, setup};
 
-/// Whether a pool that says `more` serves the pod of the scene, and if not why.
-fn judged(scene: Scene, more: Value) -> String {
-    let scene = scene
+/// Whether a pool that says `more` serves the pod of the setup, and if not why.
+fn judged(setup: Setup, more: Value) -> String {
+    let setup = setup
         .v4("p", more)
         .pod("ippool", r#"{"ipv4":["p"]}"#)
         .single(Family::V4);
-    match scene
+    match setup
         .select()
         .and_then(|selection| selection.settle(|_| false))
     {
@@ -22,7 +22,7 @@ fn judged(scene: Scene, more: Value) -> String {
 }
 
 #[test]
-fn a_pool_serves_whom_it_says_and_tells_the_others_why_not() {
+fn a_pool_serves_the_pods_it_names_and_has_a_reason_for_the_others() {
     let label = |key: &str, value: &str| json!({"matchLabels": {key: value}});
     let expression = |key: &str, operator: &str, values: &[&str]| json!({"matchExpressions": [{"key": key, "operator": operator, "values": values}]});
     let rows = [
@@ -47,11 +47,11 @@ fn a_pool_serves_whom_it_says_and_tells_the_others_why_not() {
         json!({"ips": ["10.0.1.9"]}),
         json!({"disable": true, "nodeName": ["n2"], "podAffinity": label("app", "b")}),
     ];
-    let told: Vec<String> = rows
+    let lines: Vec<String> = rows
         .into_iter()
-        .map(|row| format!("{row}\n    {}", judged(scene(), row.clone())))
+        .map(|row| format!("{row}\n    {}", judged(setup(), row.clone())))
         .collect();
-    insta::assert_snapshot!(told.join("\n"), @r#"
+    insta::assert_snapshot!(lines.join("\n"), @r#"
         {}
             serves
         {"disable":true}
@@ -96,9 +96,9 @@ fn a_pool_serves_whom_it_says_and_tells_the_others_why_not() {
 }
 
 #[test]
-fn a_pool_that_is_being_deleted_gives_nothing_to_anybody() {
-    let scene = scene().v4("p", json!({"default": true})).being_deleted();
-    let selection = scene.select();
+fn a_pool_that_is_being_deleted_gives_nothing() {
+    let setup = setup().v4("p", json!({"default": true})).being_deleted();
+    let selection = setup.select();
     let Err(Error::NoPool { trace, .. }) = selection else {
         panic!("{selection:?}")
     };
@@ -110,15 +110,15 @@ fn a_pool_that_is_being_deleted_gives_nothing_to_anybody() {
 
 #[test]
 fn multus_name_looks_at_the_attachment_at_hand() {
-    let served = |scene: Scene, names: &[&str]| judged(scene, json!({"multusName": names}));
-    let attached = |interface: &str| scene().attached("blue, x/red@net7").at(interface);
+    let served = |setup: Setup, names: &[&str]| judged(setup, json!({"multusName": names}));
+    let attached = |interface: &str| setup().attached("blue, x/red@net7").at(interface);
     assert_eq!(served(attached("net1"), &["blue"]), "serves");
     assert_eq!(served(attached("net1"), &["default/blue"]), "serves");
     assert_eq!(served(attached("net7"), &["green", "x/red"]), "serves");
     assert_eq!(served(attached("net7"), &["red"]), "serves");
     insta::assert_snapshot!(served(attached("net7"), &["default/red"]), @"p: net7 is attached to x/red, which is not listed (multusName)");
     insta::assert_snapshot!(served(attached("eth0"), &["blue"]), @"p: eth0 is attached to network test, which is not listed (multusName)");
-    let primary = || scene().pod("v1.multus-cni.io/default-network", "green");
+    let primary = || setup().pod("v1.multus-cni.io/default-network", "green");
     assert_eq!(served(primary(), &["kube-system/green"]), "serves");
     assert_eq!(served(primary(), &["green"]), "serves");
     insta::assert_snapshot!(served(primary(), &["default/green"]), @"p: eth0 is attached to kube-system/green, which is not listed (multusName)");
@@ -126,7 +126,7 @@ fn multus_name_looks_at_the_attachment_at_hand() {
 
 #[test]
 fn the_default_network_is_looked_at_only_where_a_pool_asks() {
-    let broken = || scene().pod("v1.multus-cni.io/default-network", "a/b/c");
+    let broken = || setup().pod("v1.multus-cni.io/default-network", "a/b/c");
     assert_eq!(judged(broken(), json!({})), "serves");
     let asked = broken()
         .v4("p", json!({"default": true, "multusName": ["a"]}))
@@ -136,7 +136,7 @@ fn the_default_network_is_looked_at_only_where_a_pool_asks() {
 
 #[test]
 fn the_node_is_needed_only_where_a_pool_of_the_vrf_looks_at_its_labels() {
-    let needs = |more: Value| needs_node(&scene().v4("p", more).pools(), &Vrf::default());
+    let needs = |more: Value| needs_node(&setup().v4("p", more).pools(), &Vrf::default());
     let zone = || json!({"matchLabels": {"zone": "a"}});
     assert!(needs(json!({"nodeAffinity": zone()})));
     assert!(!needs(json!({})));
@@ -147,7 +147,7 @@ fn the_node_is_needed_only_where_a_pool_of_the_vrf_looks_at_its_labels() {
 
 #[test]
 fn a_disabled_pool_gives_nothing_new_but_an_address_that_is_there_may_be_kept() {
-    let scene = scene()
+    let setup = setup()
         .v4("off", json!({"disable": true}))
         .v4("on", json!({}))
         .v4(
@@ -159,7 +159,7 @@ fn a_disabled_pool_gives_nothing_new_but_an_address_that_is_there_may_be_kept() 
             "ippool",
             r#"{"ipv4":["off","on","off-and-elsewhere"],"ipv6":["off6"]}"#,
         );
-    let selection = scene.select().expect("a selection");
+    let selection = setup.select().expect("a selection");
     let [v4, v6] = selection.families.as_slice() else {
         panic!("{selection:?}")
     };
@@ -184,7 +184,7 @@ fn a_disabled_pool_gives_nothing_new_but_an_address_that_is_there_may_be_kept() 
     };
     assert_eq!(kept(true), Family::BOTH);
     assert_eq!(kept(false), [Family::V4]);
-    let both = scene.requiring_both().select().expect("perhaps");
+    let both = setup.requiring_both().select().expect("perhaps");
     assert!(both.clone().settle(|_| true).is_ok());
     assert!(
         matches!(both.settle(|_| false), Err(Error::NoPool { families, .. }) if families == [Family::V6])
@@ -194,7 +194,7 @@ fn a_disabled_pool_gives_nothing_new_but_an_address_that_is_there_may_be_kept() 
 #[test]
 fn an_address_that_is_asked_for_comes_out_of_the_first_candidate_that_gives_it() {
     let asking = |addresses: &[&str]| {
-        scene()
+        setup()
             .pool(
                 "a",
                 "10.0.0.0/24",
@@ -219,7 +219,7 @@ fn an_address_that_is_asked_for_comes_out_of_the_first_candidate_that_gives_it()
         match selection {
             Err(error) => error.to_string(),
             Ok(selection) => {
-                let told = selection
+                let lines = selection
                     .families
                     .iter()
                     .map(|choice| match &choice.requested {
@@ -232,7 +232,7 @@ fn an_address_that_is_asked_for_comes_out_of_the_first_candidate_that_gives_it()
                         }
                         None => format!("any {}", choice.family),
                     });
-                told.collect::<Vec<_>>().join(", ")
+                lines.collect::<Vec<_>>().join(", ")
             }
         }
     };
@@ -246,11 +246,11 @@ fn an_address_that_is_asked_for_comes_out_of_the_first_candidate_that_gives_it()
         &["fd00::"],
         &["10.9.0.7"],
     ];
-    let told: Vec<String> = rows
+    let lines: Vec<String> = rows
         .iter()
         .map(|row| format!("{row:?}\n    {}", from(row)))
         .collect();
-    insta::assert_snapshot!(told.join("\n"), @r#"
+    insta::assert_snapshot!(lines.join("\n"), @r#"
         ["10.0.0.7"]
             10.0.0.7 from a of a c, any IPv6
         ["10.0.1.7"]
@@ -270,13 +270,13 @@ fn an_address_that_is_asked_for_comes_out_of_the_first_candidate_that_gives_it()
         "#);
     let resumed = asking(&["10.9.0.7"]).select().expect("perhaps it has it");
     assert_eq!(names(&resumed.families[0].resumable), ["off"]);
-    let refused = asking(&["fd00::7"]).single(Family::V4).told();
+    let refused = asking(&["fd00::7"]).single(Family::V4).summary();
     insta::assert_snapshot!(refused, @"error: fd00::7 was asked for, and this network gives no IPv6 addresses: correct ipFamilies or ipFamilyPolicy");
 }
 
 #[test]
 fn a_broken_pool_is_rejected_with_its_fault_and_hides_no_other() {
-    let scene = scene()
+    let setup = setup()
         .pool(
             "broken",
             "fd00::/64",
@@ -284,15 +284,15 @@ fn a_broken_pool_is_rejected_with_its_fault_and_hides_no_other() {
         )
         .v6("sound", json!({"default": true}))
         .single(Family::V6);
-    assert_eq!(scene.told(), "IPv6 Default: sound");
-    let trace = scene.select().expect("a selection").trace;
+    assert_eq!(setup.summary(), "IPv6 Default: sound");
+    let trace = setup.select().expect("a selection").trace;
     insta::assert_snapshot!(trace, @r#"
         IPv6 from the default pools
           sound: fits
           broken: spec.ips[0] "fd00::9-fd00::5" ends before it begins: write the lower address first
         "#);
     assert_eq!(
-        scene.pod("ippool", r#"{"ipv6":["b*","sound"]}"#).told(),
+        setup.pod("ippool", r#"{"ipv6":["b*","sound"]}"#).summary(),
         "IPv6 Pod: sound"
     );
 }

@@ -8,15 +8,15 @@ use crate::api::IPPool;
 
 /// A pod `default/web` on node `n1`, its interface `eth0`, both families wished for.
 #[derive(Debug, Clone)]
-pub struct Scene {
+pub struct Setup {
     pub facts: Facts,
     pub request: Request,
     pools: Vec<IPPool>,
 }
 
-pub fn scene() -> Scene {
+pub fn setup() -> Setup {
     let labels = |key: &str| Labels::from([(key.to_owned(), "a".to_owned())]);
-    Scene {
+    Setup {
         facts: Facts {
             pod: PodFacts {
                 namespace: "default".into(),
@@ -46,7 +46,7 @@ pub fn scene() -> Scene {
     }
 }
 
-impl Scene {
+impl Setup {
     /// An IPv4 pool, with what `more` says of it.
     pub fn v4(self, name: &str, more: Value) -> Self {
         let subnet = format!("10.0.{}.0/24", self.pools.len());
@@ -145,21 +145,21 @@ impl Scene {
     }
 
     /// For a pod that has no addresses yet: `IPv4 Pod: a b; IPv6 Default: d`, or the error.
-    pub fn told(&self) -> String {
+    pub fn summary(&self) -> String {
         match self
             .select()
             .and_then(|selection| selection.settle(|_| false))
         {
             Err(error) => format!("error: {error}"),
             Ok(selection) => {
-                let told = |choice: &FamilyChoice| {
+                let lines = |choice: &FamilyChoice| {
                     let names = names(&choice.candidates).join(" ");
                     format!("{} {:?}: {names}", choice.family, choice.level)
                 };
                 selection
                     .families
                     .iter()
-                    .map(told)
+                    .map(lines)
                     .collect::<Vec<_>>()
                     .join("; ")
             }

@@ -67,7 +67,7 @@ async fn an_edit_of_a_gateway_or_of_routes_reaches_new_pods_only() -> Result<()>
             [via("default", "10.2.0.3"), via("172.19.0.0/16", "10.2.0.4")],
         ),
     ] {
-        assert_eq!(routes(eth0)?, expected);
+        assert_eq!(routes(eth0)?, expected, "{:?}", eth0.ips()?);
     }
     // What was answered to the earlier ones still holds.
     for attachment in [first, heir] {

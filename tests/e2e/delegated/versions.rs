@@ -43,7 +43,8 @@ async fn each_version_of_cni_is_answered_in_itself() -> Result<()> {
         shapes.push(format!("behind {}", shape(&added.json()?)?));
         assert_eq!(
             eth0.sandbox().netns().addresses("eth0")?,
-            added.addresses()?
+            added.addresses()?,
+            "{version}"
         );
         // There is no CHECK before 0.4.0, and libcni says so.
         let checked = eth0.cnitool("check")?.run().await?;

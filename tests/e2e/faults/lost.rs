@@ -126,7 +126,8 @@ async fn an_add_whose_move_is_in_doubt_has_the_earlier_lease_and_answers_it() ->
             .proxy()
             .rule(On::replace(LEASES).caller(name).nth(1), doubt);
         let eth0 = env.eth0_via(name, &pod)?;
-        ensure!(eth0.add().await?.success().context(name)?.ips()? == address);
+        let moved = eth0.add().await?.success().context(name)?.ips()?;
+        ensure!(moved == address, "{name}: {moved:?}");
         env.until_all_has_arrived(name).await?;
         ensure!(rule.acted() == 1, "{name}: nothing was lost");
         env.holds_only(&eth0).await.context(name)?;

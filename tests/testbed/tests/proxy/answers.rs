@@ -18,7 +18,7 @@ async fn the_proxy_answers_in_the_servers_words() {
             .create(LEASES, "10.0.0.1")
             .await
             .unwrap();
-        assert_eq!(got.status.as_u16(), 429);
+        assert_eq!(got.status.as_u16(), 429, "{http:?}");
         assert_eq!(got.headers[header::RETRY_AFTER], "3");
         assert_eq!(got.body["reason"], "TooManyRequests");
     }
@@ -58,7 +58,7 @@ async fn a_kube_client_reads_its_statuses() {
 }
 
 #[tokio::test]
-async fn a_write_can_be_done_and_told_to_have_failed() {
+async fn a_write_can_be_done_and_answered_as_failed() {
     let (proxy, server) = proxy_and_server().await;
     proxy.rule(On::create("ipleases"), Do::AnswerInstead(Answer::of(504)));
     let got = Client::of(&proxy, Http::Two)
@@ -84,8 +84,8 @@ async fn a_request_sent_twice_is_answered_by_the_first_or_the_second_reply() {
             .create(LEASES, "10.0.0.1")
             .await
             .unwrap();
-        assert_eq!(got.status.as_u16(), status);
-        assert_eq!(proxy.log().records()[0].forwarded, 2);
+        assert_eq!(got.status.as_u16(), status, "{reply:?}");
+        assert_eq!(proxy.log().records()[0].forwarded, 2, "{reply:?}");
     }
 }
 

@@ -16,7 +16,7 @@ async fn a_held_write_is_committed_when_released_though_its_client_has_gone() {
         let process = tokio::spawn(async move { client.create(LEASES, "10.0.0.1").await });
         let held = gate.arrived().await.unwrap();
         assert_eq!(held.call.name.as_deref(), Some("10.0.0.1"));
-        assert_eq!(gate.standing(), 1);
+        assert_eq!(gate.standing(), 1, "{http:?}");
         process.abort();
         assert!(process.await.unwrap_err().is_cancelled());
         assert!(!server.has(&lease("10.0.0.1")));

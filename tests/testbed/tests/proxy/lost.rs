@@ -35,7 +35,7 @@ async fn a_lost_request_never_arrives() {
                 "{http:?} {by:?}: {failure:?}"
             );
             assert!(!server.has(&lease("10.0.0.1")));
-            assert_eq!(proxy.log().records()[0].forwarded, 0);
+            assert_eq!(proxy.log().records()[0].forwarded, 0, "{http:?} {by:?}");
         }
     }
 }
@@ -59,9 +59,11 @@ async fn what_a_lost_reply_was_about_has_happened() {
             let first = &log.records()[0];
             assert_eq!(
                 (first.forwarded, first.told, &first.outcome),
-                (1, None, &Outcome::Lost)
+                (1, None, &Outcome::Lost),
+                "{http:?} {by:?}"
             );
-            assert_eq!(first.served.map(|status| status.as_u16()), Some(201));
+            let answer = first.served.map(|status| status.as_u16());
+            assert_eq!(answer, Some(201), "{http:?} {by:?}");
         }
     }
 }
@@ -80,12 +82,13 @@ async fn a_reply_breaks_off_in_the_middle_of_its_body() {
                 let client = Client::of(&proxy, http);
                 match client.get(LEASES).await {
                     Err(Failure::Cut(status, half, _)) => {
-                        assert_eq!(status.as_u16(), 200);
+                        assert_eq!(status.as_u16(), 200, "{http:?} {by:?} {size}");
                         assert!(half <= whole / 2, "{http:?} {by:?}: {half} of {whole}");
                     }
                     other => panic!("{http:?} {by:?} {size}: {other:?}"),
                 }
-                assert_eq!(client.get(LEASES).await.unwrap().status.as_u16(), 200);
+                let again = client.get(LEASES).await.unwrap().status;
+                assert_eq!(again.as_u16(), 200, "{http:?} {by:?} {size}");
             }
         }
     }

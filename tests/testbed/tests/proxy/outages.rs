@@ -91,7 +91,7 @@ async fn a_certificate_that_is_wrong_is_shown_to_those_who_connect_anew() {
 }
 
 #[tokio::test]
-async fn nobody_answers_at_a_proxy_that_is_dropped() {
+async fn a_proxy_that_is_dropped_answers_no_more() {
     let (proxy, _server) = proxy_and_server().await;
     let gate = proxy.hold(On::any());
     let client = Client::of(&proxy, Http::One);
