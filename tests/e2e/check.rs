@@ -1,6 +1,6 @@
 //! CHECK: fails when an address of the result is not this container's any more, and says whose it is.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use kube::api::{Api, DeleteParams, Patch, PatchParams};
 use leasehold::api::IPLease;
 use serde_json::json;
@@ -83,5 +83,43 @@ async fn delete_by_hand(leases: &Api<IPLease>, lease: &IPLease) -> Result<()> {
         .patch(&name, &PatchParams::default(), &Patch::Merge(release))
         .await?;
     leases.delete(&name, &DeleteParams::default()).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_address_that_another_plugin_of_the_chain_added_is_not_judged() -> Result<()> {
+    let env = Isolation::subnets().start().await?;
+    let pool = env.pool("pool", env.v4(7..=7)).await?;
+    let (_, eth0) = env.pod_on("web", &pool).await?;
+    eth0.add().await?.success()?;
+    let result = eth0.result().context("a result")?;
+    let with = |address: String| {
+        let mut result = result.clone();
+        if let Some(ips) = result["ips"].as_array_mut() {
+            ips.push(json!({"address": address}));
+        }
+        result
+    };
+    for address in [
+        // Of another segment, of the pool's but outside its ranges, of the other family.
+        "192.0.2.7/24".to_owned(),
+        format!("{}/22", env.at(100)),
+        format!("{}/64", env.at6(7)),
+    ] {
+        eth0.remember(Some(with(address)));
+        eth0.check().await?.success()?;
+    }
+    // The neighbors: one that a pool gives, and one that another pod has.
+    let free = env.pool("free", env.v4(9..=9)).await?;
+    eth0.remember(Some(with(format!("{}/22", env.at(9)))));
+    assert_eq!(eth0.check().await?.error_code(), Some(105));
+    let (_, other) = env.pod_on("other", &free).await?;
+    other.add().await?.success()?;
+    assert_eq!(eth0.check().await?.error_code(), Some(105));
+    // And a result without any address that is held.
+    eth0.remember(Some(
+        json!({"cniVersion": "1.1.0", "ips": [{"address": "192.0.2.7/24"}]}),
+    ));
+    assert_eq!(eth0.check().await?.error_code(), Some(105));
     Ok(())
 }

@@ -6,6 +6,7 @@
 mod edits;
 mod labels;
 mod lists;
+mod networks;
 mod refusals;
 mod reserved;
 mod routes;

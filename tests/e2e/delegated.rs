@@ -1,5 +1,6 @@
 //! Behind the real macvlan and bridge plugins: what a pod sees in its namespace, and what is left of it.
 
+mod gateways;
 mod versions;
 
 use std::net::IpAddr;

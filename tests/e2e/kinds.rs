@@ -183,3 +183,16 @@ impl<K: Resource<DynamicType = ()>> Judge<K> {
         Ok(serde_json::from_value(with(object, &kind))?)
     }
 }
+
+#[tokio::test]
+async fn the_kinds_are_applied_with_and_without_kustomize() -> Result<()> {
+    let cluster = testbed::shared().await?;
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/crds/");
+    for how in ["-f", "-k"] {
+        let applied = cluster
+            .kubectl(&["apply", "--dry-run=server", how, folder])
+            .await?;
+        assert_eq!(applied.lines().count(), 4, "{how}: {applied}");
+    }
+    Ok(())
+}

@@ -13,6 +13,7 @@ mod faults;
 mod gc;
 mod hostile;
 mod kinds;
+mod leniency;
 mod metrics;
 mod policy;
 mod races;

@@ -1,6 +1,8 @@
 //! What Go's `encoding/json`, and so Spiderpool and Multus, read without complaint, and beside each its
 //! neighbor that is refused.
 
+use proptest::prelude::*;
+
 use super::*;
 
 /// What `ippool` names, else the problem.
@@ -106,4 +108,28 @@ fn a_list_costs_at_most_64_items() {
         }
     }
     assert!(pool(&format!(r#"{{"ipv4":[{}]}}"#, list(64, r#""*""#))).is_ok());
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_read_or_refused_in_a_short_line(
+        text in prop_oneof![any::<String>(), "[\\[\\]{}\",:a-z0-9*?/.@ ]{0,60}"],
+    ) {
+        let pod = annotated(&[
+            ("ipam.leasehold.io/ippool", &text),
+            ("ipam.spidernet.io/ippools", &text),
+            ("ipam.leasehold.io/routes", &text),
+            ("k8s.v1.cni.cncf.io/networks", &text),
+        ]);
+        let errors = [
+            ippool(&pod).err(),
+            ippools(&pod).err(),
+            routes(&pod).err(),
+            networks(&pod).err(),
+            default_pools(&ours("default-ipv4-ippool", &text), Family::V4).err(),
+        ];
+        for error in errors.into_iter().flatten() {
+            prop_assert!(error.to_string().len() < 1_000, "{}", error);
+        }
+    }
 }

@@ -101,3 +101,46 @@ async fn a_workload_of_spiderpools_moves_over_unedited() -> Result<()> {
     assert_eq!(env.pools_for(both).await?, "spider-nic");
     Ok(())
 }
+
+#[tokio::test]
+async fn an_annotation_that_is_not_served_is_refused_and_not_ignored() -> Result<()> {
+    let env = Isolation::vrf("unserved").start().await?;
+    env.pool_of("unserved-default", "10.1.0.0/24", json!({"default": true}))
+        .await?;
+    let mut lines = Vec::new();
+    for (number, key) in [
+        "ipam.spidernet.io/subnet",
+        "ipam.spidernet.io/subnets",
+        "ipam.leasehold.io/claim",
+        "ipam.leasehold.io/ipool",
+        "ipam.spidernet.io/ippoool",
+        "ipam.spidernet.io/ippool-ip-number",
+        "cni.spidernet.io/anything",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let pod = env.pod(&format!("pod-{number}"));
+        lines.push(
+            env.pools_for(pod.annotation(key, r#"{"ipv4":["a"]}"#))
+                .await?,
+        );
+    }
+    insta::assert_snapshot!(lines.join("\n"), @"
+    7: the pod's annotation ipam.spidernet.io/subnet is not served by this version; name pools in ippool or ippools
+    7: the pod's annotation ipam.spidernet.io/subnets is not served by this version; name pools in ippool or ippools
+    7: the pod's annotation ipam.leasehold.io/claim is not served by this version; name pools in ippool or ippools
+    7: the pod's annotation ipam.leasehold.io/ipool is unknown; did you mean ippool?
+    7: the pod's annotation ipam.spidernet.io/ippoool is unknown; did you mean ippool?
+    unserved-default
+    unserved-default
+    ");
+    env.namespace(
+        "unserved-town",
+        json!({"ipam.leasehold.io/default-ipv4-ipool": "[\"a\"]"}),
+    )
+    .await?;
+    let pod = env.pod_in("unserved-town", "pod");
+    insta::assert_snapshot!(env.pools_for(pod).await?, @"7: the namespace's annotation ipam.leasehold.io/default-ipv4-ipool is unknown; did you mean default-ipv4-ippool?");
+    Ok(())
+}

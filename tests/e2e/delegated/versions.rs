@@ -67,6 +67,37 @@ async fn each_version_of_cni_is_answered_in_itself() -> Result<()> {
     Ok(())
 }
 
+/// Of the first versions libcni can't read what `cnitool` prints of them, so only the namespace tells.
+#[tokio::test]
+async fn the_first_versions_and_none_are_passed_on_by_main_plugins() -> Result<()> {
+    let wired = Wired::new().await?;
+    for (pod, version) in [
+        ("none", json!(null)),
+        ("empty", json!("")),
+        ("first", json!("0.1.0")),
+        ("second", json!("0.2.0")),
+    ] {
+        let eth0 = wired.attach(pod).await?.set("cniVersion", version);
+        let eth0 = eth0
+            .by_macvlan()
+            .ipam("ipFamilyPolicy", json!("SingleStack"));
+        let added = eth0.add().await?.success()?.json()?;
+        let netns = eth0.sandbox().netns();
+        let addresses = netns.addresses("eth0")?;
+        assert_eq!(
+            added["ip4"]["ip"],
+            json!(addresses[0].to_string()),
+            "{pod}: {added}"
+        );
+        let routes = netns.ip("-4 route show default dev eth0")?;
+        assert_eq!(routes.lines().count(), 1, "{pod}: {routes}");
+        eth0.remember(None);
+        eth0.del().await?.success()?;
+        wired.is_given_back(&eth0).await?;
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn libcnis_gc_gives_back_what_is_not_valid_any_more() -> Result<()> {
     let wired = Wired::new().await?;

@@ -106,6 +106,32 @@ impl Attachment {
         self.set("type", json!("bridge")).set("bridge", json!(name))
     }
 
+    /// Through the ptp plugin.
+    #[must_use]
+    pub fn by_ptp(mut self) -> Self {
+        self.main = Main::Delegating(Tool::Ptp);
+        self.set("type", json!("ptp"))
+    }
+
+    /// Through the host-device plugin, with this link of the node's namespace.
+    #[must_use]
+    pub fn by_host_device(mut self, device: &str) -> Self {
+        self.main = Main::Delegating(Tool::HostDevice);
+        self.set("type", json!("host-device"))
+            .set("device", json!(device))
+    }
+
+    /// The call of this command to the sbr plugin, chained behind the last ADD.
+    pub fn sbr(&self, command: &str) -> Result<Call> {
+        let mut config = self.config.clone();
+        config["type"] = json!("sbr");
+        config["prevResult"] = self.result().context("no ADD has succeeded")?;
+        let program = self.node.cluster().tool(Tool::Sbr);
+        Ok(self
+            .call_of(command, &program)
+            .stdin(serde_json::to_vec(&config)?))
+    }
+
     /// With this key in the configuration; null takes it away.
     #[must_use]
     pub fn set(mut self, key: &str, value: Value) -> Self {
@@ -224,8 +250,15 @@ impl Attachment {
             Main::Direct => self.ipam_plugin.clone(),
             Main::Delegating(tool) => self.node.cluster().tool(tool),
         };
+        Ok(self
+            .call_of(command, &program)
+            .stdin(serde_json::to_vec(&config)?))
+    }
+
+    /// The call of a plugin, with nothing on stdin.
+    fn call_of(&self, command: &str, program: &Path) -> Call {
         let netns = self.netns_is_known.then(|| self.sandbox.netns().path());
-        Ok(Call::new(&program)
+        Call::new(program)
             .env("CNI_COMMAND", command)
             .env("CNI_CONTAINERID", &self.container)
             .env("CNI_NETNS", netns.unwrap_or(Path::new("")))
@@ -233,7 +266,6 @@ impl Attachment {
             .env("CNI_ARGS", self.cni_args())
             .env("CNI_PATH", cni_path(&self.node, &self.ipam_plugin))
             .inside(self.node.netns())
-            .stdin(serde_json::to_vec(&config)?))
     }
 
     /// In random order, as containerd sends them: it keeps them in a map.

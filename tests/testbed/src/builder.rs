@@ -13,12 +13,15 @@ use crate::tools::{Tool, Tools};
 pub(crate) const NODES: usize = 1000;
 
 /// What every cluster and its tests need. The others take minutes to build, and most tests are better off without them.
-const EVERYDAY: [Tool; 6] = [
+const EVERYDAY: [Tool; 9] = [
     Tool::Etcd,
     Tool::ApiServer,
     Tool::Kubectl,
     Tool::Macvlan,
     Tool::Bridge,
+    Tool::Ptp,
+    Tool::HostDevice,
+    Tool::Sbr,
     Tool::Cnitool,
 ];
 

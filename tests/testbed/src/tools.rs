@@ -39,6 +39,12 @@ pub enum Tool {
     Macvlan,
     /// The CNI plugin of that name.
     Bridge,
+    /// The CNI plugin of that name.
+    Ptp,
+    /// The CNI plugin of that name.
+    HostDevice,
+    /// The CNI plugin of that name, which is chained behind another one.
+    Sbr,
     /// The CNI plugin of that name. containerd calls it for every sandbox.
     Loopback,
     /// The IPAM plugin of that name, for comparison.
@@ -67,6 +73,9 @@ impl Tool {
             Self::Ctr => "ctr",
             Self::Macvlan => "macvlan",
             Self::Bridge => "bridge",
+            Self::Ptp => "ptp",
+            Self::HostDevice => "host-device",
+            Self::Sbr => "sbr",
             Self::Loopback => "loopback",
             Self::HostLocal => "host-local",
             Self::Cnitool => "cnitool",
@@ -88,6 +97,7 @@ impl Tool {
             | Self::Loopback
             | Self::HostLocal
             | Self::Cnitool => Module::Kubernetes,
+            Self::Ptp | Self::HostDevice | Self::Sbr => Module::Cni,
             Self::Containerd | Self::ContainerdShim | Self::Ctr => Module::Containerd,
             Self::Promtool => Module::Prometheus,
             Self::Pause => Module::Pause,
@@ -105,9 +115,10 @@ impl Tool {
             Self::Containerd | Self::ContainerdShim | Self::Ctr => {
                 "github.com/containerd/containerd/v2/cmd"
             }
-            Self::Macvlan | Self::Bridge | Self::Loopback => {
+            Self::Macvlan | Self::Bridge | Self::Ptp | Self::HostDevice | Self::Loopback => {
                 "github.com/containernetworking/plugins/plugins/main"
             }
+            Self::Sbr => "github.com/containernetworking/plugins/plugins/meta",
             Self::HostLocal => "github.com/containernetworking/plugins/plugins/ipam",
             Self::Cnitool => "github.com/containernetworking/cni",
             Self::Promtool => "github.com/prometheus/prometheus/cmd",

@@ -9,8 +9,10 @@ use std::path::{Path, PathBuf};
 /// A folder of `tools/`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Module {
-    /// Kubernetes, etcd and the CNI plugins.
+    /// Kubernetes, etcd and the CNI plugins that nodes have.
     Kubernetes,
+    /// Further CNI plugins, small and apart from what takes minutes to build.
+    Cni,
     /// containerd.
     Containerd,
     /// promtool.
@@ -23,6 +25,7 @@ impl Module {
     fn name(self) -> &'static str {
         match self {
             Self::Kubernetes => "kubernetes",
+            Self::Cni => "cni",
             Self::Containerd => "containerd",
             Self::Prometheus => "prometheus",
             Self::Pause => "pause",
@@ -43,7 +46,7 @@ impl Module {
             Self::Containerd => {
                 "-s -w -X github.com/containerd/containerd/v2/version.Version=2.4.2"
             }
-            Self::Prometheus | Self::Pause => "-s -w",
+            Self::Cni | Self::Prometheus | Self::Pause => "-s -w",
         }
     }
 
@@ -54,6 +57,10 @@ impl Module {
             Self::Kubernetes => (
                 include_str!("../../tools/kubernetes/go.mod"),
                 include_str!("../../tools/kubernetes/go.sum"),
+            ),
+            Self::Cni => (
+                include_str!("../../tools/cni/go.mod"),
+                include_str!("../../tools/cni/go.sum"),
             ),
             Self::Containerd => (
                 include_str!("../../tools/containerd/go.mod"),
