@@ -21,6 +21,7 @@ mod reserved_ip;
 mod rules;
 mod schema;
 mod subnet;
+mod time;
 
 pub use definitions::definitions;
 pub use ip_lease::{ClaimRef, Holder, IPLease, IPLeaseSpec, State, lease_name};

@@ -1,60 +1,66 @@
 //! The collector: dead pods' addresses come back, the living keep theirs.
 //!
-//! What may be taken back is a function of what was seen, twice: [`suspects`] finds who may be dead in one look at the
-//! whole cluster, [`confirm`] judges each again on a second, live look. [`run`] is the story that fetches both and
-//! carries the judgement out, each release at exactly the version that was judged. How anything is fetched is the
-//! business of whoever implements [`Api`].
+//! A run looks once and takes seconds. What becomes of a lease is a function of what was listed and of the [`marks`] that
+//! earlier runs left: the [`rules`] have a file for each reason to release. [`run`] is the story that fetches both, has
+//! each judgement confirmed by live reads, and carries it out at exactly the version that was judged. How anything is
+//! fetched is for whoever implements [`Api`].
 //!
 //! # Invariants
 //!
 //! - Unknown means keep: a pod that is gone does not prove that its container is, and what could not be read, or was
 //!   not understood, proves nothing.
-//! - Kubelet lets a container have the time to end that it was given first, whatever becomes of the objects of its pod and
-//!   its node: only after that time they mean that the container is gone.
-//! - Nothing is taken back on an incomplete list.
-//! - The first look lists the leases before the pods: a pod is there before its lease, so one that is missing in the
-//!   later list is gone.
-//! - A lease that has changed between the two looks is left alone.
+//! - A run acts only on marks that it read before its lists, and any write to a lease voids its mark: what one run sees for
+//!   the first time is a later run's to release.
+//! - A kubelet lets a container have the time to end that it was given, whatever becomes of the objects of its pod and its
+//!   node.
+//! - Nothing is released on an incomplete list.
+//! - The leases are listed before the pods: a pod is there before its lease, so one that is missing in the later list is
+//!   gone.
+//! - What others may write is evidence only as far as its writer may be trusted.
 
 mod api;
-mod confirm;
+mod evidence;
 mod gather;
+mod grace_extended;
 mod index;
-mod missing;
+mod labels;
+mod marks;
 mod node_addresses;
+mod now;
 mod reason;
+mod recreate;
 mod report;
+mod rules;
 mod run;
 mod snapshot;
 mod status;
-mod suspect;
 
-pub use api::{Api, Page};
-pub use confirm::{SecondRead, confirm};
-pub use index::SnapshotIndex;
-pub use missing::{Missing, missing};
-pub use node_addresses::{OURS as NODE_RESERVATION, reservations};
-pub use reason::{KeepReason, PodEnd, Proof, Reason};
-pub use report::{Event, Reporter, Summary};
+pub use api::{Api, ConfigMapSnapshot, Notice, Page, Regarding};
+pub use marks::CONFIG_MAP as MARKS;
+pub use node_addresses::{CONFIG_MAP as NODE_ADDRESSES, OURS as NODE_RESERVATION};
+pub use reason::{KeepReason, Proof, Reason, ReasonKind};
+pub use report::{Event, PodName, Reporter, Summary};
 pub use run::{ATTEMPT, run};
 pub use snapshot::{
-    ClaimSnapshot, HolderSnapshot, LeaseSnapshot, Life, NodeSnapshot, PodSnapshot, Report, Snapshot,
+    Attached, ClaimSnapshot, HolderSnapshot, LeaseSnapshot, NodeSnapshot, Phase, PodEnd,
+    PodSnapshot, Report, Snapshot, Surroundings,
 };
-pub use status::{Counted, pool_status};
-pub use suspect::{GraceExtended, Suspect, Suspicion, grace_extended, suspects};
+pub use status::{Counted, CountedLease, Findings, Kept, KeptLease};
 
 use std::time::Duration;
 
-use crate::retry::{self, ApiError};
+use crate::retry::ApiError;
 
 /// What an administrator decides.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Options {
-    /// The time between the two looks.
-    pub grace: Duration,
+    /// Where the collector's ConfigMaps are.
+    pub namespace: String,
+    /// How long a kubelet that is there again may take to notice that a pod is gone, on top of the pod's own time.
+    pub margin: Duration,
     /// The longest time that an ADD may take anywhere in the cluster.
     pub add_timeout: Duration,
-    /// Whether a pod that is gone is enough, whatever its node shows: for who knows better than the cluster.
+    /// Whether a pod that is gone is enough, whatever its node shows.
     pub release_unreachable: bool,
     /// Whether to say what would be done, and do nothing.
     pub dry_run: bool,
@@ -65,17 +71,17 @@ pub struct Options {
 /// Why a run ended before its work was done.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Something has to be known whole and can't be had: nothing was taken back.
-    #[error("the {what} could not be listed to the end, so nothing was taken back")]
+    /// Something has to be known whole and is not available: nothing was released.
+    #[error("the {what} could not be listed to the end, so nothing was released")]
     Incomplete {
         /// What was listed.
         what: &'static str,
         /// Why not.
         #[source]
-        source: retry::Error,
+        source: crate::retry::Error,
     },
     /// A list was begun again and again because it took the server too long to go on with it.
-    #[error("the list of {what} expired {times} times before its end, so nothing was taken back")]
+    #[error("the list of {what} expired {times} times before its end, so nothing was released")]
     Expired {
         /// What was listed.
         what: &'static str,
@@ -86,13 +92,21 @@ pub enum Error {
         source: ApiError,
     },
     /// The time was over before the work was done.
-    #[error("{seconds} s were over before the work was done")]
+    #[error("timed out after {seconds} s")]
     OutOfTime {
         /// How many.
         seconds: u64,
     },
-    /// Some of the work could not be done.
-    #[error("{count} of the things to do could not be done, the first of them: {what}")]
+    /// Some of the work could not be done, or has to be mended by a person.
+    #[error("{count} operations failed, first: {what}")]
+    Incompletely {
+        /// How many.
+        count: usize,
+        /// What the first one was.
+        what: String,
+    },
+    /// The same, where a request failed.
+    #[error("{count} operations failed, first: {what}")]
     Partly {
         /// How many.
         count: usize,
@@ -100,7 +114,7 @@ pub enum Error {
         what: String,
         /// Why not.
         #[source]
-        source: retry::Error,
+        source: crate::retry::Error,
     },
 }
 

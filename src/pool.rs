@@ -34,6 +34,8 @@ pub struct Pool {
     pub vrf: Vrf,
     /// The segment: its prefix length is on every address that is given.
     pub subnet: IpNet,
+    /// Its `ips`, or the whole subnet: before exclusions and reservations.
+    pub listed: Spans,
     /// What it may give: `ips`, without exclusions, reservations, the gateway and the subnet's special addresses.
     pub usable: Spans,
     /// The router, its own or the Subnet's.
@@ -65,6 +67,12 @@ impl Pool {
     #[must_use]
     pub fn family(&self) -> Family {
         Family::of(self.subnet.addr())
+    }
+
+    /// Whether its `ips` hold an address of the default vrf, excluded or reserved or not: a pod may have it from before.
+    #[must_use]
+    pub fn lists(&self, address: IpAddr) -> bool {
+        self.vrf.is_default() && self.listed.contains(address)
     }
 }
 
@@ -138,13 +146,19 @@ impl Pools {
         reserved: &[ReservedIP],
         vrf: &Vrf,
     ) -> Result<Self, InvalidReservedIP> {
+        Reserved::read(reserved).of(vrf)?;
+        Ok(Self::read_each(written, subnets, reserved))
+    }
+
+    /// The pools as `written`, each for itself: where a reservation can't be read, the pools of its vrf are broken ones.
+    #[must_use]
+    pub fn read_each(written: Vec<IPPool>, subnets: &[Subnet], reserved: &[ReservedIP]) -> Self {
         let reserved = Reserved::read(reserved);
-        reserved.of(vrf)?;
         let segments = read::Segments::of(subnets);
-        Ok(written
+        written
             .into_iter()
             .map(|pool| read::pool(pool, &segments, &reserved))
-            .collect())
+            .collect()
     }
 
     /// The pool of this name.

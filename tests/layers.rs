@@ -58,7 +58,17 @@ const MODULES: [(&str, Reach, &[&str]); 18] = [
     (
         "collector",
         Reach::Pure,
-        &["api", "ip", "lease", "pool", "retry", "text"],
+        &[
+            "annotations",
+            "api",
+            "cni",
+            "ip",
+            "lease",
+            "pool",
+            "retry",
+            "select",
+            "text",
+        ],
     ),
     (
         "metrics",

@@ -105,21 +105,28 @@ pub struct IPLeaseSpec {
     pub termination_grace_period_seconds: i64,
 
     /// When the holder took it, by the clock of the holder's node.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "super::time::clamped",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub held_since: Option<MicroTime>,
 
     /// When it was released, by the clock of whoever released it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "super::time::clamped",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub released_at: Option<MicroTime>,
 
     /// Until when it stays in quarantine.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "super::time::clamped",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub quarantined_until: Option<MicroTime>,
-
-    /// Since when the collector knows that the holder's pod is gone, by the API server's clock. Only where
-    /// the pod's containers may take longer to end than one run of the collector waits.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub gone_since: Option<MicroTime>,
 
     /// The hardware address of whoever outside the cluster answers for it.
     #[serde(
@@ -151,7 +158,6 @@ impl Default for IPLeaseSpec {
             held_since: None,
             released_at: None,
             quarantined_until: None,
-            gone_since: None,
             foreign_mac: None,
             unknown: BTreeMap::new(),
         }

@@ -1,5 +1,7 @@
 //! Where addresses come from.
 
+use std::collections::BTreeMap;
+
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -231,15 +233,25 @@ pub struct IPPoolStatus {
     /// How many nobody has; 9223372036854775807 stands for that many or more.
     pub free: i64,
 
-    /// How many the collector took back from pods that were gone, since the pool exists.
+    /// How many the collector released from pods that were gone, since the pool exists.
     pub reclaimed: i64,
 
-    /// What is wrong with the pool, if anything: `Exhausted` (nothing is free), `Overlapping` (another pool
-    /// of the same vrf may give some of its addresses; harmless, but seldom meant), `OutOfRange` (pods have
-    /// addresses that the pool would not give today).
+    /// How many leases of pods that look dead are kept, by what keeps them.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 32))]
+    pub kept: BTreeMap<String, i64>,
+
+    /// What is wrong with the pool, if anything: `Exhausted` (no address is left, cooling ones included),
+    /// `Overlapping` (another pool of the same vrf may give some of its addresses; harmless, but seldom meant),
+    /// `OutOfRange` (pods have addresses that the pool would not give today), `LeasesKept` (addresses of dead
+    /// pods wait for a person), `AddressContested` (two living pods use one address).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::conditions")]
     pub conditions: Vec<Condition>,
+
+    /// The generation of the spec that was counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
 
     /// When the collector counted.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -127,7 +127,6 @@ spec:
   heldSince: "2026-01-31T12:00:00.123456Z"
   releasedAt: "2026-01-31T11:00:00.000001Z"
   quarantinedUntil: "2026-01-31T13:00:00.000000Z"
-  goneSince: "2026-01-31T12:30:00.000000Z"
   foreignMAC: 02:00:00:00:00:01
 "#;
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail};
 use clap::{Parser, ValueEnum};
 use leasehold::collector::{self, Event, Options, Reporter};
 use leasehold::host::SystemClock;
@@ -17,53 +17,70 @@ use leasehold::retry::Clock;
 use leasehold::text;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Takes back the addresses that dead pods left behind, makes missing leases again, and counts what is free.
+/// Releases the addresses that dead pods left behind, recreates missing leases, and counts what is free.
 ///
-/// A lease is taken back when its pod is gone or finished and its node shows that the container is gone too. What is not
-/// known for certain is kept. Several at once do no harm.
+/// A lease is released when an earlier run has marked it, its pod is gone or finished, and its node has had time to tear
+/// the pod down. Run it every minute; by hand, run it again. Several at once do no harm.
+///
+/// Exit codes: 0 done, 1 partly done, 2 could not read the cluster.
 #[derive(Parser)]
 #[command(name = "leasehold-gc", version)]
 struct Args {
-    /// Says what would be done, and writes nothing.
+    /// Print what would be done, and write nothing
     #[arg(long)]
     dry_run: bool,
 
-    /// Seconds between the two looks that a lease has to look dead at. Nodes renew their heartbeats every 10, and take
-    /// 40 to say that their container runtime is down.
-    #[arg(long, value_name = "SECONDS", default_value = "45", value_parser = seconds)]
-    grace: Duration,
+    /// Namespace of the collector's ConfigMaps
+    #[arg(long, value_name = "NAMESPACE", default_value = "leasehold-system")]
+    namespace: String,
 
-    /// The longest `timeoutSeconds` in the cluster's CNI configurations: before that an ADD may still be at work.
-    #[arg(long, value_name = "SECONDS", default_value = "600", value_parser = seconds)]
+    /// How long a kubelet that is there again may take to notice that a pod is gone, on top of the pod's own
+    /// terminationGracePeriodSeconds
+    #[arg(long, value_name = "DURATION", default_value = "100s", value_parser = duration)]
+    margin: Duration,
+
+    /// Removed
+    #[arg(long, hide = true, num_args = 0..=1, default_missing_value = "", value_parser = removed)]
+    grace: Option<String>,
+
+    /// The longest timeoutSeconds of the cluster's CNI configurations: before that an ADD may still be at work
+    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = duration)]
     add_timeout: Duration,
 
-    /// Takes addresses back although their node shows no sign of life. Only for whoever knows that nothing runs there.
+    /// Release addresses of pods that are gone although their node does not answer; only where nothing runs there
     #[arg(long)]
     release_unreachable: bool,
 
-    /// How to tell what is done.
+    /// Output format
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
 
-    /// Seconds after which to give up.
-    #[arg(long, value_name = "SECONDS", default_value = "300", value_parser = seconds)]
+    /// Time limit
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = duration)]
     timeout: Duration,
 
-    /// The kubeconfig to use. Default: the pod's service account, else $KUBECONFIG.
+    /// Kubeconfig file [default: the pod's service account, else $KUBECONFIG]
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
 
-    /// Where to leave metrics for node-exporter's textfile collector.
+    /// File for node-exporter's textfile collector
     #[arg(long, value_name = "FILE")]
     metrics_file: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
 enum Output {
-    /// A line for each lease, and a summary.
+    /// A line for each lease, and a summary
     Text,
-    /// The same, each line a JSON object.
+    /// The same, each line a JSON object
     Json,
+}
+
+/// What a run is worth to whoever waits for it.
+#[derive(Clone, Copy)]
+enum Exit {
+    Partly = 1,
+    Blind = 2,
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -71,41 +88,38 @@ async fn main() -> ExitCode {
     let args = Args::parse();
     match run(&args).await {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
+        Err((exit, error)) => {
             let line = text::one_line(&format!("{error:#}"));
             eprintln!("leasehold-gc: {line}");
-            ExitCode::FAILURE
+            ExitCode::from(exit as u8)
         }
     }
 }
 
-async fn run(args: &Args) -> Result<()> {
-    ensure!(
-        args.grace < args.timeout,
-        "--grace {} leaves no time for work before --timeout {}",
-        args.grace.as_secs_f64(),
-        args.timeout.as_secs_f64()
-    );
+async fn run(args: &Args) -> Result<(), (Exit, anyhow::Error)> {
     let options = Options {
-        grace: args.grace,
+        namespace: args.namespace.clone(),
+        margin: args.margin,
         add_timeout: args.add_timeout,
         release_unreachable: args.release_unreachable,
         dry_run: args.dry_run,
         deadline: args.timeout,
     };
-    let stop = until_told().context("listen for signals")?;
+    let blind = |error| (Exit::Blind, error);
+    let partly = |error| (Exit::Partly, error);
+    let stop = until_told().context("listen for signals").map_err(blind)?;
     let clock = SystemClock::start();
     let reporter = LineReporter {
         output: args.output,
         to_terminal: io::stdout().is_terminal(),
     };
-    let world = KubeClient::new(credentials(args)?, collector::ATTEMPT);
-    let (summary, outcome) = collector::run(&world, &clock, &options, &reporter, &|| {
+    let client = KubeClient::new(credentials(args).map_err(blind)?, collector::ATTEMPT);
+    let (summary, outcome) = collector::run(&client, &clock, &options, &reporter, &|| {
         stop.load(Ordering::Relaxed)
     })
     .await;
     let took = clock.elapsed();
-    reporter.summary(&summary, took)?;
+    let reported = reporter.summary(&summary, took);
     let mut written = Ok(());
     if let Some(path) = &args.metrics_file {
         let run = metrics::Run {
@@ -116,15 +130,32 @@ async fn run(args: &Args) -> Result<()> {
         };
         written = metrics::write(path, &run).with_context(|| format!("write {}", path.display()));
     }
-    // What the run came to matters more than that it could not be counted.
-    outcome?;
-    written
+    // What became of the run matters more than that it could not be counted.
+    let exit = if summary.looked {
+        Exit::Partly
+    } else {
+        Exit::Blind
+    };
+    outcome.map_err(|error| (exit, error.into()))?;
+    reported.and(written).map_err(partly)
 }
 
-/// A time in seconds, parts of them too.
-fn seconds(text: &str) -> Result<Duration> {
-    let seconds: f64 = text.parse().context("not a number of seconds")?;
-    Duration::try_from_secs_f64(seconds).context("not a time")
+/// A time as people write it: `45s`, `2m`, `1m30s`, or a number of seconds.
+fn duration(text: &str) -> Result<Duration> {
+    if let Ok(seconds) = text.parse::<f64>() {
+        return Duration::try_from_secs_f64(seconds).context("not a duration");
+    }
+    let duration: jiff::SignedDuration = text
+        .parse()
+        .ok()
+        .context("not a duration: write it as 45s, 2m or 1m30s")?;
+    Duration::try_from(duration).context("not a duration: it is negative")
+}
+
+fn removed(_: &str) -> Result<String> {
+    bail!(
+        "a run does not look twice any more, and has no time between two looks; the time that a kubelet is given is --margin"
+    )
 }
 
 fn credentials(args: &Args) -> Result<Credentials> {
@@ -140,7 +171,7 @@ fn credentials(args: &Args) -> Result<Credentials> {
         .context("no API server: this is no pod, and neither --kubeconfig nor $KUBECONFIG is set")
 }
 
-/// Becomes true when somebody asks for the end.
+/// Becomes true once the process is asked to end.
 fn until_told() -> io::Result<Arc<AtomicBool>> {
     let told = Arc::new(AtomicBool::new(false));
     for kind in [SignalKind::terminate(), SignalKind::interrupt()] {
@@ -162,7 +193,7 @@ struct LineReporter {
 impl LineReporter {
     fn line(&self, text: &str) -> io::Result<()> {
         self.clear();
-        // Each line at once: who reads along sees what was done when it was done.
+        // Each line at once: a reader sees what was done when it was done.
         let mut stdout = io::stdout().lock();
         writeln!(stdout, "{}", text::one_line(text))?;
         stdout.flush()
@@ -194,7 +225,7 @@ impl Reporter for LineReporter {
             Output::Text => event.to_string(),
             Output::Json => event.json().to_string(),
         };
-        // With stdout closed there is nobody left to tell, and the work goes on.
+        // With stdout closed no reader is left, and the work goes on.
         let _ = self.line(&line);
     }
 

@@ -1,8 +1,10 @@
 //! What the collector asks of the API server, as a trait.
 
+use std::collections::{BTreeMap, HashSet};
+
 use jiff::Timestamp;
 
-use super::snapshot::{ClaimSnapshot, LeaseSnapshot, NodeSnapshot, PodSnapshot};
+use super::snapshot::{ClaimSnapshot, LeaseSnapshot, NodeSnapshot, PodSnapshot, Surroundings};
 use crate::api::{IPPool, ReservedIP, Subnet};
 use crate::lease::Store;
 use crate::retry::ApiError;
@@ -12,55 +14,104 @@ use crate::retry::ApiError;
 pub struct Page<T> {
     /// What is on it.
     pub items: Vec<T>,
+    /// The objects on it that could not be read, each with what is wrong with it.
+    pub unreadable: Vec<String>,
     /// What to ask for the next one with; `None`: this is the last.
     pub next: Option<String>,
 }
 
-/// The cluster, as the collector looks at it.
+/// A ConfigMap of the collector's own.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ConfigMapSnapshot {
+    /// Its `resourceVersion`; `None`: there is none of its name.
+    pub version: Option<String>,
+    /// Its `data`.
+    pub data: BTreeMap<String, String>,
+}
+
+/// An Event to be recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// What it is about.
+    pub regarding: Regarding,
+    /// One word, in the form of Kubernetes: `LeasesKept`.
+    pub reason: &'static str,
+    /// For people.
+    pub message: String,
+}
+
+/// What an Event is about.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Regarding {
+    /// A pool.
+    Pool {
+        /// Its name.
+        name: String,
+        /// Its uid.
+        uid: String,
+    },
+    /// A node.
+    Node {
+        /// Its name.
+        name: String,
+    },
+}
+
+/// The cluster, as the collector reads and writes it.
 ///
 /// Each call is one request and does not retry. Lists are consistent and come in pages of at most 500 objects; `after` is
-/// what the page before said. What is not understood of an object is left out of it, so that one strange object does not
-/// spoil a list.
+/// what the page before said. An object that can't be read spoils no page.
 #[expect(
     async_fn_in_trait,
     reason = "one thread: no future of it has to be Send"
 )]
 pub trait Api: Store {
-    /// All leases.
+    /// All leases. One that can't be read is there too, in the state `Unknown`, if its name is an address.
     async fn leases(&self, after: Option<&str>) -> Result<Page<LeaseSnapshot>, ApiError>;
-    /// All pods.
+    /// All pods. One that can't be read is there too, alive and without addresses.
     async fn pods(&self, after: Option<&str>) -> Result<Page<PodSnapshot>, ApiError>;
-    /// All nodes with their names.
+    /// All nodes with their names. One that can't be read is there too, and not Ready.
     async fn nodes(&self, after: Option<&str>) -> Result<Page<(Box<str>, NodeSnapshot)>, ApiError>;
-    /// The last heartbeat of each node.
-    async fn heartbeats(
-        &self,
-        after: Option<&str>,
-    ) -> Result<Page<(Box<str>, Timestamp)>, ApiError>;
+    /// The version of each node's heartbeat.
+    async fn heartbeats(&self, after: Option<&str>)
+    -> Result<Page<(Box<str>, Box<str>)>, ApiError>;
     /// All pools.
     async fn pools(&self, after: Option<&str>) -> Result<Page<IPPool>, ApiError>;
     /// All reserved addresses.
     async fn reserved(&self, after: Option<&str>) -> Result<Page<ReservedIP>, ApiError>;
     /// All subnets.
     async fn subnets(&self, after: Option<&str>) -> Result<Page<Subnet>, ApiError>;
+    /// The uids of pods of which a kubelet has said since then that it could not tear them down.
+    async fn failed_teardowns(&self, since: Timestamp) -> Result<HashSet<Box<str>>, ApiError>;
 
     /// One pod as of now.
     async fn pod(&self, namespace: &str, name: &str) -> Result<Option<PodSnapshot>, ApiError>;
     /// One node as of now.
     async fn node(&self, name: &str) -> Result<Option<NodeSnapshot>, ApiError>;
-    /// The last heartbeat of one node as of now.
-    async fn heartbeat(&self, node: &str) -> Result<Option<Timestamp>, ApiError>;
     /// What the claim that keeps this lease says of it now.
     async fn claim(&self, lease: &LeaseSnapshot) -> Result<ClaimSnapshot, ApiError>;
     /// One pool as of now.
     async fn pool(&self, name: &str) -> Result<Option<IPPool>, ApiError>;
+    /// The labels and annotations of a namespace and a node; empty where one of them does not exist.
+    async fn surroundings(&self, namespace: &str, node: &str) -> Result<Surroundings, ApiError>;
+    /// A ConfigMap as of now.
+    async fn config_map(&self, namespace: &str, name: &str) -> Result<ConfigMapSnapshot, ApiError>;
 
-    /// Writes the status of exactly this version of a pool. `false`: another version stands there, or none.
+    /// Writes the status of exactly this version of a pool. `false`: another version is there, or none.
     async fn write_status(&self, pool: &IPPool) -> Result<bool, ApiError>;
-    /// Makes a ReservedIP, or replaces exactly the version that it names. `false`: something else stands there.
+    /// Makes a ReservedIP, or replaces exactly the version that it names. `false`: another one is there.
     async fn reserve(&self, object: &ReservedIP) -> Result<bool, ApiError>;
-    /// Deletes exactly this version of a ReservedIP. `false`: another stands there, or none.
+    /// Deletes exactly this version of a ReservedIP. `false`: another is there, or none.
     async fn unreserve(&self, object: &ReservedIP) -> Result<bool, ApiError>;
+    /// Makes a ConfigMap, or replaces exactly this version of it. `false`: another one is there.
+    async fn write_config_map(
+        &self,
+        namespace: &str,
+        name: &str,
+        content: &ConfigMapSnapshot,
+    ) -> Result<bool, ApiError>;
+    /// Records an Event, in place of the last one of the same reason about the same object.
+    async fn record(&self, notice: &Notice) -> Result<(), ApiError>;
 
     /// What the API server's clock showed with its last answer.
     fn server_time(&self) -> Option<Timestamp>;

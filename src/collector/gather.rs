@@ -1,7 +1,7 @@
-//! The first look: every list, whole or not at all.
+//! Every list, whole or not at all.
 
 use super::api::{Api, Page};
-use super::report::Reporter;
+use super::report::{Event, Reporter};
 use super::snapshot::{ClaimSnapshot, Snapshot};
 use super::{Error, Options};
 use crate::api::{IPPool, ReservedIP, Subnet};
@@ -11,81 +11,96 @@ use crate::retry::{ApiError, Clock, ErrorKind, Retrying};
 /// How often one list may expire. It takes a server that is slower than its own memory, five minutes by default.
 const BEGINNINGS: usize = 3;
 
-/// What pools are made of, as written.
+/// What was listed.
 #[derive(Debug, Default)]
-pub(super) struct Written {
+pub(super) struct Gathered {
+    pub snapshot: Snapshot,
     pub pools: Vec<IPPool>,
     pub reserved: Vec<ReservedIP>,
     pub subnets: Vec<Subnet>,
+    /// How many objects could not be read.
+    pub unreadable: usize,
 }
 
-/// Looks at everything: the leases first, so that a pod which the later list does not show was gone by then.
-pub(super) async fn look<W: Api, C: Clock>(
+/// Lists everything: the leases first, so that a pod which the later list does not show was gone by then.
+pub(super) async fn gather<W: Api, C: Clock>(
     desk: &Retrying<'_, W, C>,
     options: &Options,
     reporter: &impl Reporter,
-) -> Result<(Snapshot, Written), Error> {
-    let world = desk.api;
-    let list = Lists {
+) -> Result<Gathered, Error> {
+    let api = desk.api;
+    let mut list = Lists {
         desk,
         options,
         reporter,
+        unreadable: 0,
     };
-    let leases = list
-        .whole("leases", async |a| world.leases(a).await)
-        .await?;
-    let mut snapshot = Snapshot {
-        leases,
-        ..Snapshot::default()
-    };
-    snapshot.pods = list.whole("pods", async |a| world.pods(a).await).await?;
-    snapshot.nodes = list
-        .whole("nodes", async |a| world.nodes(a).await)
-        .await?
-        .into_iter()
-        .collect();
+    let leases = list.whole("leases", async |a| api.leases(a).await).await?;
+    let pods = list.whole("pods", async |a| api.pods(a).await).await?;
+    let nodes = list.whole("nodes", async |a| api.nodes(a).await).await?;
     let heartbeats = list
-        .whole("node heartbeats", async |a| world.heartbeats(a).await)
+        .whole("node heartbeats", async |a| api.heartbeats(a).await)
         .await?;
-    snapshot.heartbeats = heartbeats.into_iter().collect();
-    let written = Written {
-        pools: list.whole("pools", async |a| world.pools(a).await).await?,
+    let mut gathered = Gathered {
+        pools: list.whole("pools", async |a| api.pools(a).await).await?,
         reserved: list
-            .whole("reserved addresses", async |a| world.reserved(a).await)
+            .whole("reserved addresses", async |a| api.reserved(a).await)
             .await?,
         subnets: list
-            .whole("subnets", async |a| world.subnets(a).await)
+            .whole("subnets", async |a| api.subnets(a).await)
             .await?,
+        unreadable: 0,
+        snapshot: Snapshot {
+            leases,
+            pods,
+            nodes: nodes.into_iter().collect(),
+            heartbeats: heartbeats.into_iter().collect(),
+            ..Snapshot::default()
+        },
     };
+    gathered.unreadable = list.unreadable;
+    let snapshot = &mut gathered.snapshot;
     for lease in &snapshot.leases {
         if lease.state == State::Retained && lease.claim.is_some() {
-            let claim = desk.retry(async || world.claim(lease).await).await;
-            snapshot
-                .claims
-                .insert(lease.name.clone(), claim.unwrap_or(ClaimSnapshot::Unknown));
+            let claim = desk.retry(async || api.claim(lease).await).await;
+            let claim = claim.unwrap_or(ClaimSnapshot::Unknown);
+            snapshot.claims.insert(lease.name.clone(), claim);
         }
     }
-    Ok((snapshot, written))
+    Ok(gathered)
 }
 
 struct Lists<'a, 'd, W, C, T> {
     desk: &'a Retrying<'d, W, C>,
     options: &'a Options,
     reporter: &'a T,
+    unreadable: usize,
+}
+
+/// What became of an attempt at a list.
+enum Attempt<I> {
+    Whole(Vec<I>, Vec<String>),
+    Expired(ApiError),
 }
 
 impl<W: Api, C: Clock, T: Reporter> Lists<'_, '_, W, C, T> {
     /// All pages of a list. One that expires on the way is begun again: its pages would be of two moments.
     async fn whole<I>(
-        &self,
+        &mut self,
         what: &'static str,
         page: impl AsyncFn(Option<&str>) -> Result<Page<I>, ApiError>,
     ) -> Result<Vec<I>, Error> {
         let mut times = 0;
         loop {
             match self.attempt(what, &page).await? {
-                Ok(items) => return Ok(items),
-                Err(source) => {
+                Attempt::Whole(items, unreadable) => {
+                    self.unreadable += unreadable.len();
+                    for problem in unreadable {
+                        self.reporter.event(&Event::Problem(problem));
+                    }
+                    return Ok(items);
+                }
+                Attempt::Expired(source) => {
                     times += 1;
                     if times >= BEGINNINGS {
                         return Err(Error::Expired {
@@ -103,11 +118,11 @@ impl<W: Api, C: Clock, T: Reporter> Lists<'_, '_, W, C, T> {
         &self,
         what: &'static str,
         page: &impl AsyncFn(Option<&str>) -> Result<Page<I>, ApiError>,
-    ) -> Result<Result<Vec<I>, ApiError>, Error> {
-        let mut items = Vec::new();
+    ) -> Result<Attempt<I>, Error> {
+        let (mut items, mut problems) = (Vec::new(), Vec::new());
         let mut after: Option<String> = None;
         loop {
-            if self.desk.clock.elapsed() > self.options.deadline {
+            if self.desk.clock.elapsed() > self.desk.deadline.at {
                 return Err(Error::OutOfTime {
                     seconds: self.options.deadline.as_secs(),
                 });
@@ -122,15 +137,20 @@ impl<W: Api, C: Clock, T: Reporter> Lists<'_, '_, W, C, T> {
                 .await
                 .map_err(|source| Error::Incomplete { what, source })?;
             match answer {
-                Err(expired) => return Ok(Err(expired)),
-                Ok(Page { items: more, next }) => {
+                Err(expired) => return Ok(Attempt::Expired(expired)),
+                Ok(Page {
+                    items: more,
+                    unreadable,
+                    next,
+                }) => {
                     items.extend(more);
+                    problems.extend(unreadable);
                     self.reporter.progress(what, items.len());
                     after = next;
                 }
             }
             if after.is_none() {
-                return Ok(Ok(items));
+                return Ok(Attempt::Whole(items, problems));
             }
         }
     }

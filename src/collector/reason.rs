@@ -1,9 +1,12 @@
-//! Why an address is taken back, and why not, in words.
+//! Why a lease is released, and why one that looks dead is kept, in words.
 
 use std::fmt;
 use std::net::IpAddr;
 
-/// Why a lease is taken back.
+use super::labels::labelled;
+use super::snapshot::PodEnd;
+
+/// Why a lease is released.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reason {
     /// Its pod is gone, and so is the container.
@@ -25,83 +28,91 @@ pub enum Reason {
     ClaimOmits,
 }
 
-/// How a pod that still exists has ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PodEnd {
-    /// Phase `Succeeded`.
-    Succeeded,
-    /// Phase `Failed`.
-    Failed,
-    /// It is being deleted, and all its containers have terminated.
-    Terminated,
+labelled! {
+    /// A [`Reason`] without its particulars.
+    pub enum ReasonKind {
+        /// [`Reason::PodGone`].
+        PodGone = "pod_gone",
+        /// [`Reason::PodFinished`].
+        PodFinished = "pod_finished",
+        /// [`Reason::Surplus`].
+        Surplus = "surplus",
+        /// [`Reason::Cooled`].
+        Cooled = "cooled",
+        /// [`Reason::QuarantineOver`].
+        QuarantineOver = "quarantine_over",
+        /// [`Reason::ClaimGone`].
+        ClaimGone = "claim_gone",
+        /// [`Reason::ClaimOmits`].
+        ClaimOmits = "claim_omits",
+    }
 }
 
-/// What shows that a pod that is gone does not run on.
+/// What shows that a pod does not run on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Proof {
-    /// Its node was ready and renewed its heartbeat after the pod had gone: kubelet is there and tears the pod down.
+    /// Its node was heard of since it was gone, is Ready, and has had the time to tear it down.
     Heartbeat,
-    /// The Node object is gone.
+    /// The Node object is gone, and as much time has passed.
     NodeGone,
-    /// Somebody vouches by a taint that the node is shut down.
+    /// An administrator vouches by a taint that the node is shut down.
     OutOfService,
+    /// Its kubelet has reported that each of its containers has ended.
+    ContainersEnded,
     /// None: an administrator said that it does not take one.
     Waived,
 }
 
-/// Why a lease that looked dead is kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum KeepReason {
-    /// The lease changed since the first look.
-    Changed,
-    /// The lease is gone already.
-    Vanished,
-    /// The pod lives after all.
-    Alive,
-    /// The node did not renew its heartbeat since the first look.
-    Silent,
-    /// The node was not ready at both looks: kubelet has lost the container runtime, or is back so lately that what ran
-    /// there may not be torn down yet.
-    Unready,
-    /// The pod had time to end that is not over yet.
-    Ending,
-    /// Another pod that lives reports the address.
-    Reported,
-    /// Two holders share it.
-    Shared,
-    /// It is in a surplus that an ADD may still be working on.
-    Young,
-    /// The claim that keeps it could not be read, or lists it again.
-    Claimed,
+labelled! {
+    /// Why a lease that looks dead is kept.
+    pub enum KeepReason {
+        /// No earlier run has marked it.
+        Marked = "marked",
+        /// The node has not renewed its heartbeat since the pod was gone.
+        Silent = "silent",
+        /// The node is not Ready: the kubelet is away, or has lost the container runtime.
+        Unready = "unready",
+        /// The time that the kubelet has to tear the pod down is not over.
+        Ending = "ending",
+        /// The kubelet has reported that the teardown fails.
+        TeardownFailed = "teardown_failed",
+        /// It is a static pod's, whose object is a mirror only.
+        StaticPod = "static_pod",
+        /// Another living pod uses the address.
+        Reported = "reported",
+        /// Two holders share it.
+        Shared = "shared",
+        /// It is in a surplus that an ADD may still be working on.
+        Young = "young",
+        /// The claim that keeps it could not be read, or lists it again.
+        Claimed = "claimed",
+        /// The pod lives after all.
+        Alive = "alive",
+        /// The lease has changed since it was listed.
+        Changed = "changed",
+        /// The lease is gone already.
+        Vanished = "vanished",
+        /// There are as many marks as there may be.
+        NoRoom = "no_room",
+    }
 }
 
 impl Reason {
-    /// One word for a label of a metric.
+    /// Without its particulars.
     #[must_use]
-    pub fn label(&self) -> &'static str {
+    pub fn kind(&self) -> ReasonKind {
         match self {
-            Self::PodGone(_) => "pod_gone",
-            Self::PodFinished(..) => "pod_finished",
-            Self::Surplus { .. } => "surplus",
-            Self::Cooled => "cooled",
-            Self::QuarantineOver => "quarantine_over",
-            Self::ClaimGone => "claim_gone",
-            Self::ClaimOmits => "claim_omits",
+            Self::PodGone(_) => ReasonKind::PodGone,
+            Self::PodFinished(..) => ReasonKind::PodFinished,
+            Self::Surplus { .. } => ReasonKind::Surplus,
+            Self::Cooled => ReasonKind::Cooled,
+            Self::QuarantineOver => ReasonKind::QuarantineOver,
+            Self::ClaimGone => ReasonKind::ClaimGone,
+            Self::ClaimOmits => ReasonKind::ClaimOmits,
         }
     }
 
-    /// All labels, so that each has its counter from the start.
-    pub const LABELS: [&'static str; 7] = [
-        "pod_gone",
-        "pod_finished",
-        "surplus",
-        "cooled",
-        "quarantine_over",
-        "claim_gone",
-        "claim_omits",
-    ];
-
-    /// Whether somebody left the address behind, rather than gave it back.
+    /// Whether its pod left the address behind, rather than gave it back.
     #[must_use]
     pub fn is_reclaim(&self) -> bool {
         match self {
@@ -109,15 +120,20 @@ impl Reason {
             Self::Cooled | Self::QuarantineOver | Self::ClaimGone | Self::ClaimOmits => false,
         }
     }
-}
 
-impl Proof {
-    /// Whether a container may be ending still. Kubelet goes on with that where its Node object was deleted, too.
+    /// Whether it rests on the word of a kubelet, which may say since that the teardown fails.
     #[must_use]
-    pub fn needs_time(self) -> bool {
+    pub fn rests_on_kubelet(&self) -> bool {
         match self {
-            Self::Heartbeat | Self::NodeGone => true,
-            Self::OutOfService | Self::Waived => false,
+            Self::PodGone(proof) | Self::PodFinished(_, proof) => match proof {
+                Proof::Heartbeat | Proof::NodeGone | Proof::ContainersEnded => true,
+                Proof::OutOfService | Proof::Waived => false,
+            },
+            Self::Surplus { .. }
+            | Self::Cooled
+            | Self::QuarantineOver
+            | Self::ClaimGone
+            | Self::ClaimOmits => false,
         }
     }
 }
@@ -127,9 +143,7 @@ impl fmt::Display for Reason {
         match self {
             Self::PodGone(proof) => write!(f, "the pod is gone, and {proof}"),
             Self::PodFinished(end, proof) => write!(f, "the pod {end}, and {proof}"),
-            Self::Surplus { keeps } => {
-                write!(f, "the pod has {keeps} on the same interface")
-            }
+            Self::Surplus { keeps } => write!(f, "the pod has {keeps} on the same interface"),
             Self::Cooled => f.write_str("its cooldown is over"),
             Self::QuarantineOver => f.write_str("its quarantine is over"),
             Self::ClaimGone => f.write_str("the claim that kept it is gone"),
@@ -143,7 +157,6 @@ impl fmt::Display for PodEnd {
         f.write_str(match self {
             Self::Succeeded => "has succeeded",
             Self::Failed => "has failed",
-            Self::Terminated => "is being deleted and its containers have terminated",
         })
     }
 }
@@ -151,50 +164,91 @@ impl fmt::Display for PodEnd {
 impl fmt::Display for Proof {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Heartbeat => "its node has shown since that it lives",
-            Self::NodeGone => "so is its node",
+            Self::Heartbeat => {
+                "its node is Ready, has renewed its heartbeat since and has had time to tear it down"
+            }
+            Self::NodeGone => "its Node object has been gone for long enough",
             Self::OutOfService => "its node has the taint node.kubernetes.io/out-of-service",
-            Self::Waived => "--release-unreachable asks for no sign of its node",
+            Self::ContainersEnded => "its containers have ended",
+            Self::Waived => "--release-unreachable waives any proof",
         })
     }
 }
 
 impl KeepReason {
-    /// One word for machines.
+    /// Whether it takes a person to end the wait: time alone does not.
     #[must_use]
-    pub fn label(self) -> &'static str {
+    pub fn needs_a_person(self) -> bool {
         match self {
-            Self::Changed => "changed",
-            Self::Vanished => "vanished",
-            Self::Alive => "alive",
-            Self::Silent => "silent",
-            Self::Unready => "unready",
-            Self::Ending => "ending",
-            Self::Reported => "reported",
-            Self::Shared => "shared",
-            Self::Young => "young",
-            Self::Claimed => "claimed",
+            Self::Silent
+            | Self::Unready
+            | Self::TeardownFailed
+            | Self::StaticPod
+            | Self::Reported
+            | Self::Shared => true,
+            Self::Marked
+            | Self::Ending
+            | Self::Young
+            | Self::Claimed
+            | Self::Alive
+            | Self::Changed
+            | Self::Vanished
+            | Self::NoRoom => false,
         }
     }
-}
 
-impl fmt::Display for KeepReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Changed => "the lease has changed meanwhile",
-            Self::Vanished => "the lease is gone already",
-            Self::Alive => "the pod lives",
-            Self::Silent => "the pod's node shows no sign of life, so that the pod may run on",
-            Self::Unready => {
-                "the pod's node was not ready all the time, so that the pod may run on"
+    /// Whether it is the node that has to be looked at.
+    #[must_use]
+    pub fn is_about_the_node(self) -> bool {
+        match self {
+            Self::Silent | Self::Unready | Self::TeardownFailed | Self::StaticPod => true,
+            Self::Marked
+            | Self::Ending
+            | Self::Reported
+            | Self::Shared
+            | Self::Young
+            | Self::Claimed
+            | Self::Alive
+            | Self::Changed
+            | Self::Vanished
+            | Self::NoRoom => false,
+        }
+    }
+
+    /// What it says of a node of this name, and what to do.
+    #[must_use]
+    pub fn explain(self, node: &str) -> String {
+        match self {
+            Self::Marked => "no earlier run has seen it so; the next one decides".to_owned(),
+            Self::Silent => format!(
+                "node {node} has not renewed its heartbeat since the pod was gone, so the pod may still be running: restart its \
+                 kubelet, or if the machine is off, delete the Node or taint it node.kubernetes.io/out-of-service"
+            ),
+            Self::Unready => format!(
+                "node {node} is not Ready, so the pod may still be running: mend the node, or if the machine is off, delete the \
+                 Node or taint it node.kubernetes.io/out-of-service"
+            ),
+            Self::Ending => format!("node {node} still has time to tear the pod down"),
+            Self::TeardownFailed => format!(
+                "node {node} reports FailedKillPod, so the network namespace may still answer: see the kubelet's log there"
+            ),
+            Self::StaticPod => format!(
+                "it is a static pod's, which outlives its object: if its manifest is gone from node {node}, delete the lease \
+                 with the annotation ipam.leasehold.io/release"
+            ),
+            Self::Reported => {
+                "another living pod uses the address: delete that pod first".to_owned()
             }
-            Self::Ending => {
-                "the pod was given longer to end than has passed, so that it may run on"
+            Self::Shared => "two holders share the lease: delete it once neither runs".to_owned(),
+            Self::Young => "an ADD may still be working on it".to_owned(),
+            Self::Claimed => "its claim could not be read, or lists it".to_owned(),
+            Self::Alive => "the pod lives".to_owned(),
+            Self::Changed => "the lease has changed since it was listed".to_owned(),
+            Self::Vanished => "the lease is gone already".to_owned(),
+            Self::NoRoom => {
+                "there are as many marks as there may be; it waits until others are released"
+                    .to_owned()
             }
-            Self::Reported => "another pod that lives reports the address",
-            Self::Shared => "two holders share the lease",
-            Self::Young => "an ADD may still be working on it",
-            Self::Claimed => "its claim could not be read, or lists it",
-        })
+        }
     }
 }

@@ -1,18 +1,21 @@
-//! What the collector tells: a line for each lease that it touched, and a summary.
+//! What the collector reports: a line for each lease that it released or kept, and a summary.
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::IpAddr;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde::Serialize;
+use serde_json::{Value, json};
 
-use super::reason::{KeepReason, Reason};
-use super::snapshot::HolderSnapshot;
+use super::reason::{KeepReason, Reason, ReasonKind};
+use super::snapshot::{HolderSnapshot, PodSnapshot};
 use super::status::Counted;
 use crate::ip::PoolName;
 use crate::lease::LeaseName;
 
-/// Whom the collector tells what it does, as it does it.
+/// Who hears what the collector does, as it does it.
 pub trait Reporter {
     /// Something was done, or would be.
     fn event(&self, event: &Event);
@@ -20,11 +23,35 @@ pub trait Reporter {
     fn progress(&self, what: &'static str, count: usize);
 }
 
-/// Something that was done, or in a dry run would be.
+/// A pod, by namespace and name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PodName {
+    /// Its namespace.
+    pub namespace: Box<str>,
+    /// Its name.
+    pub name: Box<str>,
+}
+
+impl From<&PodSnapshot> for PodName {
+    fn from(pod: &PodSnapshot) -> Self {
+        Self {
+            namespace: pod.namespace.clone(),
+            name: pod.name.clone(),
+        }
+    }
+}
+
+impl fmt::Display for PodName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// Something that was done, or in a dry run would be; or that a person has to know.
 #[derive(Debug, Clone)]
 pub enum Event {
-    /// A lease was taken back.
-    TakenBack {
+    /// A lease was released.
+    Reclaimed {
         /// Which one.
         lease: LeaseName,
         /// The pool of its address.
@@ -36,117 +63,167 @@ pub enum Event {
         /// Whether it would be.
         dry_run: bool,
     },
-    /// A lease looks dead and is kept because another pod reports its address: somebody has to look at it.
-    Contested {
-        /// Which one.
-        lease: LeaseName,
-        /// Who has it.
-        holder: Option<HolderSnapshot>,
-        /// Who reports its address: namespace and name.
-        reporter: Option<(Box<str>, Box<str>)>,
-    },
-    /// A lease that was missing was made again.
-    Made {
+    /// A lease looks dead and is kept.
+    Kept {
         /// Which one.
         lease: LeaseName,
         /// The pool of its address.
         pool: PoolName,
-        /// The pod that reports it: namespace and name.
-        pod: (Box<str>, Box<str>),
+        /// Who has it.
+        holder: Option<HolderSnapshot>,
+        /// Why.
+        why: KeepReason,
+        /// When its wait ends, where it is only time that is missing.
+        until: Option<Timestamp>,
+        /// The other pod that uses its address, if that is why.
+        rival: Option<PodName>,
+    },
+    /// A lease that was missing was recreated.
+    Recreated {
+        /// Which one.
+        lease: LeaseName,
+        /// The pool of its address.
+        pool: PoolName,
+        /// The pod that uses it.
+        pod: PodName,
         /// Whether it would be.
         dry_run: bool,
     },
-    /// Something stands in the way of a part of the work.
-    ApiError(String),
+    /// Living pods use one address.
+    Contested {
+        /// The address.
+        address: IpAddr,
+        /// The pods.
+        pods: Vec<PodName>,
+    },
+    /// A part of the work was not done, or an object was not understood.
+    Problem(String),
 }
 
 impl Event {
     /// As one line of JSON.
     #[must_use]
-    pub fn json(&self) -> serde_json::Value {
-        let holder = |holder: &Option<HolderSnapshot>| {
-            holder.as_ref().map(|h| {
-                serde_json::json!({
-                    "namespace": h.namespace, "pod": h.pod, "uid": h.uid, "node": h.node, "interface": h.interface,
-                })
-            })
-        };
+    pub fn json(&self) -> Value {
         match self {
-            Self::TakenBack {
+            Self::Reclaimed {
                 lease,
                 pool,
-                holder: who,
+                holder,
                 reason,
                 dry_run,
-            } => serde_json::json!({
-                "event": "taken back", "lease": lease.to_string(), "pool": pool.to_string(), "holder": holder(who),
-                "reason": reason.label(), "message": reason.to_string(), "dryRun": dry_run,
+            } => json!({
+                "event": "reclaimed", "lease": lease.to_string(), "pool": pool.to_string(),
+                "holder": holder_json(holder.as_ref()), "reason": reason.kind().label(),
+                "message": reason.to_string(), "dryRun": dry_run,
             }),
-            Self::Contested {
-                lease,
-                holder: who,
-                reporter,
-            } => serde_json::json!({
-                "event": "contested", "lease": lease.to_string(), "holder": holder(who),
-                "reporter": reporter.as_ref().map(|(ns, name)| format!("{ns}/{name}")),
-            }),
-            Self::Made {
+            Self::Kept {
                 lease,
                 pool,
-                pod: (namespace, name),
-                dry_run,
-            } => serde_json::json!({
-                "event": "made again", "lease": lease.to_string(), "pool": pool.to_string(),
-                "pod": format!("{namespace}/{name}"), "dryRun": dry_run,
+                holder,
+                why,
+                until,
+                rival,
+            } => json!({
+                "event": "kept", "lease": lease.to_string(), "pool": pool.to_string(),
+                "holder": holder_json(holder.as_ref()), "reason": why.label(),
+                "message": why.explain(node(holder.as_ref())),
+                "until": until.map(|until| format!("{until:.0}")),
+                "rival": rival.as_ref().map(ToString::to_string),
             }),
-            Self::ApiError(what) => serde_json::json!({"event": "trouble", "message": what}),
+            Self::Recreated {
+                lease,
+                pool,
+                pod,
+                dry_run,
+            } => json!({
+                "event": "recreated", "lease": lease.to_string(), "pool": pool.to_string(),
+                "pod": pod.to_string(), "dryRun": dry_run,
+            }),
+            Self::Contested { address, pods } => json!({
+                "event": "contested", "address": address.to_string(),
+                "pods": pods.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            }),
+            Self::Problem(what) => json!({"event": "problem", "message": what}),
         }
     }
+}
+
+fn holder_json(holder: Option<&HolderSnapshot>) -> Option<Value> {
+    holder.map(|h| {
+        json!({
+            "namespace": h.namespace, "pod": h.pod, "uid": h.uid, "node": h.node, "interface": h.interface,
+        })
+    })
+}
+
+fn node(holder: Option<&HolderSnapshot>) -> &str {
+    holder.map_or("", |holder| &holder.node)
 }
 
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::TakenBack {
+            Self::Reclaimed {
                 lease,
-                pool: _,
                 holder,
                 reason,
                 dry_run,
+                ..
             } => {
                 let did = if *dry_run {
-                    "would take back"
+                    "would reclaim"
                 } else {
-                    "took back"
+                    "reclaimed"
                 };
                 write!(f, "{did} {lease}{}: {reason}", of(holder.as_ref()))
             }
-            Self::Contested {
+            Self::Kept {
                 lease,
                 holder,
-                reporter,
+                why,
+                until,
+                rival,
+                ..
             } => {
-                write!(f, "kept {lease}{}, which looks dead: ", of(holder.as_ref()))?;
-                match reporter {
-                    Some((namespace, name)) => {
-                        write!(f, "pod {namespace}/{name} reports the address")
-                    }
-                    None => f.write_str("a pod that lives reports the address"),
-                }
-            }
-            Self::Made {
-                lease,
-                pool,
-                pod: (namespace, name),
-                dry_run,
-            } => {
-                let did = if *dry_run { "would make" } else { "made" };
+                let who = of(holder.as_ref());
                 write!(
                     f,
-                    "{did} {lease} of pool {pool} again: pod {namespace}/{name} reports the address and had no lease"
+                    "kept {lease}{who}: {}",
+                    why.explain(node(holder.as_ref()))
+                )?;
+                if let Some(until) = until {
+                    write!(f, ", until {until:.0}")?;
+                }
+                match rival {
+                    Some(rival) => write!(f, " (pod {rival})"),
+                    None => Ok(()),
+                }
+            }
+            Self::Recreated {
+                lease,
+                pool,
+                pod,
+                dry_run,
+            } => {
+                let did = if *dry_run {
+                    "would recreate"
+                } else {
+                    "recreated"
+                };
+                write!(
+                    f,
+                    "{did} the lease of {lease} in pool {pool}: pod {pod} uses the address and had no lease"
                 )
             }
-            Self::ApiError(what) => f.write_str(what),
+            Self::Contested { address, pods } => {
+                let pods: Vec<String> = pods.iter().map(ToString::to_string).collect();
+                write!(
+                    f,
+                    "two living pods use {address}: {}; delete all but one of them",
+                    pods.join(" and ")
+                )
+            }
+            Self::Problem(what) => f.write_str(what),
         }
     }
 }
@@ -160,11 +237,11 @@ fn of(holder: Option<&HolderSnapshot>) -> String {
     })
 }
 
-/// What a run came to.
+/// What a run did.
 #[derive(Debug, Clone, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Summary {
-    /// Whether the first look came to its end: without it nothing is taken back.
+    /// Whether everything was listed: without it nothing is released.
     pub looked: bool,
     /// How many leases there were.
     pub leases: usize,
@@ -172,21 +249,28 @@ pub struct Summary {
     pub pods: usize,
     /// How many nodes.
     pub nodes: usize,
-    /// How many leases were taken back, by reason.
-    pub taken_back: BTreeMap<&'static str, usize>,
+    /// How many leases were released, by reason.
+    #[serde(serialize_with = "by_reason")]
+    pub reclaimed: BTreeMap<ReasonKind, usize>,
     /// How many looked dead and were kept, by what kept them.
-    #[serde(serialize_with = "by_label")]
+    #[serde(serialize_with = "by_keep_reason")]
     pub kept: BTreeMap<KeepReason, usize>,
-    /// How many were made again.
-    pub made: usize,
+    /// How many were recreated.
+    pub recreated: usize,
+    /// How many addresses two living pods use.
+    pub contested: usize,
+    /// How many marks were written for the next run.
+    pub marks: usize,
+    /// How many objects could not be read.
+    pub unreadable: usize,
     /// How many statuses of pools were written.
     pub statuses: usize,
-    /// How many of the things to do could not be done.
+    /// How many operations failed.
     pub failed: usize,
-    /// How old the oldest lease is that looked dead and was kept.
+    /// For how long the oldest lease that looks dead has been known and kept.
     #[serde(serialize_with = "in_seconds")]
     pub oldest_suspect: Option<Duration>,
-    /// Whether it was asked to end before its time.
+    /// Whether it was interrupted.
     pub stopped: bool,
     /// Whether nothing was written.
     pub dry_run: bool,
@@ -203,11 +287,18 @@ fn in_seconds<S: serde::Serializer>(
     age.map(|age| age.as_secs_f64()).serialize(serializer)
 }
 
-fn by_label<S: serde::Serializer>(
-    kept: &BTreeMap<KeepReason, usize>,
+fn by_reason<S: serde::Serializer>(
+    counts: &BTreeMap<ReasonKind, usize>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
-    serializer.collect_map(kept.iter().map(|(kept, count)| (kept.label(), count)))
+    serializer.collect_map(counts.iter().map(|(kind, count)| (kind.label(), count)))
+}
+
+fn by_keep_reason<S: serde::Serializer>(
+    counts: &BTreeMap<KeepReason, usize>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(counts.iter().map(|(why, count)| (why.label(), count)))
 }
 
 impl fmt::Display for Summary {
@@ -216,47 +307,46 @@ impl fmt::Display for Summary {
             let some = |n: usize, what| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
             write!(
                 f,
-                "looked at {}, {} and {}",
+                "read {}, {} and {}",
                 some(self.leases, "lease"),
                 some(self.pods, "pod"),
                 some(self.nodes, "node")
             )?;
         } else {
-            f.write_str("did not get to look at everything")?;
+            f.write_str("could not read everything")?;
         }
-        write!(
-            f,
-            "; {} {}",
-            if self.dry_run {
-                "would take back"
-            } else {
-                "took back"
-            },
-            self.taken_back.values().sum::<usize>(),
-        )?;
-        let parts = self.taken_back.iter().map(|(why, n)| format!("{n} {why}"));
-        enclose(f, &parts.collect::<Vec<_>>())?;
+        let did = if self.dry_run {
+            "would reclaim"
+        } else {
+            "reclaimed"
+        };
+        write!(f, "; {did} {}", self.reclaimed.values().sum::<usize>())?;
+        let parts = self.reclaimed.iter();
+        enclose(f, parts.map(|(kind, n)| format!("{n} {}", kind.label())))?;
         if !self.kept.is_empty() {
             write!(f, "; kept {}", self.kept.values().sum::<usize>())?;
-            let parts = self.kept.iter().map(|(why, n)| format!("{n}: {why}"));
-            enclose(f, &parts.collect::<Vec<_>>())?;
+            let parts = self.kept.iter();
+            enclose(f, parts.map(|(why, n)| format!("{n} {}", why.label())))?;
         }
         for (count, what) in [
-            (self.made, "made again"),
-            (self.failed, "could not be done"),
+            (self.recreated, "recreated"),
+            (self.contested, "addresses used by two living pods"),
+            (self.unreadable, "objects unreadable"),
+            (self.failed, "operations failed"),
         ] {
             if count > 0 {
                 write!(f, "; {count} {what}")?;
             }
         }
         if self.stopped {
-            f.write_str("; asked to end before its time")?;
+            f.write_str("; interrupted")?;
         }
         Ok(())
     }
 }
 
-fn enclose(f: &mut fmt::Formatter<'_>, parts: &[String]) -> fmt::Result {
+fn enclose(f: &mut fmt::Formatter<'_>, parts: impl Iterator<Item = String>) -> fmt::Result {
+    let parts: Vec<String> = parts.collect();
     if parts.is_empty() {
         Ok(())
     } else {

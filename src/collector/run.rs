@@ -1,55 +1,62 @@
-//! The story of one run: look, wait, look again, take back, tell.
+//! The story of one run: read the marks of the last one, list, recreate, release, mark, report.
+//!
+//! Time for the marks and for the status of pools is kept back, so that a run which can't do all of its work still says how
+//! things are.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
-use jiff::Timestamp;
-
 use super::api::Api;
+use super::gather::{Gathered, gather};
+use super::grace_extended::grace_extended;
 use super::index::SnapshotIndex;
-use super::reason::{KeepReason, Reason};
-use super::report::{Event, Reporter, Summary};
+use super::marks::Marks;
+use super::now::Now;
+use super::recreate::missing;
+use super::report::{Event, PodName, Reporter, Summary};
+use super::rules::{Case, Due, Judgement, Keep};
 use super::snapshot::LeaseSnapshot;
-use super::suspect::{Suspect, grace_extended, suspects};
-use super::{Error, Options, gather};
+use super::status::{Findings, KeptLease};
+use super::{Error, Options};
 use crate::ip::PoolName;
-use crate::ip::Vrf;
 use crate::lease::{LeaseName, State};
 use crate::pool::Pools;
 use crate::retry::{self, Clock, Deadline, Retrying};
 
-mod mark;
+mod admit;
+mod extend;
+mod marking;
+mod nodes;
+mod notices;
 mod pools;
 mod reclaim;
 mod recreate;
-mod second;
-
-use second::NodeReader;
 
 /// How long one request may take. A page of 500 large pods takes a busy server some seconds.
 pub const ATTEMPT: Duration = Duration::from_secs(20);
 
-/// How often the wait between the looks is looked up from.
-const NAP: Duration = Duration::from_millis(100);
+/// What is kept of the time for marks and status: a fifth, and no more than this.
+const KEPT_BACK: Duration = Duration::from_mins(1);
 
-/// Takes back what dead pods left behind, makes again what is missing, and counts. Ends early, between two writes, once
+/// Releases what dead pods left behind, recreates what is missing, and counts. Ends early, between two writes, once
 /// `stop` says so.
 ///
-/// The summary says what was done, whatever came of the rest.
+/// The summary says what was done, whatever became of the rest.
 pub async fn run<W: Api, C: Clock>(
-    world: &W,
+    api: &W,
     clock: &C,
     options: &Options,
     reporter: &impl Reporter,
     stop: &dyn Fn() -> bool,
 ) -> (Summary, Result<(), Error>) {
-    let patience = Deadline {
-        at: options.deadline,
-        attempt: ATTEMPT.min(options.deadline / 5),
-    };
-    let desk = Retrying::new(world, clock, patience);
+    let attempt = ATTEMPT.min(options.deadline / 5);
+    let work = options.deadline - KEPT_BACK.min(options.deadline / 5);
+    let patience = |at| Deadline { at, attempt };
+    let desk = Retrying::new(api, clock, patience(work));
+    let late_desk = Retrying::new(api, clock, patience(options.deadline));
     let mut run = Run {
         desk: &desk,
+        late_desk: &late_desk,
         options,
         reporter,
         stop,
@@ -57,27 +64,24 @@ pub async fn run<W: Api, C: Clock>(
             dry_run: options.dry_run,
             ..Summary::default()
         },
-        first_failure: None,
+        problems: Problems::default(),
         changes: Changes::default(),
+        findings: Findings::default(),
+        by_node: HashMap::new(),
     };
     let outcome = run.through().await;
     let Run {
         mut summary,
-        first_failure,
+        problems,
         ..
     } = run;
-    let outcome = match (outcome, first_failure) {
-        (Err(Stop::Stopped), _) => {
+    let outcome = match outcome {
+        Err(Stop::Stopped) => {
             summary.stopped = true;
             Ok(())
         }
-        (Err(Stop::Failed(error)), _) => Err(error),
-        (Ok(()), None) => Ok(()),
-        (Ok(()), Some((what, source))) => Err(Error::Partly {
-            count: summary.failed,
-            what,
-            source,
-        }),
+        Err(Stop::Failed(error)) => Err(error),
+        Ok(()) => problems.outcome(),
     };
     (summary, outcome)
 }
@@ -94,99 +98,158 @@ impl From<Error> for Stop {
     }
 }
 
-/// What has changed since the first look, by this run.
+/// What was not done, or not understood.
+#[derive(Debug, Default)]
+struct Problems {
+    count: usize,
+    first: Option<(String, Option<retry::Error>)>,
+}
+
+impl Problems {
+    fn add(&mut self, what: String, source: Option<retry::Error>) {
+        self.count += 1;
+        self.first.get_or_insert((what, source));
+    }
+
+    fn outcome(self) -> Result<(), Error> {
+        let count = self.count;
+        match self.first {
+            None => Ok(()),
+            Some((what, None)) => Err(Error::Incompletely { count, what }),
+            Some((what, Some(source))) => Err(Error::Partly {
+                count,
+                what,
+                source,
+            }),
+        }
+    }
+}
+
+/// What this run has changed since the lists.
 #[derive(Debug, Default)]
 struct Changes {
     /// What a lease is by now; `None`: it is gone.
     states: HashMap<LeaseName, Option<State>>,
-    made: Vec<(LeaseName, PoolName)>,
+    recreated: Vec<(LeaseName, PoolName)>,
     reclaimed: HashMap<PoolName, i64>,
 }
 
 struct Run<'a, W, C, T> {
+    /// For the work, which ends early enough for marks and status.
     desk: &'a Retrying<'a, W, C>,
+    /// For marks and status.
+    late_desk: &'a Retrying<'a, W, C>,
     options: &'a Options,
     reporter: &'a T,
     stop: &'a dyn Fn() -> bool,
     summary: Summary,
-    first_failure: Option<(String, retry::Error)>,
+    problems: Problems,
     changes: Changes,
+    findings: Findings,
+    /// The leases that look dead and are kept, by node.
+    by_node: HashMap<Box<str>, super::status::Kept>,
 }
 
 impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
     async fn through(&mut self) -> Result<(), Stop> {
-        let (snapshot, written) = gather::look(self.desk, self.options, self.reporter).await?;
+        let stored = self.read_marks().await;
+        let mut gathered = gather(self.desk, self.options, self.reporter).await?;
+        let pools = self.listed(&gathered);
+        self.admit(&mut gathered.snapshot, &pools).await?;
+        let now = self.now();
+        let before = self.valid_marks(stored.as_ref(), &now);
+        let index = SnapshotIndex::of(&gathered.snapshot);
+        let case = Case::new(&index, &before, now, self.options);
+        self.report_contested(&index, &pools);
+
+        let mut marks = Marks::default();
+        let worked = self.work(&case, &pools, &mut marks).await;
+        if let Err(Stop::Stopped) = worked {
+            return worked;
+        }
+        self.write_marks(stored, &before, &marks).await?;
+        self.reserve_nodes(&gathered, &pools, &now).await?;
+        self.count(&gathered, &pools).await?;
+        self.record_notices(&gathered).await?;
+        worked
+    }
+
+    /// What ends with the time for it.
+    async fn work(
+        &mut self,
+        case: &Case<'_>,
+        pools: &Pools,
+        marks: &mut Marks,
+    ) -> Result<(), Stop> {
+        let missing = missing(case.index, pools, case.marks);
+        let leases = &case.index.snapshot.leases;
+        let mut due: Vec<(&LeaseSnapshot, Due)> = Vec::new();
+        for lease in leases {
+            match case.judge(lease) {
+                Judgement::Fine => {}
+                Judgement::Due(this) => due.push((lease, this)),
+                Judgement::Keep(keep) => self.keep(lease, keep, case, marks),
+            }
+        }
+        // What is due and not reached keeps its mark.
+        for (lease, due) in &due {
+            if let Some(mark) = &due.mark {
+                marks.set(lease.name.clone(), mark.clone());
+            }
+        }
+        for missing in &missing {
+            self.recreate(missing, &case.now, marks).await?;
+        }
+        for extended in &grace_extended(case.index) {
+            self.extend(extended).await?;
+        }
+        self.reclaim(due, case, marks).await
+    }
+
+    /// The pools that were listed, and what became known with them.
+    fn listed(&mut self, gathered: &Gathered) -> Pools {
+        let snapshot = &gathered.snapshot;
         self.summary.looked = true;
         self.summary.leases = snapshot.leases.len();
         self.summary.pods = snapshot.pods.len();
         self.summary.nodes = snapshot.nodes.len();
-        let pools = Pools::read(
-            written.pools.clone(),
-            &written.subnets,
-            &written.reserved,
-            &Vrf::default(),
-        );
-        let pools = match pools {
-            Ok(pools) => Some(pools),
-            Err(unreadable) => {
-                self.reporter.event(&Event::ApiError(format!(
-                    "no pool is counted and no missing lease is made, since what is reserved is unknown: {unreadable}"
-                )));
-                None
-            }
-        };
-        let index = SnapshotIndex::of(&snapshot);
-        let suspects = suspects(&index, self.desk.clock.now());
-        let missing = pools
-            .as_ref()
-            .map_or_else(Vec::new, |pools| super::missing(&index, pools));
-        let (dead, over): (Vec<_>, Vec<_>) = suspects
-            .into_iter()
-            .partition(|suspect| suspect.suspicion.needs_proof());
-
-        for grace_extended in &grace_extended(&index) {
-            self.note_grace_extended(grace_extended).await?;
+        self.summary.unreadable = gathered.unreadable;
+        if gathered.unreadable > 0 {
+            let what = format!("{} objects could not be read", gathered.unreadable);
+            self.problems.add(what, None);
         }
-        let mut nodes = NodeReader::default();
-        for suspect in &over {
-            self.look_again(suspect, &index, &mut nodes).await?;
+        let (pools, subnets) = (gathered.pools.clone(), &gathered.subnets);
+        for unreadable in crate::pool::Reserved::read(&gathered.reserved).unreadable() {
+            self.summary.unreadable += 1;
+            self.problem(format!(
+                "no pool of its vrf gives an address until this is mended: {unreadable}"
+            ));
         }
-        if !dead.is_empty() || !missing.is_empty() {
-            self.wait().await?;
-        }
-        for suspect in &dead {
-            self.look_again(suspect, &index, &mut nodes).await?;
-        }
-        for missing in &missing {
-            self.make_again(missing).await?;
-        }
-        if let Some(pools) = &pools {
-            self.reserve_nodes(&snapshot, pools, &written.reserved)
-                .await?;
-            self.count(&snapshot, pools, &written.pools).await?;
-        }
-        Ok(())
+        Pools::read_each(pools, subnets, &gathered.reserved)
     }
 
-    /// The time between the looks.
-    async fn wait(&self) -> Result<(), Stop> {
-        let end = self.desk.clock.elapsed() + self.options.grace;
-        loop {
-            self.go_on()?;
-            let left = end.saturating_sub(self.desk.clock.elapsed());
-            if left.is_zero() {
-                return Ok(());
-            }
-            self.desk.clock.pause(left.min(NAP)).await;
+    fn now(&self) -> Now {
+        Now {
+            server: self.desk.api.server_time(),
+            own: self.desk.clock.now(),
         }
     }
 
-    /// Ends between two writes, where somebody asks for it or the time is over.
+    /// Ends between two writes, where that is asked for or the time for work is over.
     fn go_on(&self) -> Result<(), Stop> {
+        self.until(self.desk.deadline.at)
+    }
+
+    /// The same for what comes last.
+    fn go_on_late(&self) -> Result<(), Stop> {
+        self.until(self.options.deadline)
+    }
+
+    fn until(&self, deadline: Duration) -> Result<(), Stop> {
         if (self.stop)() {
             return Err(Stop::Stopped);
         }
-        if self.desk.clock.elapsed() > self.options.deadline {
+        if self.desk.clock.elapsed() > deadline {
             return Err(Stop::Failed(Error::OutOfTime {
                 seconds: self.options.deadline.as_secs(),
             }));
@@ -194,65 +257,78 @@ impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
         Ok(())
     }
 
-    /// One thing that could not be done keeps nobody from the next, unless there is no time left for any.
+    /// One operation that failed keeps no other from being tried, unless there is no time left for any.
     fn failed(&mut self, what: String, error: retry::Error) {
         self.summary.failed += 1;
-        self.reporter.event(&Event::ApiError(format!(
+        self.reporter.event(&Event::Problem(format!(
             "{what}: {}",
             crate::text::chain(&error)
         )));
-        self.first_failure.get_or_insert((what, error));
+        self.problems.add(what, Some(error));
     }
 
-    /// The state of a lease of the first look by now; `None`: it is gone.
+    /// Something that a person has to mend.
+    fn problem(&mut self, what: String) {
+        self.reporter.event(&Event::Problem(what.clone()));
+        self.problems.add(what, None);
+    }
+
+    /// The state of a lease of the lists by now; `None`: it is gone.
     fn state(&self, lease: &LeaseSnapshot) -> Option<State> {
-        self.changes
-            .states
-            .get(&lease.name)
-            .copied()
-            .unwrap_or(Some(lease.state))
+        let changed = self.changes.states.get(&lease.name).copied();
+        changed.unwrap_or(Some(lease.state))
     }
 
-    fn keep(
-        &mut self,
-        suspect: &Suspect<'_>,
-        index: &SnapshotIndex<'_>,
-        kept: KeepReason,
-        now: Option<Timestamp>,
-    ) {
-        let lease = suspect.lease;
-        *self.summary.kept.entry(kept).or_default() += 1;
-        if kept == KeepReason::Reported {
-            let reporter = index.rival(lease);
-            self.reporter.event(&Event::Contested {
-                lease: lease.name.clone(),
-                holder: lease.holder.clone(),
-                reporter: reporter.map(|pod| (pod.namespace.clone(), pod.name.clone())),
-            });
+    /// Marks, counts and reports a lease that looks dead and is kept.
+    fn keep(&mut self, lease: &LeaseSnapshot, keep: Keep, case: &Case<'_>, marks: &mut Marks) {
+        let Keep {
+            mut why,
+            mark,
+            until,
+        } = keep;
+        let since = mark.as_ref().map(|mark| mark.since);
+        match mark {
+            Some(mark) => {
+                if !marks.set(lease.name.clone(), mark) {
+                    why = super::KeepReason::NoRoom;
+                }
+            }
+            None => marks.remove(&lease.name),
         }
-        let age = lease
-            .written
-            .zip(now)
-            .and_then(|(written, now)| Duration::try_from(now.duration_since(written)).ok());
+        let age = since.and_then(|since| case.now.age(since));
         self.summary.oldest_suspect = self.summary.oldest_suspect.max(age);
-    }
-
-    fn taken_back(&mut self, lease: &LeaseSnapshot, reason: Reason, next: Option<State>) {
-        *self.summary.taken_back.entry(reason.label()).or_default() += 1;
-        if reason.is_reclaim() && !self.options.dry_run {
-            *self
-                .changes
-                .reclaimed
-                .entry(lease.pool.clone())
-                .or_default() += 1;
-        }
-        self.changes.states.insert(lease.name.clone(), next);
-        self.reporter.event(&Event::TakenBack {
+        *self.summary.kept.entry(why).or_default() += 1;
+        let node = lease.holder.as_ref().map_or("", |holder| &holder.node);
+        let kept = KeptLease { why, node, until };
+        self.findings
+            .kept
+            .entry(lease.pool.clone())
+            .or_default()
+            .add(kept);
+        self.by_node.entry(node.into()).or_default().add(kept);
+        let rival = (why == super::KeepReason::Reported)
+            .then(|| case.index.rival(lease).map(PodName::from))
+            .flatten();
+        self.reporter.event(&Event::Kept {
             lease: lease.name.clone(),
             pool: lease.pool.clone(),
             holder: lease.holder.clone(),
-            reason,
-            dry_run: self.options.dry_run,
+            why,
+            until,
+            rival,
         });
+    }
+
+    /// Reports the addresses of pools that two living pods use.
+    fn report_contested(&mut self, index: &SnapshotIndex<'_>, pools: &Pools) {
+        for (address, pods) in index.contested() {
+            if !pools.iter().flatten().any(|pool| pool.lists(address)) {
+                continue;
+            }
+            let pods: Vec<PodName> = pods.into_iter().map(PodName::from).collect();
+            self.summary.contested += 1;
+            self.findings.contested.push((address, pods.clone()));
+            self.reporter.event(&Event::Contested { address, pods });
+        }
     }
 }

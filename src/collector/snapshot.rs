@@ -1,14 +1,15 @@
-//! What the collector keeps of what it saw: of large objects, the few fields that a decision needs.
+//! What the collector keeps of what it read: of large objects, the few fields that a decision needs.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::reason::PodEnd;
+use crate::annotations::Annotations;
 use crate::ip::PoolName;
-use crate::lease::{LeaseName, State};
+use crate::lease::{LeaseName, State, StoredLease};
+use crate::select::Labels;
 
 /// A lease, without what only its next write needs.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,9 +20,7 @@ pub struct LeaseSnapshot {
     pub uid: Box<str>,
     /// The object's `resourceVersion`.
     pub version: Box<str>,
-    /// When this version was written, by the API server's clock; `None` if it does not say.
-    pub written: Option<Timestamp>,
-    /// What it says of its address.
+    /// What it says of its address; [`State::Unknown`] for a lease that could not be read.
     pub state: State,
     /// The pool that the address came out of.
     pub pool: PoolName,
@@ -37,11 +36,9 @@ pub struct LeaseSnapshot {
     pub over: Option<Timestamp>,
     /// How long the holder's containers may take to end.
     pub termination: Duration,
-    /// Since when an earlier run knew that the holder's pod is gone, by the API server's clock.
-    pub gone_since: Option<Timestamp>,
 }
 
-/// Who has a lease, without the container.
+/// Who has a lease.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HolderSnapshot {
     /// The pod's namespace.
@@ -50,16 +47,77 @@ pub struct HolderSnapshot {
     pub pod: Box<str>,
     /// The pod's uid as its runtime says it.
     pub uid: Box<str>,
-    /// Its node.
+    /// Its node; empty in a lease that was recreated for a pod that was bound to none.
     pub node: Box<str>,
+    /// Whether a container took it, rather than the collector, which knows of none.
+    pub has_container: bool,
     /// The interface.
     pub interface: Box<str>,
     /// The `name` of the CNI configuration.
     pub network: Box<str>,
 }
 
+impl HolderSnapshot {
+    /// Whether the holder is a static pod: the kubelet makes its uid, a hash without hyphens, and the pod outlives the
+    /// mirror that the API server shows of it.
+    #[must_use]
+    pub fn is_static(&self) -> bool {
+        self.uid.len() == 32 && self.uid.bytes().all(|b| b.is_ascii_hexdigit())
+    }
+
+    /// Whether its pod can be asked for: no object has an empty name.
+    #[must_use]
+    pub fn names_a_pod(&self) -> bool {
+        !self.namespace.is_empty() && !self.pod.is_empty()
+    }
+}
+
+impl From<StoredLease> for LeaseSnapshot {
+    fn from(stored: StoredLease) -> Self {
+        let StoredLease {
+            lease,
+            uid,
+            version,
+            ..
+        } = stored;
+        let over = match lease.state {
+            State::Cooling => {
+                // Without a time it was released at any.
+                let released = lease.released_at.unwrap_or(Timestamp::MIN);
+                released.checked_add(lease.cooldown).ok()
+            }
+            State::Quarantined => lease.quarantined_until,
+            State::Held | State::Retained | State::Unknown => None,
+        };
+        let holder = |holder: crate::lease::Holder| HolderSnapshot {
+            namespace: holder.namespace.into(),
+            pod: holder.pod.into(),
+            uid: holder.uid.into(),
+            node: holder.node.into(),
+            has_container: !holder.container.is_empty(),
+            interface: holder.interface.into(),
+            network: holder.network.into(),
+        };
+        Self {
+            name: lease.name,
+            uid: uid.into(),
+            version: version.into(),
+            state: lease.state,
+            pool: lease.pool,
+            holder: lease.holder.map(holder),
+            shared: lease.co_holder.is_some(),
+            claim: lease
+                .claim
+                .map(|claim| (claim.namespace.into(), claim.name.into())),
+            held_since: lease.held_since,
+            over,
+            termination: lease.termination,
+        }
+    }
+}
+
 /// A pod.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct PodSnapshot {
     /// Its namespace.
     pub namespace: Box<str>,
@@ -71,12 +129,18 @@ pub struct PodSnapshot {
     pub mirrors: Option<Box<str>>,
     /// The node that it is bound to; empty before.
     pub node: Box<str>,
-    /// Whether it can still run.
-    pub life: Life,
+    /// What its `status.phase` says.
+    pub phase: Phase,
+    /// Whether it has a deletion timestamp.
+    pub deleting: bool,
+    /// Whether each of its containers has terminated, or never started.
+    pub containers_ended: bool,
     /// How long its containers may take to end.
     pub termination: Duration,
-    /// The addresses that it reports; none for a pod in its node's own network.
-    pub reports: Vec<Report>,
+    /// Its `podIPs`, which only its kubelet writes; none for a pod in its node's own network.
+    pub addresses: Vec<IpAddr>,
+    /// What the annotation `network-status` says of further interfaces.
+    pub attached: Option<Box<Attached>>,
 }
 
 impl PodSnapshot {
@@ -92,35 +156,70 @@ impl PodSnapshot {
         self.mirrors.as_deref().unwrap_or(&self.uid)
     }
 
-    /// Whether it reports this address.
+    /// Whether its kubelet reports this address of it.
     #[must_use]
-    pub fn reports(&self, address: IpAddr) -> bool {
-        self.reports.iter().any(|report| report.address == address)
+    pub fn has_address(&self, address: IpAddr) -> bool {
+        self.addresses.contains(&address)
     }
 
-    /// Whether it is not finished: terminating or not, whatever its node.
+    /// Whether it may run: whatever its node does, and whether it is being deleted or not.
     #[must_use]
     pub fn is_alive(&self) -> bool {
-        self.life == Life::Alive
+        self.phase.end().is_none()
     }
 }
 
-/// Whether a pod that exists can still run.
+/// A pod's phase, as far as it matters here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Life {
-    /// It runs, will run, or nobody has said that it has ended.
-    Alive,
-    /// It has run to its end.
+pub enum Phase {
+    /// `Pending`, `Unknown`, or whatever a newer API server says.
+    Other,
+    /// `Running`.
+    Running,
+    /// `Succeeded` or `Failed`.
     Finished(PodEnd),
 }
 
-/// An address that a pod reports.
+impl Phase {
+    /// How the pod has ended, if it has.
+    #[must_use]
+    pub fn end(self) -> Option<PodEnd> {
+        match self {
+            Self::Finished(end) => Some(end),
+            Self::Other | Self::Running => None,
+        }
+    }
+}
+
+/// How a pod that still exists has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PodEnd {
+    /// Phase `Succeeded`.
+    Succeeded,
+    /// Phase `Failed`.
+    Failed,
+}
+
+/// What a pod's annotations say of interfaces besides its first. Anyone who may write pods may write them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Attached {
+    /// One address of each family at most for each interface that the annotation `networks` asks for.
+    pub reports: Vec<Report>,
+    /// The pod's labels: what its pools ask for.
+    pub labels: Labels,
+    /// Those of its annotations that choose networks and pools.
+    pub annotations: Annotations,
+}
+
+/// An address that an annotation reports.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
+    /// The interface.
+    pub interface: Box<str>,
+    /// The interface as the annotation `networks` names it or counts it, from which the attached network is known.
+    pub asked_as: Box<str>,
     /// The address.
     pub address: IpAddr,
-    /// The interface, where the report says it.
-    pub interface: Option<Box<str>>,
 }
 
 /// A node.
@@ -128,7 +227,7 @@ pub struct Report {
 pub struct NodeSnapshot {
     /// Its InternalIPs.
     pub addresses: Vec<IpAddr>,
-    /// Whether somebody vouches that it is shut down: the taint `node.kubernetes.io/out-of-service`.
+    /// Whether an administrator vouches that it is shut down: the taint `node.kubernetes.io/out-of-service`.
     pub out_of_service: bool,
     /// Whether its condition `Ready` is `True`: kubelet reaches the API server, and the container runtime.
     pub ready: bool,
@@ -147,7 +246,16 @@ pub enum ClaimSnapshot {
     Unknown,
 }
 
-/// One look at the whole cluster, in the order in which it was taken.
+/// The labels and annotations around a pod, by which pools admit it or not.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Surroundings {
+    /// Its namespace's labels and annotations.
+    pub namespace: crate::select::NamespaceFacts,
+    /// Its node's labels.
+    pub node: Labels,
+}
+
+/// The whole cluster, in the order in which it was read.
 #[derive(Debug, Default)]
 pub struct Snapshot {
     /// All leases.
@@ -156,8 +264,10 @@ pub struct Snapshot {
     pub pods: Vec<PodSnapshot>,
     /// All nodes by name.
     pub nodes: HashMap<Box<str>, NodeSnapshot>,
-    /// When each node showed last that it lives, by name of the node.
-    pub heartbeats: HashMap<Box<str>, Timestamp>,
+    /// The `resourceVersion` of each node's heartbeat, by name of the node: it changes when the kubelet renews it.
+    pub heartbeats: HashMap<Box<str>, Box<str>>,
     /// The claims of retained leases, as far as they were read.
     pub claims: BTreeMap<LeaseName, ClaimSnapshot>,
+    /// The reports of annotations that count, by pod uid and address: a pool that may serve the pod has the address.
+    pub admitted: HashSet<(Box<str>, IpAddr)>,
 }

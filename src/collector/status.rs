@@ -5,18 +5,32 @@ use std::net::IpAddr;
 
 use jiff::Timestamp;
 
-use crate::api::{Condition, IPPoolStatus, MicroTime, Time};
+use super::report::PodName;
+use crate::api::{Condition, IPPoolStatus, MicroTime};
 use crate::ip::PoolName;
 use crate::ip::{Family, Spans, Vrf};
 use crate::lease::{LeaseName, State};
 use crate::pool::{InvalidPool, Pool, Pools};
 
+mod finding;
+mod kept;
 mod overlap;
 
+use finding::Finding;
+pub use kept::{Kept, KeptLease};
 use overlap::{Shared, overlaps};
 
-/// How many leases or pools the message of a condition names.
+/// How many leases, pools or nodes the message of a condition names.
 const SHOWN: usize = 3;
+
+/// What each of our conditions is called.
+const CONDITIONS: [&str; 5] = [
+    "Exhausted",
+    "Overlapping",
+    "OutOfRange",
+    "LeasesKept",
+    "AddressContested",
+];
 
 /// A pool, counted.
 #[derive(Debug, Clone)]
@@ -42,101 +56,152 @@ pub struct Counted {
     /// Why it gives nothing at all, if something in it says nothing.
     fault: Option<String>,
     overlaps: Vec<Shared>,
-    out_of_range: (usize, Vec<IpAddr>),
+    out_of_range: OutOfRange,
+    /// The leases out of it that look dead and are kept.
+    pub kept: Kept,
+    /// When the next quarantine ends.
+    quarantine_ends: Option<Timestamp>,
+    contested: Vec<(IpAddr, Vec<PodName>)>,
 }
 
-/// Leases as they are counted: name, state, and the pool that each came out of.
-pub type Counting<'a> = (&'a LeaseName, State, &'a PoolName);
+/// Held leases out of a pool that would not give their addresses today.
+#[derive(Debug, Clone, Default)]
+struct OutOfRange {
+    count: usize,
+    shown: Vec<IpAddr>,
+}
+
+/// A lease as it is counted.
+#[derive(Debug, Clone, Copy)]
+pub struct CountedLease<'a> {
+    /// Its name.
+    pub name: &'a LeaseName,
+    /// What it says of its address.
+    pub state: State,
+    /// The pool that it came out of.
+    pub pool: &'a PoolName,
+    /// When this state ends by itself.
+    pub over: Option<Timestamp>,
+}
+
+/// What else is known of pools.
+#[derive(Debug, Clone, Default)]
+pub struct Findings {
+    /// The leases that look dead and are kept, by the pool that they came out of.
+    pub kept: BTreeMap<PoolName, Kept>,
+    /// The addresses that two living pods use.
+    pub contested: Vec<(IpAddr, Vec<PodName>)>,
+}
 
 impl Counted {
-    /// Counts every pool. What overlaps counts in each: nobody else gets it from either.
+    /// Counts every pool. What overlaps counts in each: no other pod gets it from either.
     #[must_use]
-    pub fn all<'a>(pools: &Pools, leases: impl Iterator<Item = Counting<'a>>) -> Vec<Self> {
-        let mut by_vrf: BTreeMap<&Vrf, Vec<(IpAddr, State)>> = BTreeMap::new();
-        let mut out_of_range: BTreeMap<&PoolName, (usize, Vec<IpAddr>)> = BTreeMap::new();
-        for (name, state, pool) in leases {
-            by_vrf
-                .entry(&name.vrf)
-                .or_default()
-                .push((name.address, state));
-            if let Some(Ok(of)) = pools.get(pool.as_str())
-                && state == State::Held
-                && !(of.vrf == name.vrf && of.usable.contains(name.address))
-            {
-                let (count, shown) = out_of_range.entry(pool).or_default();
-                *count += 1;
-                shown.push(name.address);
-                shown.sort_unstable();
-                shown.truncate(SHOWN);
+    pub fn all<'a>(
+        pools: &Pools,
+        leases: impl Iterator<Item = CountedLease<'a>>,
+        findings: &Findings,
+    ) -> Vec<Self> {
+        let mut by_vrf: BTreeMap<&Vrf, Vec<CountedLease<'a>>> = BTreeMap::new();
+        let mut by_pool: BTreeMap<&PoolName, Vec<CountedLease<'a>>> = BTreeMap::new();
+        let mut out_of_range: BTreeMap<&PoolName, OutOfRange> = BTreeMap::new();
+        for lease in leases {
+            by_vrf.entry(&lease.name.vrf).or_default().push(lease);
+            match pools.get(lease.pool.as_str()) {
+                Some(Ok(of)) if lease.state == State::Held => {
+                    let address = lease.name.address;
+                    if !(of.vrf == lease.name.vrf && of.usable.contains(address)) {
+                        out_of_range.entry(lease.pool).or_default().add(address);
+                    }
+                }
+                // What a broken pool may give is not known; what came out of it is.
+                Some(Err(_)) => by_pool.entry(lease.pool).or_default().push(lease),
+                Some(Ok(_)) | None => {}
             }
         }
         for leases in by_vrf.values_mut() {
-            leases.sort_unstable_by_key(|&(address, _)| address);
+            leases.sort_unstable_by_key(|lease| lease.name.address);
         }
         let mut shared = overlaps(pools.iter().flatten().map(|pool| &**pool));
         let counted = |pool: Result<&std::sync::Arc<Pool>, &InvalidPool>| match pool {
             Ok(pool) => {
                 let leases = by_vrf.get(&pool.vrf).map_or(&[][..], Vec::as_slice);
-                Self::of(
-                    pool,
-                    leases,
-                    shared.remove(&pool.name).unwrap_or_default(),
-                    out_of_range.remove(&pool.name).unwrap_or_default(),
-                )
+                let mut counted = Self::of(pool, leases, findings);
+                counted.overlaps = shared.remove(&pool.name).unwrap_or_default();
+                counted.out_of_range = out_of_range.remove(&pool.name).unwrap_or_default();
+                counted
             }
-            Err(broken) => Self::of_broken(broken),
+            Err(broken) => {
+                let leases = by_pool.get(&broken.name).map_or(&[][..], Vec::as_slice);
+                Self::of_broken(broken, leases, findings)
+            }
         };
         pools.iter().map(counted).collect()
     }
 
-    fn of(
-        pool: &Pool,
-        leases: &[(IpAddr, State)],
-        overlaps: Vec<Shared>,
-        out_of_range: (usize, Vec<IpAddr>),
-    ) -> Self {
-        let mut counted = Self {
-            name: pool.name.clone(),
-            vrf: Some(pool.vrf.clone()),
-            family: Some(pool.family()),
-            capacity: saturate(pool.usable.len()),
-            held: 0,
-            cooling: 0,
-            retained: 0,
-            quarantined: 0,
-            free: 0,
-            fault: None,
-            overlaps,
-            out_of_range,
-        };
-        let mut inside = 0;
-        for (_, state) in within(leases, &pool.usable) {
-            inside += 1;
-            *match state {
-                State::Held => &mut counted.held,
-                State::Cooling => &mut counted.cooling,
-                State::Retained => &mut counted.retained,
-                State::Quarantined | State::Unknown => &mut counted.quarantined,
-            } += 1;
-        }
-        counted.free = saturate(pool.usable.len() - inside);
-        counted
-    }
-
-    fn of_broken(broken: &InvalidPool) -> Self {
+    fn empty(name: &PoolName, findings: &Findings) -> Self {
         Self {
-            name: broken.name.clone(),
-            vrf: broken.vrf.clone(),
-            family: broken.family,
+            name: name.clone(),
+            vrf: None,
+            family: None,
             capacity: 0,
             held: 0,
             cooling: 0,
             retained: 0,
             quarantined: 0,
             free: 0,
-            fault: Some(broken.fault.to_string()),
+            fault: None,
             overlaps: Vec::new(),
-            out_of_range: <(usize, Vec<IpAddr>)>::default(),
+            out_of_range: OutOfRange::default(),
+            kept: findings.kept.get(name).cloned().unwrap_or_default(),
+            quarantine_ends: None,
+            contested: Vec::new(),
+        }
+    }
+
+    fn of(pool: &Pool, leases: &[CountedLease<'_>], findings: &Findings) -> Self {
+        let mut counted = Self {
+            vrf: Some(pool.vrf.clone()),
+            family: Some(pool.family()),
+            capacity: saturate(pool.usable.len()),
+            ..Self::empty(&pool.name, findings)
+        };
+        let mut inside = 0;
+        for lease in within(leases, &pool.usable) {
+            inside += 1;
+            counted.count(lease);
+        }
+        counted.free = saturate(pool.usable.len() - inside);
+        let contested = findings.contested.iter();
+        counted.contested = contested
+            .filter(|(address, _)| pool.lists(*address))
+            .cloned()
+            .collect();
+        counted
+    }
+
+    fn of_broken(broken: &InvalidPool, leases: &[CountedLease<'_>], findings: &Findings) -> Self {
+        let mut counted = Self {
+            vrf: broken.vrf.clone(),
+            family: broken.family,
+            fault: Some(broken.fault.to_string()),
+            ..Self::empty(&broken.name, findings)
+        };
+        for lease in leases {
+            counted.count(lease);
+        }
+        counted
+    }
+
+    fn count(&mut self, lease: &CountedLease<'_>) {
+        *match lease.state {
+            State::Held => &mut self.held,
+            State::Cooling => &mut self.cooling,
+            State::Retained => &mut self.retained,
+            State::Quarantined | State::Unknown => &mut self.quarantined,
+        } += 1;
+        if lease.state == State::Quarantined {
+            let ends = [self.quarantine_ends, lease.over].into_iter().flatten();
+            self.quarantine_ends = ends.min();
         }
     }
 
@@ -146,45 +211,92 @@ impl Counted {
         findings.map(|(kind, finding)| (kind, finding.holds))
     }
 
-    fn findings(&self) -> [(&'static str, Finding); 3] {
+    /// What of it a person has to see to: reason and message.
+    pub fn notices(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let findings = self.findings().into_iter();
+        findings
+            .filter(|(kind, finding)| {
+                finding.holds && ["LeasesKept", "AddressContested"].contains(kind)
+            })
+            .map(|(kind, finding)| (kind, finding.message))
+    }
+
+    fn findings(&self) -> [(&'static str, Finding); 5] {
+        let [exhausted, overlapping, out_of_range, kept, contested] = CONDITIONS;
         [
-            ("Exhausted", self.exhausted()),
-            ("Overlapping", self.overlapping()),
-            ("OutOfRange", self.out_of_range()),
+            (exhausted, self.exhausted()),
+            (overlapping, self.overlapping()),
+            (out_of_range, self.out_of_range()),
+            (kept, self.kept.finding()),
+            (contested, self.contested()),
         ]
     }
 
     fn exhausted(&self) -> Finding {
-        match (&self.fault, self.free) {
+        match (&self.fault, self.free.saturating_add(self.cooling)) {
             (Some(fault), _) => Finding::yes("Unusable", format!("it gives no address: {fault}")),
             (None, 0) if self.capacity == 0 => Finding::yes(
                 "NoAddresses",
-                "everything in it is excluded or reserved".to_owned(),
+                "every address in it is excluded or reserved".to_owned(),
             ),
-            (None, 0) => Finding::yes(
-                "NothingFree",
-                format!("none of its {} addresses is free", self.capacity),
-            ),
-            (None, _) => Finding::no("AddressesFree"),
+            (None, 0) => Finding::yes("NothingLeft", self.nothing_left()),
+            (None, _) => Finding::no("AddressesLeft"),
         }
+    }
+
+    /// That nothing is left, who has it all, and what comes back by itself.
+    fn nothing_left(&self) -> String {
+        let states = [
+            (self.held, "held"),
+            (self.retained, "retained"),
+            (self.quarantined, "quarantined"),
+        ];
+        let states: Vec<String> = states
+            .iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, state)| format!("{count} {state}"))
+            .collect();
+        let returns = [self.kept.returns(), self.quarantine_ends];
+        let returns = match returns.into_iter().flatten().min() {
+            Some(at) => format!("the next one returns at {at:.0}"),
+            None => "none returns by itself until a pod ends".to_owned(),
+        };
+        format!(
+            "none of its {} addresses is left ({}); {returns}",
+            self.capacity,
+            states.join(", ")
+        )
+    }
+
+    fn contested(&self) -> Finding {
+        if self.contested.is_empty() {
+            return Finding::no("NoContest");
+        }
+        let shown = self.contested.iter().take(SHOWN).map(|(address, pods)| {
+            let pods: Vec<String> = pods.iter().map(ToString::to_string).collect();
+            format!("{address} is used by {}", pods.join(" and "))
+        });
+        Finding::yes(
+            "TwoLivingPods",
+            Finding::listed(shown.collect(), self.contested.len()),
+        )
     }
 
     fn overlapping(&self) -> Finding {
         if self.overlaps.is_empty() {
             return Finding::no("NoOverlap");
         }
-        let named = self.overlaps.iter().take(SHOWN);
-        let mut parts: Vec<String> = named
-            .map(|shared| format!("pool {} may give {} too", shared.with, shared.span))
-            .collect();
-        if self.overlaps.len() > SHOWN {
-            parts.push(format!("and {} more", self.overlaps.len() - SHOWN));
-        }
-        Finding::yes("SharedAddresses", parts.join("; "))
+        let shown = self.overlaps.iter().take(SHOWN);
+        let shown =
+            shown.map(|shared| format!("pool {} may give {} too", shared.with, shared.span));
+        Finding::yes(
+            "SharedAddresses",
+            Finding::listed(shown.collect(), self.overlaps.len()),
+        )
     }
 
     fn out_of_range(&self) -> Finding {
-        let (count, shown) = &self.out_of_range;
+        let OutOfRange { count, shown } = &self.out_of_range;
         if *count == 0 {
             return Finding::no("AllInRange");
         }
@@ -203,14 +315,23 @@ impl Counted {
     }
 }
 
+impl OutOfRange {
+    fn add(&mut self, address: IpAddr) {
+        self.count += 1;
+        self.shown.push(address);
+        self.shown.sort_unstable();
+        self.shown.truncate(SHOWN);
+    }
+}
+
 /// The leases whose address is in `usable`: a step for each span, and one for each lease inside.
-fn within<'a>(
-    leases: &'a [(IpAddr, State)],
+fn within<'a, 'l>(
+    leases: &'a [CountedLease<'l>],
     usable: &'a Spans,
-) -> impl Iterator<Item = &'a (IpAddr, State)> {
+) -> impl Iterator<Item = &'a CountedLease<'l>> {
     usable.iter().flat_map(move |span| {
-        let begin = leases.partition_point(|(address, _)| *address < span.first());
-        let end = leases.partition_point(|(address, _)| *address <= span.last());
+        let begin = leases.partition_point(|lease| lease.name.address < span.first());
+        let end = leases.partition_point(|lease| lease.name.address <= span.last());
         &leases[begin..end]
     })
 }
@@ -219,35 +340,11 @@ fn saturate(count: u128) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-/// What a condition says.
-struct Finding {
-    holds: bool,
-    reason: &'static str,
-    message: String,
-}
-
-impl Finding {
-    fn yes(reason: &'static str, message: String) -> Self {
-        Self {
-            holds: true,
-            reason,
-            message,
-        }
-    }
-
-    fn no(reason: &'static str) -> Self {
-        Self {
-            holds: false,
-            reason,
-            message: String::new(),
-        }
-    }
-}
-
-/// The status that a pool should have, where that is not the one that it has. `reclaimed` were taken back just now.
+/// The status that a pool should have, where that is not the one that it has. `reclaimed` were released just now.
 #[must_use]
 pub fn pool_status(
     counted: &Counted,
+    generation: Option<i64>,
     before: Option<&IPPoolStatus>,
     reclaimed: i64,
     now: Timestamp,
@@ -257,10 +354,10 @@ pub fn pool_status(
     let mut conditions: Vec<Condition> = counted
         .findings()
         .into_iter()
-        .map(|(kind, finding)| condition(kind, finding, &old.conditions, now))
+        .map(|(kind, finding)| finding.condition(kind, generation, &old.conditions, now))
         .collect();
-    let known = |kind: &str| ["Exhausted", "Overlapping", "OutOfRange"].contains(&kind);
-    let others = old.conditions.iter().filter(|c| !known(&c.type_));
+    let others = old.conditions.iter();
+    let others = others.filter(|condition| !CONDITIONS.contains(&&*condition.type_));
     conditions.extend(others.cloned());
     let status = IPPoolStatus {
         capacity: counted.capacity,
@@ -270,29 +367,20 @@ pub fn pool_status(
         quarantined: counted.quarantined,
         free: counted.free,
         reclaimed: old.reclaimed.saturating_add(reclaimed),
+        kept: counted
+            .kept
+            .by_label()
+            .into_iter()
+            .map(|(why, count)| (why.to_owned(), count))
+            .collect(),
         conditions,
+        observed_generation: generation,
         observed_at: old.observed_at.clone(),
     };
     (status != *old || old.observed_at.is_none()).then_some(IPPoolStatus {
         observed_at: Some(MicroTime(now)),
         ..status
     })
-}
-
-/// The time of a condition is that of its last change from yes to no or back.
-fn condition(kind: &str, finding: Finding, before: &[Condition], now: Timestamp) -> Condition {
-    let status = if finding.holds { "True" } else { "False" };
-    let same = before
-        .iter()
-        .find(|c| c.type_ == kind && c.status == status);
-    Condition {
-        type_: kind.to_owned(),
-        status: status.to_owned(),
-        reason: finding.reason.to_owned(),
-        message: finding.message,
-        last_transition_time: same.map_or(Time(now), |c| c.last_transition_time.clone()),
-        observed_generation: None,
-    }
 }
 
 #[cfg(test)]

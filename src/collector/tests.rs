@@ -1,5 +1,4 @@
-//! The rule of the collector as sentences, and what it never does as properties.
+//! What the collector never does, and a small cluster to show it in.
 
 mod properties;
-mod scene;
-mod verdicts;
+pub(super) mod scene;

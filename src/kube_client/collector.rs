@@ -1,76 +1,117 @@
 //! The whole cluster over the wire: each call of the collector's [`Api`] as a request.
 
+use std::collections::HashSet;
+
 use http::Request;
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease as Heartbeat;
-use k8s_openapi::api::core::v1::{Node, Pod};
+use k8s_openapi::api::core::v1::{ConfigMap, Event, Namespace, Node, Pod};
 use kube::core::Request as Path;
 use kube::core::params::{DeleteParams, GetParams, ListParams, PostParams, Preconditions};
 use kube::{Resource, ResourceExt};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 
 use super::KubeClient;
 use super::request::{Response, api_error, built};
 use crate::api::{IPLease, IPPool, ReservedIP, Subnet};
-use crate::collector::{Api, ClaimSnapshot, LeaseSnapshot, NodeSnapshot, Page, PodSnapshot};
+use crate::collector::{
+    Api, ClaimSnapshot, ConfigMapSnapshot, LeaseSnapshot, NodeSnapshot, Notice, Page, PodSnapshot,
+    Surroundings,
+};
+use crate::lease::StoredLease;
 use crate::retry::{ApiError, ErrorKind};
 
-mod lease;
+mod config_map;
+mod event;
+mod list;
 mod node;
 mod pod;
 
-use lease::LeaseObject;
-use node::{HeartbeatObject, NodeObject};
+use config_map::ConfigMapObject;
+use event::EventObject;
+use list::Identity;
+use node::{HeartbeatObject, LabelledObject, NodeObject};
 use pod::PodObject;
-
-/// Objects of a page at most: no burden on the API server.
-const MOST: u32 = 500;
-
-/// Objects of the first page of a list, when it is not known yet how large they are.
-const FIRST: u32 = 100;
-
-/// Bytes that a page should have at most, since it is held whole: 500 pods as they usually are.
-const BYTES: usize = 6 << 20;
 
 /// Where kubelets renew the leases of their nodes.
 const HEARTBEATS: &str = "kube-node-lease";
 
 impl Api for KubeClient {
     async fn leases(&self, after: Option<&str>) -> Result<Page<LeaseSnapshot>, ApiError> {
-        let page = self.page::<LeaseObject>(IPLease::url_path(&(), None), after);
-        // One whose name is no address has none that could be given or taken back.
-        Ok(page.await?.map(|object| object.seen().into_iter()))
+        let read = |object: IPLease| {
+            let stored = StoredLease::try_from(object);
+            let stored = stored.map_err(|error| error.to_string())?;
+            Ok(Some(LeaseSnapshot::from(stored)))
+        };
+        let params = ListParams::default();
+        self.page(
+            IPLease::url_path(&(), None),
+            params,
+            after,
+            read,
+            Identity::lease,
+        )
+        .await
     }
 
     async fn pods(&self, after: Option<&str>) -> Result<Page<PodSnapshot>, ApiError> {
-        let page = self.page::<PodObject>(Pod::url_path(&(), None), after);
-        Ok(page.await?.map(|object| [PodSnapshot::from(object)]))
+        let read = |object: PodObject| Ok(Some(PodSnapshot::from(object)));
+        let params = ListParams::default();
+        self.page(Pod::url_path(&(), None), params, after, read, Identity::pod)
+            .await
     }
 
     async fn nodes(&self, after: Option<&str>) -> Result<Page<(Box<str>, NodeSnapshot)>, ApiError> {
-        let page = self.page::<NodeObject>(Node::url_path(&(), None), after);
-        Ok(page.await?.map(|object| [object.named()]))
+        let read = |object: NodeObject| Ok(Some(object.named()));
+        let params = ListParams::default();
+        self.page(
+            Node::url_path(&(), None),
+            params,
+            after,
+            read,
+            Identity::node,
+        )
+        .await
     }
 
     async fn heartbeats(
         &self,
         after: Option<&str>,
-    ) -> Result<Page<(Box<str>, Timestamp)>, ApiError> {
-        let page = self.page::<HeartbeatObject>(Heartbeat::url_path(&(), Some(HEARTBEATS)), after);
-        Ok(page.await?.map(|object| object.named().into_iter()))
+    ) -> Result<Page<(Box<str>, Box<str>)>, ApiError> {
+        let path = Heartbeat::url_path(&(), Some(HEARTBEATS));
+        let read = |object: HeartbeatObject| Ok(Some(object.named()));
+        self.page(path, ListParams::default(), after, read, |_| None)
+            .await
     }
 
     async fn pools(&self, after: Option<&str>) -> Result<Page<IPPool>, ApiError> {
-        self.page(IPPool::url_path(&(), None), after).await
+        self.objects(IPPool::url_path(&(), None), after).await
     }
 
     async fn reserved(&self, after: Option<&str>) -> Result<Page<ReservedIP>, ApiError> {
-        self.page(ReservedIP::url_path(&(), None), after).await
+        self.objects(ReservedIP::url_path(&(), None), after).await
     }
 
     async fn subnets(&self, after: Option<&str>) -> Result<Page<Subnet>, ApiError> {
-        self.page(Subnet::url_path(&(), None), after).await
+        self.objects(Subnet::url_path(&(), None), after).await
+    }
+
+    async fn failed_teardowns(&self, since: Timestamp) -> Result<HashSet<Box<str>>, ApiError> {
+        let mut uids = HashSet::new();
+        let mut after: Option<String> = None;
+        loop {
+            let params = ListParams::default().fields("reason=FailedKillPod");
+            let read = |event: EventObject| Ok(event.of_pod_since(since));
+            let path = Event::url_path(&(), None);
+            let page = self.page(path, params, after.as_deref(), read, |_| None);
+            let page = page.await?;
+            uids.extend(page.items);
+            after = page.next;
+            if after.is_none() {
+                return Ok(uids);
+            }
+        }
     }
 
     async fn pod(&self, namespace: &str, name: &str) -> Result<Option<PodSnapshot>, ApiError> {
@@ -80,16 +121,9 @@ impl Api for KubeClient {
     }
 
     async fn node(&self, name: &str) -> Result<Option<NodeSnapshot>, ApiError> {
-        let object = self
-            .one::<NodeObject>(Node::url_path(&(), None), name)
-            .await?;
+        let path = Node::url_path(&(), None);
+        let object = self.one::<NodeObject>(path, name).await?;
         Ok(object.map(|object| object.named().1))
-    }
-
-    async fn heartbeat(&self, node: &str) -> Result<Option<Timestamp>, ApiError> {
-        let path = Heartbeat::url_path(&(), Some(HEARTBEATS));
-        let object = self.one::<HeartbeatObject>(path, node).await?;
-        Ok(object.and_then(HeartbeatObject::named).map(|(_, at)| at))
     }
 
     /// There is no kind of claims yet: whoever has written one into a lease knows more than this version.
@@ -99,6 +133,27 @@ impl Api for KubeClient {
 
     async fn pool(&self, name: &str) -> Result<Option<IPPool>, ApiError> {
         self.one(IPPool::url_path(&(), None), name).await
+    }
+
+    async fn surroundings(&self, namespace: &str, node: &str) -> Result<Surroundings, ApiError> {
+        let of = async |path: String, name: &str| {
+            let request = Path::new(path).get_metadata(name, &GetParams::default());
+            let (what, answer) = self.send(built(request)?).await?;
+            let object = answer.object::<LabelledObject>(&what)?;
+            Ok::<_, ApiError>(object.unwrap_or_default())
+        };
+        let namespace = of(Namespace::url_path(&(), None), namespace).await?;
+        let node = of(Node::url_path(&(), None), node).await?;
+        Ok(Surroundings {
+            namespace: namespace.facts(),
+            node: node.facts().labels,
+        })
+    }
+
+    async fn config_map(&self, namespace: &str, name: &str) -> Result<ConfigMapSnapshot, ApiError> {
+        let path = ConfigMap::url_path(&(), Some(namespace));
+        let object = self.one::<ConfigMapObject>(path, name).await?;
+        Ok(object.map(ConfigMapSnapshot::from).unwrap_or_default())
     }
 
     async fn write_status(&self, pool: &IPPool) -> Result<bool, ApiError> {
@@ -132,37 +187,54 @@ impl Api for KubeClient {
         self.write(path.delete(&object.name_any(), &params)).await
     }
 
+    async fn write_config_map(
+        &self,
+        namespace: &str,
+        name: &str,
+        content: &ConfigMapSnapshot,
+    ) -> Result<bool, ApiError> {
+        let path = Path::new(ConfigMap::url_path(&(), Some(namespace)));
+        let params = PostParams::default();
+        let object = body(&config_map::object(namespace, name, content))?;
+        if content.version.is_some() {
+            return self.write(path.replace(name, &params, object)).await;
+        }
+        let (what, answer) = self.send(built(path.create(&params, object))?).await?;
+        match answer {
+            Response::Done(_) => Ok(true),
+            Response::Conflict => Ok(false),
+            Response::Absent => Err(api_error(
+                &what,
+                ErrorKind::Refused,
+                format!(
+                    "there is no namespace {namespace}: create it, or name another one with --namespace"
+                ),
+            )),
+        }
+    }
+
+    async fn record(&self, notice: &Notice) -> Result<(), ApiError> {
+        let at = self
+            .server_time_of_last_answer()
+            .unwrap_or_else(Timestamp::now);
+        self.write(event::request(notice, at)).await.map(drop)
+    }
+
     fn server_time(&self) -> Option<Timestamp> {
         self.server_time_of_last_answer()
     }
 }
 
 impl KubeClient {
-    async fn page<T: DeserializeOwned>(
+    /// A page of objects as they are written.
+    async fn objects<T: DeserializeOwned>(
         &self,
         path: String,
         after: Option<&str>,
     ) -> Result<Page<T>, ApiError> {
-        let limit = if after.is_some() {
-            self.fitting.get()
-        } else {
-            FIRST
-        };
-        let params = ListParams {
-            limit: Some(limit),
-            continue_token: after.map(str::to_owned),
-            ..ListParams::default()
-        };
-        let (what, answer) = self.send(built(Path::new(path).list(&params))?).await?;
-        let size = answer.size();
-        let Some(list) = answer.object::<ListObject<T>>(&what)? else {
-            return Err(api_error(&what, ErrorKind::NotInstalled, "404 Not Found"));
-        };
-        self.fitting.set(fitting(list.items.len(), size));
-        Ok(Page {
-            items: list.items,
-            next: list.metadata.next.filter(|next| !next.is_empty()),
-        })
+        let read = |object: T| Ok(Some(object));
+        self.page(path, ListParams::default(), after, read, |_| None)
+            .await
     }
 
     async fn one<T: DeserializeOwned>(
@@ -184,54 +256,6 @@ impl KubeClient {
     }
 }
 
-/// How many objects a page may have, if they are as large as so many that have so many bytes together.
-fn fitting(objects: usize, bytes: usize) -> u32 {
-    let fit = objects.saturating_mul(BYTES) / bytes.max(1);
-    u32::try_from(fit).unwrap_or(MOST).clamp(1, MOST)
-}
-
 fn body(object: &impl Serialize) -> Result<Vec<u8>, ApiError> {
     serde_json::to_vec(object).map_err(|error| api_error("an object", ErrorKind::Refused, error))
-}
-
-impl<T> Page<T> {
-    fn map<I: IntoIterator>(self, seen: impl Fn(T) -> I) -> Page<I::Item> {
-        Page {
-            items: self.items.into_iter().flat_map(seen).collect(),
-            next: self.next,
-        }
-    }
-}
-
-#[derive(Deserialize)]
-struct ListObject<T> {
-    #[serde(default)]
-    metadata: ListMetadata,
-    items: Vec<T>,
-}
-
-#[derive(Deserialize, Default)]
-struct ListMetadata {
-    #[serde(rename = "continue")]
-    next: Option<String>,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_page_has_as_many_objects_as_fit_and_never_none() {
-        for (objects, bytes, expected) in [
-            (100, 75_600, MOST),
-            (100, 1_000_000, MOST),
-            (100, 20_000_000, 31),
-            (1, 100_000_000, 1),
-            (0, 200, 1),
-            (0, 0, 1),
-            (usize::MAX, 1, MOST),
-        ] {
-            assert_eq!(fitting(objects, bytes), expected, "{objects} in {bytes}");
-        }
-    }
 }

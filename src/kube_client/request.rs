@@ -51,14 +51,6 @@ pub(super) enum Response {
 }
 
 impl Response {
-    /// How many bytes came with it.
-    pub fn size(&self) -> usize {
-        match self {
-            Self::Done(body) => body.len(),
-            Self::Absent | Self::Conflict => 0,
-        }
-    }
-
     /// The object that a request which cannot conflict was answered with, `None` if it is absent.
     pub fn object<T: DeserializeOwned>(self, request: &str) -> Result<Option<T>, ApiError> {
         match self {

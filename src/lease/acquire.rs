@@ -286,7 +286,6 @@ impl Requester {
             held_since: Some(self.since),
             released_at: None,
             quarantined_until: None,
-            gone_since: None,
             foreign_mac: None,
         }
     }

@@ -41,7 +41,6 @@ impl TryFrom<IPLease> for StoredLease {
             held_since,
             released_at,
             quarantined_until,
-            gone_since,
             foreign_mac,
             unknown: _,
         } = object.spec.clone();
@@ -57,7 +56,6 @@ impl TryFrom<IPLease> for StoredLease {
             held_since: held_since.map(|MicroTime(at)| at),
             released_at: released_at.map(|MicroTime(at)| at),
             quarantined_until: quarantined_until.map(|MicroTime(at)| at),
-            gone_since: gone_since.map(|MicroTime(at)| at),
             foreign_mac,
         };
         Ok(Self {
@@ -124,7 +122,6 @@ impl Lease {
             held_since: self.held_since.map(MicroTime),
             released_at: self.released_at.map(MicroTime),
             quarantined_until: self.quarantined_until.map(MicroTime),
-            gone_since: self.gone_since.map(MicroTime),
             foreign_mac: self.foreign_mac.clone(),
             unknown,
         }

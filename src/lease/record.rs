@@ -90,8 +90,6 @@ pub struct Lease {
     pub released_at: Option<Timestamp>,
     /// When its quarantine ends.
     pub quarantined_until: Option<Timestamp>,
-    /// Since when the collector knows that the holder's pod is gone, by the API server's clock.
-    pub gone_since: Option<Timestamp>,
     /// The hardware address that answered for it from outside the cluster.
     pub foreign_mac: Option<String>,
 }

@@ -60,7 +60,6 @@ pub fn released(lease: &Lease, now: Timestamp) -> Lease {
     Lease {
         state,
         released_at: Some(now),
-        gone_since: None,
         ..lease.clone()
     }
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::text::{Family, MetricType, Text, replace};
-use crate::collector::{KeepReason, Reason, Summary};
+use crate::collector::{KeepReason, ReasonKind, Summary};
 use crate::ip::Vrf;
 
 /// A run that is over.
@@ -44,6 +44,7 @@ pub fn write(path: &Path, run: &Run<'_>) -> io::Result<()> {
 fn families(run: &Run<'_>, before: &Text) -> Vec<Family> {
     let mut families = of_pools(run, before);
     families.extend([reclaimed(run, before), suspects(run)]);
+    families.extend(odd(run));
     families.extend(of_run(run, before));
     families
 }
@@ -64,6 +65,11 @@ fn of_pools(run: &Run<'_>, before: &Text) -> Vec<Family> {
         "leasehold_pool_condition",
         "Whether a condition of a pool holds.",
     );
+    let mut kept = Family::new(
+        MetricType::Gauge,
+        "leasehold_pool_kept_leases",
+        "Leases of a pool that look dead and are kept, by what keeps them.",
+    );
     for pool in &run.summary.pools {
         let family = pool.family.map_or_else(String::new, |f| f.to_string());
         let vrf = pool.vrf.as_ref().map_or("", Vrf::as_str);
@@ -83,6 +89,9 @@ fn of_pools(run: &Run<'_>, before: &Text) -> Vec<Family> {
         ] {
             addresses = addresses.with(&and("state", state), number(count));
         }
+        for (why, count) in pool.kept.by_label() {
+            kept = kept.with(&and("reason", why), number(count));
+        }
         for (condition, holds) in pool.conditions() {
             conditions = conditions.with(&and("condition", condition), flag(holds));
         }
@@ -93,21 +102,22 @@ fn of_pools(run: &Run<'_>, before: &Text) -> Vec<Family> {
         capacity = capacity.carrying_on(before, &by);
         addresses = addresses.carrying_on(before, &[&by[..], &["state"]].concat());
         conditions = conditions.carrying_on(before, &[&by[..], &["condition"]].concat());
+        kept = kept.carrying_on(before, &[&by[..], &["reason"]].concat());
     }
-    vec![addresses, capacity, conditions]
+    vec![addresses, capacity, conditions, kept]
 }
 
 fn reclaimed(run: &Run<'_>, before: &Text) -> Family {
     let mut family = Family::new(
         MetricType::Counter,
         "leasehold_leases_reclaimed_total",
-        "Leases that the collector took back, by reason.",
+        "Leases that the collector released, by reason.",
     );
-    for reason in Reason::LABELS {
-        let count = run.summary.taken_back.get(reason).copied().unwrap_or(0);
+    for reason in ReasonKind::ALL {
+        let count = run.summary.reclaimed.get(reason).copied().unwrap_or(0);
         // What would be is not.
         let count = if run.summary.dry_run { 0 } else { count };
-        family = family.counting(before, &[("reason", reason)], count as f64);
+        family = family.counting(before, &[("reason", reason.label())], count as f64);
     }
     family
 }
@@ -118,17 +128,30 @@ fn suspects(run: &Run<'_>) -> Family {
         "leasehold_collector_suspect_leases",
         "Leases that look dead and are kept, by what keeps them.",
     );
-    for kept in [
-        KeepReason::Silent,
-        KeepReason::Unready,
-        KeepReason::Ending,
-        KeepReason::Reported,
-        KeepReason::Young,
-    ] {
-        let count = run.summary.kept.get(&kept).copied().unwrap_or(0);
+    for kept in KeepReason::ALL {
+        let count = run.summary.kept.get(kept).copied().unwrap_or(0);
         family = family.with(&[("reason", kept.label())], count as f64);
     }
     family
+}
+
+/// What a person has to look at.
+fn odd(run: &Run<'_>) -> [Family; 2] {
+    let gauge = |name, help, count: usize| {
+        Family::new(MetricType::Gauge, name, help).with(&[], count as f64)
+    };
+    [
+        gauge(
+            "leasehold_collector_contested_addresses",
+            "Addresses that two living pods use.",
+            run.summary.contested,
+        ),
+        gauge(
+            "leasehold_collector_unreadable_objects",
+            "Objects that the last run could not read.",
+            run.summary.unreadable,
+        ),
+    ]
 }
 
 fn of_run(run: &Run<'_>, before: &Text) -> Vec<Family> {
@@ -138,7 +161,7 @@ fn of_run(run: &Run<'_>, before: &Text) -> Vec<Family> {
     let mut families = vec![
         gauge(
             "leasehold_collector_oldest_suspect_age_seconds",
-            "Time since the oldest lease that looks dead and is kept was written; 0 without one.",
+            "For how long the oldest lease that looks dead has been known and kept; 0 without one.",
             oldest.as_secs_f64(),
         ),
         gauge(
@@ -159,8 +182,8 @@ fn of_run(run: &Run<'_>, before: &Text) -> Vec<Family> {
         .counting(before, &[], flag(!run.succeeded)),
         gauge(
             "leasehold_collector_errors",
-            "Things that the last run could not do; at least 1 when it failed.",
-            // What ends a run early is no single thing.
+            "Operations of the last run that failed; at least 1 when it failed.",
+            // What ends a run early is no single operation.
             (run.summary.failed as f64).max(flag(!run.succeeded)),
         ),
     ];

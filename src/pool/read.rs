@@ -76,7 +76,7 @@ pub enum PoolError {
         /// What is wrong.
         reason: String,
     },
-    /// A reservation of another vrf than the one that was asked for, in which this pool lies.
+    /// A reservation of the vrf in which this pool lies.
     #[error("what is reserved in its vrf is not known: {0}")]
     Reserved(InvalidReservedIP),
 }
@@ -161,6 +161,7 @@ fn understand(
         name,
         vrf,
         subnet,
+        listed: given,
         usable,
         gateway: router,
         routes: all_routes(&routes, segment, subnet)?,

@@ -95,6 +95,12 @@ impl Reserved {
         }
     }
 
+    /// What could not be read.
+    pub fn unreadable(&self) -> impl Iterator<Item = &InvalidReservedIP> {
+        let in_vrfs = self.spans.values().filter_map(|spans| spans.as_ref().err());
+        self.everywhere.iter().chain(in_vrfs)
+    }
+
     /// What is reserved in `vrf` and may touch `subnet`: pools are many and reservations too, so each pool looks only
     /// at those about it.
     pub(super) fn about(&self, vrf: &Vrf, subnet: IpNet) -> Result<Spans, InvalidReservedIP> {

@@ -165,7 +165,6 @@ pub fn lease(&(address, container, state): &Initial, pool: &Pool) -> Lease {
         released_at: (state == State::Cooling)
             .then(|| StoppedClock.now() - Duration::from_mins(30)),
         quarantined_until: None,
-        gone_since: None,
         termination: Duration::from_secs(30),
         foreign_mac: None,
     }

@@ -1,81 +1,260 @@
-//! Carrying a judgement out: at exactly the version that was judged, or not at all.
+//! Releasing what is due: after live reads, at exactly the version that was judged, or not at all.
 
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream;
 use jiff::Timestamp;
 
-use super::second::{NodeReader, second};
 use super::{Run, Stop};
 use crate::collector::api::Api;
-use crate::collector::confirm::confirm;
-use crate::collector::index::SnapshotIndex;
+use crate::collector::marks::Marks;
 use crate::collector::reason::{KeepReason, Reason};
-use crate::collector::report::Reporter;
-use crate::collector::suspect::Suspect;
+use crate::collector::report::{Event, Reporter};
+use crate::collector::rules::{Case, Due, Keep, Live, confirm};
+use crate::collector::snapshot::{LeaseSnapshot, NodeSnapshot};
 use crate::lease::{Commit, Lease, State, StoredLease, released};
-use crate::retry::{Clock, Error};
+use crate::retry::{Clock, Error, Retrying};
+
+/// Releases under way at once: enough to hide the way to the API server, and no burden on it.
+const AT_ONCE: usize = 8;
+
+/// For how long a live read of a node serves all its leases.
+const FRESH: Duration = Duration::from_secs(5);
+
+/// How long ago a kubelet may have said that it could not tear a pod down.
+const FAILED_TEARDOWN: Duration = Duration::from_mins(10);
+
+/// What became of a lease that was due.
+enum Outcome {
+    /// It is this by now; `None`: it is gone.
+    Released(Option<State>),
+    Kept(KeepReason),
+}
+
+/// What all releases share.
+struct Releases<'a, W, C> {
+    desk: &'a Retrying<'a, W, C>,
+    dry_run: bool,
+    failed_teardowns: HashSet<Box<str>>,
+    nodes: RefCell<HashMap<Box<str>, (Duration, Option<NodeSnapshot>)>>,
+}
 
 impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
-    /// Looks at a suspect again, judges it, and takes its address back if that is the judgement.
-    pub(super) async fn look_again(
+    /// Releases what is due, a few at once. Where the run begins with it changes from run to run, so that what takes long
+    /// or fails keeps no other from its turn.
+    pub(super) async fn reclaim(
         &mut self,
-        suspect: &Suspect<'_>,
-        index: &SnapshotIndex<'_>,
-        nodes: &mut NodeReader,
+        mut due: Vec<(&LeaseSnapshot, Due)>,
+        case: &Case<'_>,
+        marks: &mut Marks,
     ) -> Result<(), Stop> {
+        if due.is_empty() {
+            return Ok(());
+        }
         self.go_on()?;
-        let lease = suspect.lease;
-        match self.judge(suspect, index, nodes).await {
-            Ok(Ok((reason, next))) => self.taken_back(lease, reason, next),
-            Ok(Err(kept)) => self.keep(suspect, index, kept, self.desk.api.server_time()),
-            Err(error) => self.failed(format!("lease {} was not taken back", lease.name), error),
+        rotate(&mut due, self.desk.clock.chance());
+        if due.iter().any(|(_, due)| due.reason.rests_on_kubelet()) {
+            let since = self.desk.clock.now() - FAILED_TEARDOWN;
+            match self.failed_teardowns(since).await {
+                Ok(failed) => return self.release(due, failed, case, marks).await,
+                Err(error) => {
+                    let what = "no lease of a pod that is gone is released, because the Events FailedKillPod could not be listed";
+                    self.failed(what.to_owned(), error);
+                    due.retain(|(_, due)| !due.reason.rests_on_kubelet());
+                }
+            }
+        }
+        self.release(due, HashSet::new(), case, marks).await
+    }
+
+    async fn failed_teardowns(&self, since: Timestamp) -> Result<HashSet<Box<str>>, Error> {
+        let api = self.desk.api;
+        self.desk
+            .retry(async || api.failed_teardowns(since).await)
+            .await
+    }
+
+    async fn release(
+        &mut self,
+        due: Vec<(&LeaseSnapshot, Due)>,
+        failed_teardowns: HashSet<Box<str>>,
+        case: &Case<'_>,
+        marks: &mut Marks,
+    ) -> Result<(), Stop> {
+        let releases = Releases {
+            desk: self.desk,
+            dry_run: self.options.dry_run,
+            failed_teardowns,
+            nodes: RefCell::default(),
+        };
+        let (releases, stop) = (&releases, self.stop);
+        let deadline = self.desk.deadline.at;
+        let is_over = || stop() || releases.desk.clock.elapsed() > deadline;
+        let mut outcomes = stream::iter(due)
+            .take_while(|_| std::future::ready(!is_over()))
+            .map(async |(lease, due)| {
+                let outcome = releases.one(lease, &due.reason).await;
+                (lease, due, outcome)
+            })
+            .buffer_unordered(AT_ONCE);
+        while let Some((lease, due, outcome)) = outcomes.next().await {
+            match outcome {
+                Ok(Outcome::Released(state)) => {
+                    marks.remove(&lease.name);
+                    self.reclaimed(lease, due.reason, state);
+                }
+                Ok(Outcome::Kept(why)) => self.keep(lease, kept(due, why), case, marks),
+                Err(error) => {
+                    self.failed(format!("lease {} was not released", lease.name), error);
+                }
+            }
+        }
+        self.go_on()
+    }
+
+    fn reclaimed(&mut self, lease: &LeaseSnapshot, reason: Reason, state: Option<State>) {
+        *self.summary.reclaimed.entry(reason.kind()).or_default() += 1;
+        if reason.is_reclaim() && !self.options.dry_run {
+            let pool = self.changes.reclaimed.entry(lease.pool.clone());
+            *pool.or_default() += 1;
+        }
+        self.changes.states.insert(lease.name.clone(), state);
+        self.reporter.event(&Event::Reclaimed {
+            lease: lease.name.clone(),
+            pool: lease.pool.clone(),
+            holder: lease.holder.clone(),
+            reason,
+            dry_run: self.options.dry_run,
+        });
+    }
+}
+
+/// A lease that was due and is kept after all. What its mark says of a node that is not Ready now is over; a lease that has
+/// changed has lost its mark anyway.
+fn kept(due: Due, why: KeepReason) -> Keep {
+    let mut mark = due.mark;
+    if why == KeepReason::Unready
+        && let Some(gone) = mark.as_mut().and_then(|mark| mark.gone.as_mut())
+    {
+        gone.contact = None;
+        gone.node_gone = None;
+    }
+    let is_void = matches!(
+        why,
+        KeepReason::Changed | KeepReason::Vanished | KeepReason::Alive | KeepReason::Reported
+    );
+    Keep {
+        why,
+        mark: mark.filter(|_| !is_void),
+        until: None,
+    }
+}
+
+fn rotate<T>(items: &mut [T], chance: f64) {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "a place in a list, by chance"
+    )]
+    let begin = (items.len() as f64 * chance) as usize;
+    let begin = begin.min(items.len());
+    items.rotate_left(begin);
+}
+
+impl<W: Api, C: Clock> Releases<'_, W, C> {
+    async fn one(&self, lease: &LeaseSnapshot, reason: &Reason) -> Result<Outcome, Error> {
+        let stored = self.desk.read(&lease.name).await?;
+        let version = stored.as_ref().map(|stored| stored.version.clone());
+        let is_unchanged = version.as_deref() == Some(&*lease.version);
+        let mut live = Live {
+            version,
+            ..Live::default()
+        };
+        if is_unchanged {
+            self.read(lease, reason, &mut live).await?;
+        }
+        if let Err(why) = confirm(lease, reason, &live) {
+            return Ok(Outcome::Kept(why));
+        }
+        let Some(stored) = stored else {
+            return Ok(Outcome::Kept(KeepReason::Vanished));
+        };
+        let now = self.desk.clock.now();
+        let next = next(&stored.lease, reason, now);
+        let stays = next.as_ref().filter(|lease| !lease.has_cooled(now));
+        let state = stays.map(|lease| lease.state);
+        if self.dry_run || self.write(&stored, next, now).await? {
+            Ok(Outcome::Released(state))
+        } else {
+            Ok(Outcome::Kept(KeepReason::Changed))
+        }
+    }
+
+    /// What is needed for no judgement is not read.
+    async fn read(
+        &self,
+        lease: &LeaseSnapshot,
+        reason: &Reason,
+        live: &mut Live,
+    ) -> Result<(), Error> {
+        let (desk, api) = (self.desk, self.desk.api);
+        match reason {
+            Reason::Cooled | Reason::QuarantineOver => {}
+            Reason::ClaimGone | Reason::ClaimOmits => {
+                live.claim = Some(desk.retry(async || api.claim(lease).await).await?);
+            }
+            Reason::PodGone(_) | Reason::PodFinished(..) | Reason::Surplus { .. } => {
+                let Some(holder) = &lease.holder else {
+                    return Ok(());
+                };
+                if holder.names_a_pod() {
+                    let pod = async || api.pod(&holder.namespace, &holder.pod).await;
+                    live.pod = desk.retry(pod).await?;
+                }
+                live.node = self.node(&holder.node).await?;
+                live.teardown_failed = self.failed_teardowns.contains(&holder.uid);
+            }
         }
         Ok(())
     }
 
-    async fn judge(
-        &self,
-        suspect: &Suspect<'_>,
-        index: &SnapshotIndex<'_>,
-        nodes: &mut NodeReader,
-    ) -> Result<Result<(Reason, Option<State>), KeepReason>, Error> {
-        let (seen, second) = second(self.desk, suspect, nodes).await?;
-        let reason = match confirm(suspect, index, &second, self.options) {
-            Ok(reason) => reason,
-            Err(kept) => {
-                if let (KeepReason::Ending, Some(seen)) = (kept, seen) {
-                    self.note_gone(&seen).await?;
-                }
-                return Ok(Err(kept));
-            }
-        };
-        let Some(seen) = seen else {
-            return Ok(Err(KeepReason::Vanished));
-        };
-        let now = self.desk.clock.now();
-        let next = next(&seen.lease, &reason, now);
-        let stays = next.as_ref().filter(|lease| !lease.has_cooled(now));
-        let state = stays.map(|lease| lease.state);
-        if self.options.dry_run || self.write(&seen, next, now).await? {
-            Ok(Ok((reason, state)))
-        } else {
-            Ok(Err(KeepReason::Changed))
+    async fn node(&self, name: &str) -> Result<Option<NodeSnapshot>, Error> {
+        // No object has an empty name.
+        if name.is_empty() {
+            return Ok(None);
         }
+        let now = self.desk.clock.elapsed();
+        if let Some((at, node)) = self.nodes.borrow().get(name)
+            && now < *at + FRESH
+        {
+            return Ok(node.clone());
+        }
+        let api = self.desk.api;
+        let node = self.desk.retry(async || api.node(name).await).await?;
+        let read = (now, node.clone());
+        self.nodes.borrow_mut().insert(name.into(), read);
+        Ok(node)
     }
 
-    /// Writes it; `false`: somebody was faster.
+    /// Writes it; `false`: another writer was faster.
     async fn write(
         &self,
-        seen: &StoredLease,
+        stored: &StoredLease,
         next: Option<Lease>,
         now: Timestamp,
     ) -> Result<bool, Error> {
         let Some(next) = next else {
-            return self.desk.delete(seen).await;
+            return self.desk.delete(stored).await;
         };
-        let Commit::Won(won) = self.desk.replace(seen, &next).await? else {
+        let Commit::Won(won) = self.desk.replace(stored, &next).await? else {
             return Ok(false);
         };
-        // In two steps even without a cooldown: deploy/policy.yaml lets nobody but its node delete a Held lease, so that
-        // whoever runs this needs no exception. Who takes it in between takes what is free.
+        // In two steps even without a cooldown: deploy/policy.yaml lets none but its node delete a Held lease, so that
+        // whoever runs this needs no exception. A pod that takes it in between takes what is free.
         if next.has_cooled(now) {
             self.desk.delete(&won).await?;
         }

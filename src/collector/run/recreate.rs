@@ -1,44 +1,57 @@
-//! Leases that are missing, made again.
+//! Leases that are missing, recreated.
 
 use super::{Run, Stop};
 use crate::collector::api::Api;
-use crate::collector::missing::Missing;
-use crate::collector::report::{Event, Reporter};
+use crate::collector::marks::{Marks, MissingMark};
+use crate::collector::now::Now;
+use crate::collector::recreate::Missing;
+use crate::collector::report::{Event, PodName, Reporter};
 use crate::lease::Commit;
 use crate::retry::{Clock, Error};
 
 impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
-    /// Makes the lease of an address that a pod still reports, where there is still none.
-    pub(super) async fn make_again(&mut self, missing: &Missing<'_>) -> Result<(), Stop> {
+    /// Recreates the lease of an address that a pod still uses, where there is still none; or marks it as missing.
+    pub(super) async fn recreate(
+        &mut self,
+        missing: &Missing<'_>,
+        now: &Now,
+        marks: &mut Marks,
+    ) -> Result<(), Stop> {
         self.go_on()?;
-        let name = missing.lease().name;
-        match self.try_to_make(missing).await {
+        let lease = missing.name();
+        if !missing.is_due() {
+            if let Some(since) = now.server {
+                let pod = missing.pod.uid.clone();
+                marks.set_missing(lease, MissingMark { pod, since });
+            }
+            return Ok(());
+        }
+        match self.try_to_recreate(missing).await {
             Ok(false) => {}
             Ok(true) => {
-                let pool = &missing.pool.name;
-                self.summary.made += 1;
-                self.changes.made.push((name.clone(), pool.clone()));
-                self.reporter.event(&Event::Made {
-                    lease: name,
-                    pool: pool.clone(),
-                    pod: (missing.pod.namespace.clone(), missing.pod.name.clone()),
+                let pool = missing.pool.name.clone();
+                self.summary.recreated += 1;
+                self.changes.recreated.push((lease.clone(), pool.clone()));
+                self.reporter.event(&Event::Recreated {
+                    lease,
+                    pool,
+                    pod: PodName::from(missing.pod),
                     dry_run: self.options.dry_run,
                 });
             }
-            Err(error) => self.failed(format!("lease {name} was not made again"), error),
+            Err(error) => self.failed(format!("lease {lease} was not recreated"), error),
         }
         Ok(())
     }
 
-    async fn try_to_make(&self, missing: &Missing<'_>) -> Result<bool, Error> {
-        let before = missing.pod;
-        let pod = async || self.desk.api.pod(&before.namespace, &before.name).await;
+    async fn try_to_recreate(&self, missing: &Missing<'_>) -> Result<bool, Error> {
+        let listed = missing.pod;
+        let pod = async || self.desk.api.pod(&listed.namespace, &listed.name).await;
         let pod = self.desk.retry(pod).await?;
-        let still = pod.is_some_and(|pod| {
-            pod.uid == before.uid && pod.is_alive() && pod.reports(missing.address)
-        });
         let lease = missing.lease();
-        if !still || self.desk.read(&lease.name).await?.is_some() {
+        if !pod.is_some_and(|pod| missing.is_confirmed_by(&pod))
+            || self.desk.read(&lease.name).await?.is_some()
+        {
             return Ok(false);
         }
         if self.options.dry_run {

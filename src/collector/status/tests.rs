@@ -2,8 +2,10 @@
 
 use jiff::Timestamp;
 
-use super::{Counted, pool_status};
+use super::{Counted, CountedLease, Findings, Kept, KeptLease, pool_status};
 use crate::api::{IPPool, IPPoolSpec, IPPoolStatus, ReservedIP, ReservedIPSpec};
+use crate::collector::KeepReason;
+use crate::collector::report::PodName;
 use crate::ip::PoolName;
 use crate::ip::Vrf;
 use crate::lease::{LeaseName, State};
@@ -30,6 +32,16 @@ fn status_of(
     reserved: &[&str],
     leases: &[(&str, State)],
 ) -> IPPoolStatus {
+    status_with(name, pools, reserved, leases, &Findings::default())
+}
+
+fn status_with(
+    name: &str,
+    pools: Vec<IPPool>,
+    reserved: &[&str],
+    leases: &[(&str, State)],
+    findings: &Findings,
+) -> IPPoolStatus {
     let reserved = ReservedIP::new(
         "r",
         ReservedIPSpec {
@@ -37,21 +49,24 @@ fn status_of(
             ..ReservedIPSpec::default()
         },
     );
-    let pools = Pools::read(pools, &[], &[reserved], &Vrf::default()).expect("pools");
+    let pools = Pools::read_each(pools, &[], &[reserved]);
     let from = PoolName::from("a");
     let leases: Vec<(LeaseName, State)> = leases
         .iter()
         .map(|(name, state)| (name.parse().expect("a name"), *state))
         .collect();
-    let counted = Counted::all(
-        &pools,
-        leases.iter().map(|(name, state)| (name, *state, &from)),
-    );
+    let leases = leases.iter().map(|(name, state)| CountedLease {
+        name,
+        state: *state,
+        pool: &from,
+        over: (*state == State::Quarantined).then(|| now() + jiff::SignedDuration::from_secs(600)),
+    });
+    let counted = Counted::all(&pools, leases, findings);
     let counted = counted
         .iter()
         .find(|c| c.name.as_str() == name)
         .expect("counted");
-    pool_status(counted, None, 0, now()).expect("never written before")
+    pool_status(counted, Some(7), None, 0, now()).expect("never written before")
 }
 
 /// The conditions that hold, with their messages.
@@ -98,7 +113,7 @@ fn numbers_that_do_not_fit_saturate() {
 }
 
 #[test]
-fn a_pool_without_a_free_address_is_exhausted() {
+fn a_pool_that_has_nothing_left_to_give_is_exhausted() {
     let full = status_of(
         "a",
         vec![pool("a", "10.0.0.0/29", &["10.0.0.1"])],
@@ -107,7 +122,21 @@ fn a_pool_without_a_free_address_is_exhausted() {
     );
     assert_eq!(
         holds(&full),
-        [("Exhausted", "none of its 1 addresses is free")]
+        [(
+            "Exhausted",
+            "none of its 1 addresses is left (1 held); none returns by itself until a pod ends"
+        )]
+    );
+    let cooling = status_of(
+        "a",
+        vec![pool("a", "10.0.0.0/29", &["10.0.0.1"])],
+        &[],
+        &[("10.0.0.1", State::Cooling)],
+    );
+    assert_eq!(
+        holds(&cooling),
+        [],
+        "what cools is given when nothing else is left"
     );
     let reserved = status_of(
         "a",
@@ -117,7 +146,7 @@ fn a_pool_without_a_free_address_is_exhausted() {
     );
     assert_eq!(
         holds(&reserved),
-        [("Exhausted", "everything in it is excluded or reserved")]
+        [("Exhausted", "every address in it is excluded or reserved")]
     );
     let broken = status_of(
         "a",
@@ -181,15 +210,127 @@ fn a_status_is_written_only_when_it_changed() {
         &Vrf::default(),
     )
     .expect("pools");
-    let counted = &Counted::all(&pools, std::iter::empty())[0];
-    let first = pool_status(counted, None, 2, now()).expect("the first");
+    let counted = &Counted::all(&pools, std::iter::empty(), &Findings::default())[0];
+    let first = pool_status(counted, None, None, 2, now()).expect("the first");
     let later = now() + jiff::SignedDuration::from_secs(60);
-    assert_eq!(pool_status(counted, Some(&first), 0, later), None);
-    let counted_up = pool_status(counted, Some(&first), 3, later).expect("another number");
+    assert_eq!(pool_status(counted, None, Some(&first), 0, later), None);
+    let counted_up = pool_status(counted, None, Some(&first), 3, later).expect("another number");
     assert_eq!(counted_up.reclaimed, 5);
     assert_eq!(
         counted_up.conditions, first.conditions,
         "nothing changed from yes to no"
     );
     assert_ne!(counted_up.observed_at, first.observed_at);
+}
+
+fn kept(leases: &[(KeepReason, &str, Option<i64>)]) -> Kept {
+    let mut kept = Kept::default();
+    for (why, node, seconds) in leases {
+        let until = seconds.map(|s| now() + jiff::SignedDuration::from_secs(s));
+        let (why, node) = (*why, *node);
+        kept.add(KeptLease { why, node, until });
+    }
+    kept
+}
+
+fn full(findings: &Findings, quarantined: bool) -> IPPoolStatus {
+    let second = if quarantined {
+        State::Quarantined
+    } else {
+        State::Held
+    };
+    status_with(
+        "a",
+        vec![pool("a", "10.0.0.0/29", &["10.0.0.1-10.0.0.2"])],
+        &[],
+        &[("10.0.0.1", State::Held), ("10.0.0.2", second)],
+        findings,
+    )
+}
+
+#[test]
+fn an_exhausted_pool_says_when_addresses_return() {
+    let waits = Findings {
+        kept: [("a".into(), kept(&[(KeepReason::Ending, "n1", Some(60))]))].into(),
+        ..Findings::default()
+    };
+    let message = |status: &IPPoolStatus| holds(status)[0].1.to_owned();
+    assert_eq!(
+        message(&full(&waits, false)),
+        "none of its 2 addresses is left (2 held); the next one returns at 1970-01-12T13:47:40Z"
+    );
+    assert_eq!(
+        message(&full(&Findings::default(), true)),
+        "none of its 2 addresses is left (1 held, 1 quarantined); the next one returns at 1970-01-12T13:56:40Z"
+    );
+}
+
+#[test]
+fn leases_that_wait_for_a_person_are_told_with_their_node_and_what_to_do() {
+    let waits = kept(&[
+        (KeepReason::Unready, "n7", None),
+        (KeepReason::Unready, "n7", None),
+        (KeepReason::Ending, "n1", Some(60)),
+    ]);
+    let findings = Findings {
+        kept: [("a".into(), waits)].into(),
+        ..Findings::default()
+    };
+    let status = full(&findings, false);
+    let by_reason: Vec<(&str, i64)> = status.kept.iter().map(|(k, n)| (&**k, *n)).collect();
+    assert_eq!(by_reason, [("ending", 1), ("unready", 2)]);
+    let condition = status.conditions.iter().find(|c| c.type_ == "LeasesKept");
+    let condition = condition.expect("a condition");
+    assert_eq!(condition.status, "True");
+    assert_eq!(
+        condition.message,
+        "2 leases kept: node n7 is not Ready, so the pod may still be running: mend the node, or if the machine is off, \
+         delete the Node or taint it node.kubernetes.io/out-of-service"
+    );
+}
+
+#[test]
+fn two_pods_on_one_address_are_told_of_the_pool_that_lists_it() {
+    let pod = |name: &str| PodName {
+        namespace: "ns".into(),
+        name: name.into(),
+    };
+    let contested = ["10.0.0.2", "10.9.9.9"].map(|address| {
+        let address = address.parse().expect("an address");
+        (address, vec![pod("x"), pod("y")])
+    });
+    let findings = Findings {
+        contested: contested.into(),
+        ..Findings::default()
+    };
+    let status = full(&findings, false);
+    assert_eq!(
+        holds(&status)[1],
+        ("AddressContested", "10.0.0.2 is used by ns/x and ns/y")
+    );
+}
+
+#[test]
+fn a_status_says_which_generation_was_counted() {
+    let status = full(&Findings::default(), false);
+    assert_eq!(status.observed_generation, Some(7));
+    assert!(
+        status
+            .conditions
+            .iter()
+            .all(|c| c.observed_generation == Some(7))
+    );
+}
+
+#[test]
+fn where_a_reservation_can_not_be_read_leases_are_counted_all_the_same() {
+    let leases = [("10.0.0.1", State::Held), ("10.0.0.2", State::Cooling)];
+    let status = status_of(
+        "a",
+        vec![pool("a", "10.0.0.0/29", &[])],
+        &["10.0.0.9-10.0.0.1"],
+        &leases,
+    );
+    assert_eq!((status.held, status.cooling, status.free), (1, 1, 0));
+    assert!(holds(&status)[0].1.contains("ReservedIP r: spec.ips[0]"));
 }

@@ -1,13 +1,17 @@
-//! A small cluster, told in two looks.
+//! A small cluster, a lease in it, and what earlier runs marked.
 
 use std::net::IpAddr;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::collector::index::SnapshotIndex;
+use crate::collector::marks::{Gone, Mark, Marks};
+use crate::collector::now::Now;
+use crate::collector::rules::{Case, Judgement, Keep, Live, confirm};
 use crate::collector::{
-    ClaimSnapshot, HolderSnapshot, KeepReason, LeaseSnapshot, Life, NodeSnapshot, Options, PodEnd,
-    PodSnapshot, Reason, Report, SecondRead, Snapshot, SnapshotIndex, confirm, suspects,
+    ClaimSnapshot, HolderSnapshot, KeepReason, LeaseSnapshot, NodeSnapshot, Options, Phase, PodEnd,
+    PodSnapshot, Reason, Snapshot,
 };
 use crate::lease::{LeaseName, State};
 
@@ -19,9 +23,18 @@ pub fn address(last: u8) -> IpAddr {
     IpAddr::from([10, 0, 0, last])
 }
 
+pub fn name(last: u8) -> LeaseName {
+    LeaseName {
+        vrf: "".parse().expect("a vrf"),
+        address: address(last),
+    }
+}
+
+/// With waits that are easy to count with: a pod has 30 s to end, and the margin is 70 s.
 pub fn options() -> Options {
     Options {
-        grace: Duration::from_secs(30),
+        namespace: "leasehold-system".to_owned(),
+        margin: Duration::from_secs(70),
         add_timeout: Duration::from_mins(10),
         release_unreachable: false,
         dry_run: false,
@@ -32,13 +45,9 @@ pub fn options() -> Options {
 /// A lease that pod `uid` has held since the beginning.
 pub fn held(last: u8, uid: &str) -> LeaseSnapshot {
     LeaseSnapshot {
-        name: LeaseName {
-            vrf: "".parse().expect("a vrf"),
-            address: address(last),
-        },
+        name: name(last),
         uid: format!("lease-{last}").into(),
         version: "1".into(),
-        written: Some(at(-10_000)),
         state: State::Held,
         pool: "p".into(),
         holder: Some(HolderSnapshot {
@@ -46,6 +55,7 @@ pub fn held(last: u8, uid: &str) -> LeaseSnapshot {
             pod: "web".into(),
             uid: uid.into(),
             node: "n1".into(),
+            has_container: true,
             interface: "eth0".into(),
             network: "net".into(),
         }),
@@ -54,7 +64,6 @@ pub fn held(last: u8, uid: &str) -> LeaseSnapshot {
         held_since: Some(at(-10_000)),
         over: None,
         termination: Duration::from_secs(30),
-        gone_since: None,
     }
 }
 
@@ -65,13 +74,16 @@ pub fn pod(uid: &str) -> PodSnapshot {
         uid: uid.into(),
         mirrors: None,
         node: "n1".into(),
-        life: Life::Alive,
+        phase: Phase::Running,
+        deleting: false,
+        containers_ended: false,
         termination: Duration::from_secs(30),
-        reports: Vec::new(),
+        addresses: Vec::new(),
+        attached: None,
     }
 }
 
-fn ready() -> NodeSnapshot {
+pub fn ready() -> NodeSnapshot {
     NodeSnapshot {
         ready: true,
         ..NodeSnapshot::default()
@@ -79,57 +91,67 @@ fn ready() -> NodeSnapshot {
 }
 
 impl PodSnapshot {
-    pub(super) fn reporting(mut self, last: u8) -> Self {
-        self.reports.push(Report {
-            address: address(last),
-            interface: None,
-        });
+    pub(in crate::collector) fn with_address(mut self, last: u8) -> Self {
+        self.addresses.push(address(last));
         self
     }
 
-    pub(super) fn finished(mut self, end: PodEnd) -> Self {
-        self.life = Life::Finished(end);
+    pub(in crate::collector) fn finished(mut self, end: PodEnd) -> Self {
+        self.phase = Phase::Finished(end);
+        self.containers_ended = true;
         self
     }
 
-    pub(super) fn called(mut self, name: &str) -> Self {
+    pub(in crate::collector) fn called(mut self, name: &str) -> Self {
         self.name = name.into();
         self
     }
 }
 
-/// One lease and what is around it, at both looks. As it begins its pod is gone, and its node lives.
-pub struct Case {
-    pub first: Snapshot,
-    pub second: SecondRead,
+/// One lease and what is around it. As it begins its pod is gone, its node lives, and no run has marked anything.
+pub struct Scene {
+    pub lists: Snapshot,
+    pub marks: Marks,
+    pub live: Live,
+    pub now: Now,
     pub options: Options,
 }
 
-impl Case {
+/// What becomes of the lease.
+#[derive(Debug, PartialEq)]
+pub enum Fate {
+    Fine,
+    Released(Reason),
+    Kept(KeepReason),
+}
+
+impl Scene {
     pub fn new(lease: LeaseSnapshot) -> Self {
-        let mut first = Snapshot::default();
-        first.nodes.insert("n1".into(), ready());
-        first.heartbeats.insert("n1".into(), at(0));
-        let second = SecondRead {
+        let mut lists = Snapshot::default();
+        lists.nodes.insert("n1".into(), ready());
+        lists.heartbeats.insert("n1".into(), "2".into());
+        let live = Live {
             version: Some(lease.version.to_string()),
-            pod: None,
             node: Some(ready()),
-            heartbeat: Some(at(10)),
-            claim: None,
-            server_time: Some(at(30)),
+            ..Live::default()
         };
-        first.leases.push(lease);
+        lists.leases.push(lease);
         Self {
-            first,
-            second,
+            lists,
+            marks: Marks::default(),
+            live,
+            now: Now {
+                server: Some(at(0)),
+                own: at(0),
+            },
             options: options(),
         }
     }
 
-    /// With this pod at both looks.
+    /// With this pod in the list and as of now.
     pub fn pod(mut self, pod: PodSnapshot) -> Self {
-        self.second.pod = Some(pod.clone());
-        self.first.pods.push(pod);
+        self.live.pod = Some(pod.clone());
+        self.lists.pods.push(pod);
         self
     }
 
@@ -138,19 +160,94 @@ impl Case {
         self
     }
 
-    pub fn claim(mut self, first: ClaimSnapshot, second: ClaimSnapshot) -> Self {
-        let name = self.first.leases[0].name.clone();
-        self.first.claims.insert(name, first);
-        self.second.claim = Some(second);
+    /// Without its Node object, in the list and as of now.
+    pub fn without_node(self) -> Self {
+        self.with(|scene| {
+            scene.lists.nodes.clear();
+            scene.live.node = None;
+        })
+    }
+
+    /// With its node like this, in the list and as of now.
+    pub fn node(self, node: &NodeSnapshot) -> Self {
+        self.with(|scene| {
+            scene.lists.nodes.insert("n1".into(), node.clone());
+            scene.live.node = Some(node.clone());
+        })
+    }
+
+    /// Marked by a run `ago` seconds ago.
+    pub fn marked(self, ago: i64) -> Self {
+        self.with(|scene| {
+            let mark = Mark::new(&scene.lists.leases[0], at(-ago));
+            scene.mark(mark);
+        })
+    }
+
+    /// Known to be gone for long, with these since then.
+    pub fn gone(
+        self,
+        heartbeat: Option<&str>,
+        contact: Option<i64>,
+        node_gone: Option<i64>,
+    ) -> Self {
+        self.with(|scene| {
+            let mark = Mark {
+                gone: Some(Gone {
+                    since: at(-800),
+                    heartbeat: heartbeat.map(Box::from),
+                    contact: contact.map(|ago| at(-ago)),
+                    node_gone: node_gone.map(|ago| at(-ago)),
+                }),
+                ..Mark::new(&scene.lists.leases[0], at(-800))
+            };
+            scene.mark(mark);
+        })
+    }
+
+    fn mark(&mut self, mark: Mark) {
+        self.marks.set(self.lists.leases[0].name.clone(), mark);
+    }
+
+    pub fn claim(mut self, listed: ClaimSnapshot, live: ClaimSnapshot) -> Self {
+        let name = self.lists.leases[0].name.clone();
+        self.lists.claims.insert(name, listed);
+        self.live.claim = Some(live);
         self
     }
 
-    /// What becomes of the first lease: `None` where the first look finds nothing about it.
-    pub fn verdict(&self) -> Option<Result<Reason, KeepReason>> {
-        let index = SnapshotIndex::of(&self.first);
-        let name = &self.first.leases[0].name;
-        let suspects = suspects(&index, at(0));
-        let suspect = suspects.iter().find(|s| s.lease.name == *name)?;
-        Some(confirm(suspect, &index, &self.second, &self.options))
+    /// What the lists say of the first lease.
+    pub fn judgement(&self) -> Judgement {
+        let index = SnapshotIndex::of(&self.lists);
+        let case = Case::new(&index, &self.marks, self.now, &self.options);
+        case.judge(&self.lists.leases[0])
+    }
+
+    /// What becomes of the first lease.
+    pub fn fate(&self) -> Fate {
+        match self.judgement() {
+            Judgement::Fine => Fate::Fine,
+            Judgement::Keep(keep) => Fate::Kept(keep.why),
+            Judgement::Due(due) => match confirm(&self.lists.leases[0], &due.reason, &self.live) {
+                Ok(()) => Fate::Released(due.reason),
+                Err(why) => Fate::Kept(why),
+            },
+        }
+    }
+
+    /// What this run marks the first lease with.
+    pub fn next_mark(&self) -> Option<Mark> {
+        match self.judgement() {
+            Judgement::Fine => None,
+            Judgement::Keep(Keep { mark, .. }) => mark,
+            Judgement::Due(due) => due.mark,
+        }
+    }
+}
+
+/// A table whose rows are sentences.
+pub fn says(table: Vec<(&str, Scene, Fate)>) {
+    for (sentence, scene, fate) in table {
+        assert_eq!(scene.fate(), fate, "{sentence}");
     }
 }

@@ -1,18 +1,21 @@
-//! What is read of a node and of its heartbeat.
+//! What is read of a node, of its heartbeat, and of labels around a pod.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use jiff::Timestamp;
 use serde::Deserialize;
 
 use crate::collector::NodeSnapshot;
+use crate::select::NamespaceFacts;
 
-/// By which somebody vouches that a node is shut down (Kubernetes, "Non-graceful node shutdown").
+/// By which an administrator vouches that a node is shut down (Kubernetes, "Non-graceful node shutdown").
 const OUT_OF_SERVICE: &str = "node.kubernetes.io/out-of-service";
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Metadata {
     name: Box<str>,
+    resource_version: Box<str>,
 }
 
 #[derive(Deserialize)]
@@ -64,33 +67,51 @@ impl NodeObject {
             .iter()
             .filter(|a| a.kind == "InternalIP");
         let ready = |c: &Condition| c.kind == "Ready" && c.status == "True";
-        let seen = NodeSnapshot {
+        let node = NodeSnapshot {
             addresses: internal
                 .filter_map(|a| a.address.parse::<IpAddr>().ok())
                 .collect(),
             out_of_service: self.spec.taints.iter().any(|t| t.key == OUT_OF_SERVICE),
             ready: self.status.conditions.iter().any(ready),
         };
-        (self.metadata.name, seen)
+        (self.metadata.name, node)
     }
 }
 
 #[derive(Deserialize)]
 pub(super) struct HeartbeatObject {
     metadata: Metadata,
-    #[serde(default)]
-    spec: Renewal,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase", default)]
-struct Renewal {
-    renew_time: Option<Timestamp>,
 }
 
 impl HeartbeatObject {
-    /// `None` for one that was never renewed.
-    pub fn named(self) -> Option<(Box<str>, Timestamp)> {
-        Some((self.metadata.name, self.spec.renew_time?))
+    /// The node's name, and the version of its heartbeat.
+    pub fn named(self) -> (Box<str>, Box<str>) {
+        (self.metadata.name, self.metadata.resource_version)
+    }
+}
+
+/// An object of which labels and annotations are read.
+#[derive(Deserialize, Default)]
+pub(super) struct LabelledObject {
+    metadata: Labelled,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Labelled {
+    labels: BTreeMap<String, String>,
+    annotations: BTreeMap<String, String>,
+}
+
+impl LabelledObject {
+    pub fn facts(self) -> NamespaceFacts {
+        let Labelled {
+            labels,
+            annotations,
+        } = self.metadata;
+        NamespaceFacts {
+            labels,
+            annotations,
+        }
     }
 }

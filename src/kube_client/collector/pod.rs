@@ -1,12 +1,27 @@
 //! What is read of a pod, which may be large.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use crate::collector::{Life, PodEnd, PodSnapshot, Report};
+use crate::annotations::{Annotations, Network, networks};
+use crate::collector::{Attached, Phase, PodEnd, PodSnapshot, Report};
+use crate::ip::Family;
 use crate::kube_client::plugin::termination;
+
+/// The uid of the static pod that a mirror pod stands for (kubelet, `pkg/kubelet/types`).
+const MIRROR: &str = "kubernetes.io/config.mirror";
+/// What Multus writes (Network Plumbing Working Group, "network-status").
+const NETWORK_STATUS: &str = "k8s.v1.cni.cncf.io/network-status";
+/// The beginnings of the annotations that choose networks and pools.
+const CHOOSING: [&str; 4] = [
+    "ipam.leasehold.io/",
+    "ipam.spidernet.io/",
+    "k8s.v1.cni.cncf.io/networks",
+    "v1.multus-cni.io/",
+];
 
 #[derive(Deserialize)]
 pub(super) struct PodObject {
@@ -26,18 +41,9 @@ struct Metadata {
     deletion_timestamp: Option<IgnoredAny>,
     deletion_grace_period_seconds: Option<i64>,
     #[serde(default)]
+    labels: BTreeMap<String, String>,
+    #[serde(default)]
     annotations: Annotations,
-}
-
-/// The two that matter, of whatever others there are.
-#[derive(Deserialize, Default)]
-struct Annotations {
-    /// The uid of the static pod that a mirror pod stands for (kubelet, `pkg/kubelet/types`).
-    #[serde(rename = "kubernetes.io/config.mirror")]
-    mirrors: Option<Box<str>>,
-    /// What Multus writes (Network Plumbing Working Group, "network-status").
-    #[serde(rename = "k8s.v1.cni.cncf.io/network-status")]
-    network_status: Option<String>,
 }
 
 #[derive(Deserialize, Default)]
@@ -45,7 +51,6 @@ struct Annotations {
 struct Spec {
     node_name: Box<str>,
     host_network: bool,
-    containers: Vec<IgnoredAny>,
     termination_grace_period_seconds: Option<i64>,
 }
 
@@ -75,91 +80,113 @@ struct Container {
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct State {
-    terminated: Option<IgnoredAny>,
+    running: Option<IgnoredAny>,
 }
 
+/// An entry of `network-status`.
 #[derive(Deserialize)]
-struct Network {
-    interface: Option<Box<str>>,
+struct NetworkStatus {
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    interface: Box<str>,
     #[serde(default)]
     ips: Vec<String>,
 }
 
 impl From<PodObject> for PodSnapshot {
     fn from(object: PodObject) -> Self {
-        let life = life(&object);
         let PodObject {
             metadata,
             spec,
             status,
         } = object;
         let own = termination(spec.termination_grace_period_seconds);
-        let mut reports = Vec::new();
-        // In its node's network a pod reports the node's addresses, which are nobody's to give.
-        if !spec.host_network {
-            let network_status = metadata.annotations.network_status.as_deref();
-            reports = reported(&status, network_status);
-        }
+        let phase = match status.phase.as_str() {
+            "Succeeded" => Phase::Finished(PodEnd::Succeeded),
+            "Failed" => Phase::Finished(PodEnd::Failed),
+            "Running" => Phase::Running,
+            _ => Phase::Other,
+        };
+        let mut statuses = status
+            .container_statuses
+            .iter()
+            .chain(&status.init_container_statuses)
+            .chain(&status.ephemeral_container_statuses);
+        let containers_ended = statuses.all(|container| container.state.running.is_none());
+        // In its node's network a pod reports the node's addresses, and before it is bound no kubelet does.
+        let is_attached = !spec.host_network && !spec.node_name.is_empty();
+        let addresses = status.pod_ips.iter().filter(|_| is_attached);
+        let addresses = addresses.filter_map(|ip| ip.ip.parse().ok()).collect();
+        let attached = (is_attached && phase == Phase::Running)
+            .then(|| attached(&metadata))
+            .flatten();
+        let mirrors = metadata.annotations.get(MIRROR);
         Self {
-            namespace: metadata.namespace,
-            name: metadata.name,
-            uid: metadata.uid,
-            mirrors: metadata.annotations.mirrors,
+            mirrors: mirrors.map(|uid| uid.as_str().into()),
             node: spec.node_name,
-            life,
+            phase,
+            deleting: metadata.deletion_timestamp.is_some(),
+            containers_ended,
             termination: match metadata.deletion_grace_period_seconds {
                 // Whoever deleted it may have given it more or less time; less may come too late.
                 Some(given) => own.max(termination(Some(given))),
                 None => own,
             },
-            reports,
+            addresses,
+            attached: attached.map(Box::new),
+            namespace: metadata.namespace,
+            name: metadata.name,
+            uid: metadata.uid,
         }
     }
 }
 
-/// Finished is what says so. A container that never ran has not terminated, and one without a status says nothing.
-fn life(pod: &PodObject) -> Life {
-    let status = &pod.status;
-    let mut statuses = status
-        .container_statuses
-        .iter()
-        .chain(&status.init_container_statuses)
-        .chain(&status.ephemeral_container_statuses);
-    let complete = !pod.spec.containers.is_empty()
-        && status.container_statuses.len() >= pod.spec.containers.len();
-    match status.phase.as_str() {
-        "Succeeded" => Life::Finished(PodEnd::Succeeded),
-        "Failed" => Life::Finished(PodEnd::Failed),
-        _ if pod.metadata.deletion_timestamp.is_some()
-            && complete
-            && statuses.all(|container| container.state.terminated.is_some()) =>
-        {
-            Life::Finished(PodEnd::Terminated)
+/// What `network-status` says of the networks that `networks` asks for. An annotation that can't be read says nothing.
+fn attached(metadata: &Metadata) -> Option<Attached> {
+    let text = metadata.annotations.get(NETWORK_STATUS)?;
+    let entries: Vec<NetworkStatus> = serde_json::from_str(text).ok()?;
+    let asked = networks(&metadata.annotations).ok()?;
+    let mut reports: Vec<Report> = Vec::new();
+    for (index, network) in asked.iter().enumerate() {
+        let asked_as = network.interface.clone();
+        let asked_as = asked_as.unwrap_or_else(|| format!("net{}", index + 1));
+        let entry = entries.iter().find(|entry| {
+            // The cluster's default networks come first, so that a place in the list does not say the interface.
+            names(&entry.name, network, &metadata.namespace)
+                && (network.interface.is_none() || *entry.interface == *asked_as)
+                && reports.iter().all(|r| r.interface != entry.interface)
+        });
+        let Some(entry) = entry else { continue };
+        let addresses = entry.ips.iter().filter_map(|ip| ip.parse::<IpAddr>().ok());
+        let addresses: Vec<IpAddr> = addresses.collect();
+        for family in Family::BOTH {
+            let of_family = addresses.iter().find(|a| Family::of(**a) == family);
+            reports.extend(of_family.map(|address| Report {
+                interface: entry.interface.clone(),
+                asked_as: asked_as.as_str().into(),
+                address: *address,
+            }));
         }
-        _ => Life::Alive,
+    }
+    let choosing = metadata.annotations.iter();
+    let choosing =
+        choosing.filter(|(key, _)| CHOOSING.iter().any(|prefix| key.starts_with(prefix)));
+    (!reports.is_empty()).then(|| Attached {
+        reports,
+        labels: metadata.labels.clone(),
+        annotations: choosing.map(|(k, v)| (k.clone(), v.clone())).collect(),
+    })
+}
+
+/// Whether an entry's name, `namespace/name`, is that of a network that the pod asks for.
+fn names(entry: &str, network: &Network, home: &str) -> bool {
+    let namespace = network.namespace.as_deref().unwrap_or(home);
+    match entry.split_once('/') {
+        Some((of, name)) => of == namespace && name == network.name,
+        None => entry == network.name,
     }
 }
 
-fn reported(status: &Status, network_status: Option<&str>) -> Vec<Report> {
-    let of_kubelet = status.pod_ips.iter().filter_map(|ip| {
-        let address: IpAddr = ip.ip.parse().ok()?;
-        Some(Report {
-            address,
-            interface: None,
-        })
-    });
-    // An annotation that somebody has broken says nothing.
-    let networks: Vec<Network> = network_status
-        .and_then(|text| serde_json::from_str(text).ok())
-        .unwrap_or_default();
-    let of_multus = networks.into_iter().flat_map(|network| {
-        let Network { interface, ips } = network;
-        ips.into_iter().filter_map(move |ip| {
-            Some(Report {
-                address: ip.parse().ok()?,
-                interface: interface.clone(),
-            })
-        })
-    });
-    of_kubelet.chain(of_multus).collect()
-}
+#[cfg(test)]
+mod tests;

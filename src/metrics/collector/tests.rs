@@ -1,7 +1,7 @@
 //! What the numbers of a run are, and which of them go on.
 
 use crate::api::{IPPool, IPPoolSpec};
-use crate::collector::Counted;
+use crate::collector::{Counted, CountedLease, Findings, Kept, KeptLease};
 use crate::ip::PoolName;
 use crate::ip::Vrf;
 use crate::lease::{LeaseName, State};
@@ -23,7 +23,7 @@ fn pools() -> Vec<Counted> {
         pool("racks", "10.0.0.1-10.0.0.4"),
         pool("spare", "10.0.0.4"),
     ];
-    let pools = Pools::read(pools, &[], &[], &Vrf::default()).expect("pools");
+    let pools = Pools::read_each(pools, &[], &[]);
     let name = PoolName::from("racks");
     let lease = |address: &str| LeaseName {
         vrf: Vrf::default(),
@@ -31,13 +31,29 @@ fn pools() -> Vec<Counted> {
     };
     let leases = [lease("10.0.0.1"), lease("10.0.0.2")];
     let leases = leases.iter().zip([State::Held, State::Cooling]);
-    Counted::all(&pools, leases.map(|(lease, state)| (lease, state, &name)))
+    let leases = leases.map(|(lease, state)| CountedLease {
+        name: lease,
+        state,
+        pool: &name,
+        over: None,
+    });
+    let mut kept = Kept::default();
+    kept.add(KeptLease {
+        why: KeepReason::Silent,
+        node: "n1",
+        until: None,
+    });
+    let findings = Findings {
+        kept: [(name.clone(), kept)].into(),
+        ..Findings::default()
+    };
+    Counted::all(&pools, leases, &findings)
 }
 
 fn summary() -> Summary {
     Summary {
         pools: pools(),
-        taken_back: [("pod_gone", 2)].into(),
+        reclaimed: [(ReasonKind::PodGone, 2)].into(),
         kept: [(KeepReason::Silent, 1)].into(),
         oldest_suspect: Some(Duration::from_secs(90)),
         ..Summary::default()
@@ -80,10 +96,17 @@ fn a_run_leaves_how_full_each_pool_is_and_what_it_did() {
     leasehold_pool_condition{pool="racks",vrf="",family="IPv4",condition="Exhausted"} 0
     leasehold_pool_condition{pool="racks",vrf="",family="IPv4",condition="Overlapping"} 1
     leasehold_pool_condition{pool="racks",vrf="",family="IPv4",condition="OutOfRange"} 0
+    leasehold_pool_condition{pool="racks",vrf="",family="IPv4",condition="LeasesKept"} 1
+    leasehold_pool_condition{pool="racks",vrf="",family="IPv4",condition="AddressContested"} 0
     leasehold_pool_condition{pool="spare",vrf="",family="IPv4",condition="Exhausted"} 0
     leasehold_pool_condition{pool="spare",vrf="",family="IPv4",condition="Overlapping"} 1
     leasehold_pool_condition{pool="spare",vrf="",family="IPv4",condition="OutOfRange"} 0
-    # HELP leasehold_leases_reclaimed_total Leases that the collector took back, by reason.
+    leasehold_pool_condition{pool="spare",vrf="",family="IPv4",condition="LeasesKept"} 0
+    leasehold_pool_condition{pool="spare",vrf="",family="IPv4",condition="AddressContested"} 0
+    # HELP leasehold_pool_kept_leases Leases of a pool that look dead and are kept, by what keeps them.
+    # TYPE leasehold_pool_kept_leases gauge
+    leasehold_pool_kept_leases{pool="racks",vrf="",family="IPv4",reason="silent"} 1
+    # HELP leasehold_leases_reclaimed_total Leases that the collector released, by reason.
     # TYPE leasehold_leases_reclaimed_total counter
     leasehold_leases_reclaimed_total{reason="pod_gone"} 2
     leasehold_leases_reclaimed_total{reason="pod_finished"} 0
@@ -94,12 +117,27 @@ fn a_run_leaves_how_full_each_pool_is_and_what_it_did() {
     leasehold_leases_reclaimed_total{reason="claim_omits"} 0
     # HELP leasehold_collector_suspect_leases Leases that look dead and are kept, by what keeps them.
     # TYPE leasehold_collector_suspect_leases gauge
+    leasehold_collector_suspect_leases{reason="marked"} 0
     leasehold_collector_suspect_leases{reason="silent"} 1
     leasehold_collector_suspect_leases{reason="unready"} 0
     leasehold_collector_suspect_leases{reason="ending"} 0
+    leasehold_collector_suspect_leases{reason="teardown_failed"} 0
+    leasehold_collector_suspect_leases{reason="static_pod"} 0
     leasehold_collector_suspect_leases{reason="reported"} 0
+    leasehold_collector_suspect_leases{reason="shared"} 0
     leasehold_collector_suspect_leases{reason="young"} 0
-    # HELP leasehold_collector_oldest_suspect_age_seconds Time since the oldest lease that looks dead and is kept was written; 0 without one.
+    leasehold_collector_suspect_leases{reason="claimed"} 0
+    leasehold_collector_suspect_leases{reason="alive"} 0
+    leasehold_collector_suspect_leases{reason="changed"} 0
+    leasehold_collector_suspect_leases{reason="vanished"} 0
+    leasehold_collector_suspect_leases{reason="no_room"} 0
+    # HELP leasehold_collector_contested_addresses Addresses that two living pods use.
+    # TYPE leasehold_collector_contested_addresses gauge
+    leasehold_collector_contested_addresses 0
+    # HELP leasehold_collector_unreadable_objects Objects that the last run could not read.
+    # TYPE leasehold_collector_unreadable_objects gauge
+    leasehold_collector_unreadable_objects 0
+    # HELP leasehold_collector_oldest_suspect_age_seconds For how long the oldest lease that looks dead has been known and kept; 0 without one.
     # TYPE leasehold_collector_oldest_suspect_age_seconds gauge
     leasehold_collector_oldest_suspect_age_seconds 90
     # HELP leasehold_collector_run_duration_seconds How long the last run took.
@@ -111,7 +149,7 @@ fn a_run_leaves_how_full_each_pool_is_and_what_it_did() {
     # HELP leasehold_collector_failed_runs_total Runs that could not do all of their work.
     # TYPE leasehold_collector_failed_runs_total counter
     leasehold_collector_failed_runs_total 0
-    # HELP leasehold_collector_errors Things that the last run could not do; at least 1 when it failed.
+    # HELP leasehold_collector_errors Operations of the last run that failed; at least 1 when it failed.
     # TYPE leasehold_collector_errors gauge
     leasehold_collector_errors 0
     # HELP leasehold_collector_last_success_timestamp_seconds When the last run ended that did all of its work.

@@ -1,0 +1,40 @@
+//! The claim that kept it is gone, or does not list it.
+
+use super::{Case, Due, Judgement, Keep, Live};
+use crate::collector::reason::{KeepReason, Reason};
+use crate::collector::snapshot::{ClaimSnapshot, LeaseSnapshot};
+
+/// A lease that is kept beyond its pod. One that no claim keeps is a person's.
+pub(super) fn judge(case: &Case<'_>, lease: &LeaseSnapshot) -> Judgement {
+    let reason = match case.index.snapshot.claims.get(&lease.name) {
+        Some(ClaimSnapshot::Gone) => Reason::ClaimGone,
+        Some(ClaimSnapshot::Omits) => Reason::ClaimOmits,
+        Some(ClaimSnapshot::Lists | ClaimSnapshot::Unknown) | None => return Judgement::Fine,
+    };
+    let holder = lease.holder.as_ref();
+    let pod = holder.and_then(|holder| case.index.pod(&holder.uid));
+    // No pod should run on it, and yet its last holder says that it does.
+    if pod.is_some_and(|pod| pod.is_alive() && pod.has_address(lease.name.address)) {
+        return Keep::unmarked(KeepReason::Reported);
+    }
+    if let Some(mark) = case.marks.of(lease) {
+        let mark = Some(mark.clone());
+        return Due { reason, mark }.into();
+    }
+    match case.mark(lease) {
+        Some(mark) => Keep::marked(KeepReason::Marked, mark),
+        None => Keep::unmarked(KeepReason::Marked),
+    }
+}
+
+/// Whether live reads show the same.
+pub(super) fn confirm(reason: &Reason, live: &Live) -> Result<(), KeepReason> {
+    match (reason, live.claim) {
+        (Reason::ClaimGone, Some(ClaimSnapshot::Gone))
+        | (Reason::ClaimOmits, Some(ClaimSnapshot::Omits)) => Ok(()),
+        _ => Err(KeepReason::Claimed),
+    }
+}
+
+#[cfg(test)]
+mod tests;

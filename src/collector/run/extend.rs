@@ -1,0 +1,41 @@
+//! Leases that say how long their pods are given to end: no object says it once the pod is gone.
+
+use super::{Run, Stop};
+use crate::collector::api::Api;
+use crate::collector::grace_extended::GraceExtended;
+use crate::collector::report::Reporter;
+use crate::lease::Lease;
+use crate::retry::{Clock, Error};
+
+impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
+    /// Writes into the lease how long the holder's pod is given to end.
+    pub(super) async fn extend(&mut self, extended: &GraceExtended<'_>) -> Result<(), Stop> {
+        self.go_on()?;
+        if self.options.dry_run {
+            return Ok(());
+        }
+        let name = &extended.lease.name;
+        if let Err(error) = self.try_to_extend(extended).await {
+            self.failed(
+                format!("lease {name} does not say how long its pod may take to end"),
+                error,
+            );
+        }
+        Ok(())
+    }
+
+    async fn try_to_extend(&self, extended: &GraceExtended<'_>) -> Result<(), Error> {
+        let GraceExtended { lease, termination } = *extended;
+        let stored = self.desk.read(&lease.name).await?;
+        let Some(stored) = stored.filter(|stored| *stored.version == *lease.version) else {
+            return Ok(());
+        };
+        let next = Lease {
+            termination,
+            ..stored.lease.clone()
+        };
+        // Another writer that is faster has changed what there was to say.
+        self.desk.replace(&stored, &next).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,166 @@
+use serde_json::{Value, json};
+
+use super::*;
+
+fn read(pod: Value) -> PodSnapshot {
+    let object: PodObject = serde_json::from_value(pod).expect("a pod");
+    object.into()
+}
+
+/// A pod that is bound and runs, with these annotations.
+fn running(annotations: Value) -> Value {
+    json!({
+        "metadata": {"namespace": "ns", "name": "web", "uid": "u", "annotations": annotations},
+        "spec": {"nodeName": "n1"},
+        "status": {"phase": "Running", "podIPs": [{"ip": "10.0.0.1"}, {"ip": "fd00::1"}]},
+    })
+}
+
+fn addresses(pod: &PodSnapshot) -> Vec<String> {
+    pod.addresses.iter().map(ToString::to_string).collect()
+}
+
+fn reports(pod: &PodSnapshot) -> Vec<String> {
+    let reports = pod.attached.iter().flat_map(|attached| &attached.reports);
+    reports
+        .map(|report| format!("{}={}", report.interface, report.address))
+        .collect()
+}
+
+fn with(mut pod: Value, path: &str, value: Value) -> Value {
+    *pod.pointer_mut(path).expect("a place") = value;
+    pod
+}
+
+#[test]
+fn only_a_bound_pod_in_a_network_of_its_own_has_addresses() {
+    let pod = || running(json!({}));
+    assert_eq!(addresses(&read(pod())), ["10.0.0.1", "fd00::1"]);
+    let unbound = with(pod(), "/spec", json!({}));
+    assert_eq!(addresses(&read(unbound)), [] as [&str; 0]);
+    let host = with(
+        pod(),
+        "/spec",
+        json!({"nodeName": "n1", "hostNetwork": true}),
+    );
+    assert_eq!(addresses(&read(host)), [] as [&str; 0]);
+}
+
+#[test]
+fn network_status_counts_for_the_networks_that_are_asked_for() {
+    let status = |entries: Value| {
+        json!({
+            "k8s.v1.cni.cncf.io/networks": "a, other/b@net7",
+            "k8s.v1.cni.cncf.io/network-status": entries.to_string(),
+        })
+    };
+    let entry = |name: &str, interface: &str, ips: &[&str]| json!({"name": name, "interface": interface, "ips": ips});
+    for (says, entries, expected) in [
+        (
+            "each interface that is asked for",
+            json!([
+                entry("cluster", "eth0", &["10.9.0.1"]),
+                entry("ns/a", "net1", &["10.0.0.2"]),
+                entry("other/b", "net7", &["10.0.0.3"]),
+            ]),
+            vec!["net1=10.0.0.2", "net7=10.0.0.3"],
+        ),
+        (
+            "default networks come first and shift the names",
+            json!([entry("ns/a", "net2", &["10.0.0.2"])]),
+            vec!["net2=10.0.0.2"],
+        ),
+        (
+            "another network",
+            json!([entry("ns/c", "net1", &["10.0.0.2"])]),
+            vec![],
+        ),
+        (
+            "another interface than the one that was asked for",
+            json!([entry("other/b", "net2", &["10.0.0.3"])]),
+            vec![],
+        ),
+        (
+            "one address of each family",
+            json!([entry(
+                "ns/a",
+                "net1",
+                &["10.0.0.2", "10.0.0.3", "fd00::2", "fd00::3"]
+            )]),
+            vec!["net1=10.0.0.2", "net1=fd00::2"],
+        ),
+        (
+            "one entry for each network",
+            json!([
+                entry("ns/a", "net1", &["10.0.0.2"]),
+                entry("ns/a", "net9", &["10.0.0.3"])
+            ]),
+            vec!["net1=10.0.0.2"],
+        ),
+    ] {
+        let pod = read(running(status(entries)));
+        assert_eq!(reports(&pod), expected, "{says}");
+    }
+    let entries = status(json!([entry("ns/a", "net1", &["10.0.0.2"])]));
+    for (says, path, value) in [
+        ("it is not bound", "/spec", json!({})),
+        (
+            "it is in its node's network",
+            "/spec",
+            json!({"nodeName": "n1", "hostNetwork": true}),
+        ),
+        ("it does not run yet", "/status/phase", json!("Pending")),
+        (
+            "it asks for no network",
+            "/metadata/annotations/k8s.v1.cni.cncf.io~1networks",
+            json!(""),
+        ),
+        (
+            "it is broken",
+            "/metadata/annotations/k8s.v1.cni.cncf.io~1network-status",
+            json!("{"),
+        ),
+    ] {
+        let pod = read(with(running(entries.clone()), path, value));
+        assert_eq!(reports(&pod), [] as [&str; 0], "{says}");
+    }
+}
+
+#[test]
+fn containers_have_ended_when_none_runs() {
+    let terminated = json!({"state": {"terminated": {"exitCode": 0}}});
+    let waiting = json!({"state": {"waiting": {"reason": "ContainerCreating"}}});
+    let runs = json!({"state": {"running": {"startedAt": "2026-03-01T12:00:00Z"}}});
+    for (statuses, ended) in [
+        (json!({}), true),
+        (json!({"containerStatuses": [terminated, waiting]}), true),
+        (json!({"containerStatuses": [terminated, runs]}), false),
+        (
+            json!({"containerStatuses": [terminated], "initContainerStatuses": [runs]}),
+            false,
+        ),
+        (json!({"ephemeralContainerStatuses": [runs]}), false),
+    ] {
+        let pod = read(with(running(json!({})), "/status", statuses.clone()));
+        assert_eq!(pod.containers_ended, ended, "{statuses}");
+    }
+}
+
+#[test]
+fn of_two_times_to_end_the_longer_one_counts() {
+    for (own, given, expected) in [
+        (None, None, 30),
+        (Some(5), None, 5),
+        (Some(5), Some(60), 60),
+        (Some(60), Some(0), 60),
+    ] {
+        let mut pod = running(json!({}));
+        pod["spec"]["terminationGracePeriodSeconds"] = json!(own);
+        pod["metadata"]["deletionGracePeriodSeconds"] = json!(given);
+        assert_eq!(
+            read(pod).termination.as_secs(),
+            expected,
+            "{own:?}, {given:?}"
+        );
+    }
+}
