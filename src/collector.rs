@@ -27,6 +27,7 @@ mod labels;
 mod marks;
 mod node_addresses;
 mod now;
+mod pod_name;
 mod reason;
 mod recreate;
 mod report;
@@ -38,8 +39,9 @@ mod status;
 pub use api::{Api, ConfigMapSnapshot, Notice, Page, Regarding};
 pub use marks::CONFIG_MAP as MARKS;
 pub use node_addresses::{CONFIG_MAP as NODE_ADDRESSES, OURS as NODE_RESERVATION};
+pub use pod_name::PodName;
 pub use reason::{KeepReason, Proof, Reason, ReasonKind};
-pub use report::{Event, PodName, Reporter, Summary};
+pub use report::{Event, Reporter, Summary};
 pub use run::{ATTEMPT, run};
 pub use snapshot::{
     Attached, ClaimSnapshot, HolderSnapshot, LeaseSnapshot, NodeSnapshot, Phase, PodEnd,

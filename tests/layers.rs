@@ -80,6 +80,7 @@ const MODULES: [(&str, Reach, &[&str]); 18] = [
         Reach::World,
         &[
             "allocate",
+            "annotations",
             "api",
             "cni",
             "collector",
@@ -88,6 +89,7 @@ const MODULES: [(&str, Reach, &[&str]); 18] = [
             "lease",
             "plugin",
             "retry",
+            "select",
             "text",
         ],
     ),

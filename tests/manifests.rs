@@ -247,3 +247,58 @@ fn name_and_version_of_the_image_are_set_in_one_place() {
     assert_eq!(image["name"], "leasehold");
     assert_eq!(image["newTag"], env!("CARGO_PKG_VERSION"));
 }
+
+/// The template of the collector's pods, and its `CronJob`.
+fn cron_job() -> Value {
+    let found = objects("deploy").into_iter();
+    let mut found = found.filter(|object| object.value["kind"] == "CronJob");
+    found.next().unwrap().value
+}
+
+/// A run that lands on a dead node stays active, maybe for ever; and only a node that lives is a place to run.
+#[test]
+fn a_dead_node_can_not_stop_the_collector() {
+    let spec = &cron_job()["spec"];
+    assert_eq!(spec["concurrencyPolicy"], "Allow");
+    let job = &spec["jobTemplate"]["spec"];
+    assert!(job["activeDeadlineSeconds"].is_u64());
+    let pod = &job["template"]["spec"];
+    assert_eq!(pod["nodeSelector"]["kubernetes.io/os"], "linux");
+    for toleration in pod["tolerations"].as_array().unwrap() {
+        let key = toleration["key"].as_str();
+        assert!(key.is_some(), "it tolerates everything: {toleration}");
+        let dead = [
+            "node.kubernetes.io/not-ready",
+            "node.kubernetes.io/unreachable",
+        ];
+        if dead.contains(&key.unwrap()) {
+            // The scheduler still sees the taint of the same key with the effect NoSchedule.
+            assert_eq!(toleration["effect"], "NoExecute", "{toleration}");
+            assert!(toleration["tolerationSeconds"].is_u64(), "{toleration}");
+        }
+    }
+}
+
+/// The log of a run goes with its pod.
+#[test]
+fn an_hour_of_reasons_is_kept() {
+    let spec = &cron_job()["spec"];
+    for limit in ["successfulJobsHistoryLimit", "failedJobsHistoryLimit"] {
+        assert!(spec[limit].as_u64() >= Some(60), "{limit}");
+    }
+}
+
+/// A kustomization with a namespace moves every object that has one: no object may have its place in a particular one.
+#[test]
+fn no_object_of_the_collector_is_in_a_namespace_of_kubernetes() {
+    for Object { at, value } in objects("deploy") {
+        let namespace = value["metadata"]["namespace"].as_str();
+        assert!(matches!(namespace, None | Some("leasehold-system")), "{at}");
+    }
+    let pod = &cron_job()["spec"]["jobTemplate"]["spec"]["template"]["spec"];
+    let container = &pod["containers"][0];
+    let command = container["command"].to_string();
+    assert!(command.contains("--namespace=$(NAMESPACE)"), "{command}");
+    let field = &container["env"][0]["valueFrom"]["fieldRef"]["fieldPath"];
+    assert_eq!(field, "metadata.namespace");
+}

@@ -119,7 +119,7 @@ async fn run(args: &Args) -> Result<(), (Exit, anyhow::Error)> {
     })
     .await;
     let took = clock.elapsed();
-    let reported = reporter.summary(&summary, took);
+    let printed = reporter.summary(&summary, took);
     let mut written = Ok(());
     if let Some(path) = &args.metrics_file {
         let run = metrics::Run {
@@ -137,7 +137,7 @@ async fn run(args: &Args) -> Result<(), (Exit, anyhow::Error)> {
         Exit::Blind
     };
     outcome.map_err(|error| (exit, error.into()))?;
-    reported.and(written).map_err(partly)
+    printed.and(written).map_err(partly)
 }
 
 /// A time as people write it: `45s`, `2m`, `1m30s`, or a number of seconds.

@@ -122,7 +122,7 @@ impl<W: Api, C: Clock, T: Reporter> Lists<'_, '_, W, C, T> {
         let (mut items, mut problems) = (Vec::new(), Vec::new());
         let mut after: Option<String> = None;
         loop {
-            if self.desk.clock.elapsed() > self.desk.deadline.at {
+            if after.is_some() && self.desk.clock.elapsed() > self.desk.deadline.at {
                 return Err(Error::OutOfTime {
                     seconds: self.options.deadline.as_secs(),
                 });

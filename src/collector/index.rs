@@ -117,7 +117,7 @@ impl<'a> SnapshotIndex<'a> {
             let users: Vec<&PodSnapshot> = pods
                 .iter()
                 .copied()
-                .filter(|pod| !(pod.deleting && pod.containers_ended) && !elsewhere(pod))
+                .filter(|pod| !(elsewhere(pod) || pod.deleting && pod.containers_ended))
                 .collect();
             (users.len() > 1).then_some((address, users))
         })

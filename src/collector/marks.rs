@@ -58,7 +58,7 @@ pub struct Gone {
     /// The first run since when the node is Ready and has renewed its heartbeat.
     pub contact: Option<Timestamp>,
     /// The first run since when the Node object is gone.
-    pub node_gone: Option<Timestamp>,
+    pub node_absent: Option<Timestamp>,
 }
 
 impl Mark {
@@ -89,7 +89,7 @@ impl Mark {
             field("goneSince", Some(seconds(gone.since)));
             field("heartbeat", gone.heartbeat.as_deref().map(str::to_owned));
             field("contactSince", gone.contact.map(seconds));
-            field("nodeGoneSince", gone.node_gone.map(seconds));
+            field("nodeAbsentSince", gone.node_absent.map(seconds));
         }
         text
     }
@@ -102,12 +102,12 @@ impl Mark {
             Some(text) => text.parse().map(Some).ok(),
             None => Some(None),
         };
-        let (contact, node_gone) = (time("contactSince")?, time("nodeGoneSince")?);
+        let (contact, node_absent) = (time("contactSince")?, time("nodeAbsentSince")?);
         let gone = time("goneSince")?.map(|since| Gone {
             since,
             heartbeat: get("heartbeat").map(Box::from),
             contact,
-            node_gone,
+            node_absent,
         });
         Some(Self {
             uid: get("uid")?.into(),
@@ -120,7 +120,7 @@ impl Mark {
     fn times(&self) -> impl Iterator<Item = Timestamp> {
         let gone = self.gone.iter();
         let of_gone = gone.flat_map(|gone| {
-            [Some(gone.since), gone.contact, gone.node_gone]
+            [Some(gone.since), gone.contact, gone.node_absent]
                 .into_iter()
                 .flatten()
         });

@@ -125,15 +125,23 @@ impl Reason {
     #[must_use]
     pub fn rests_on_kubelet(&self) -> bool {
         match self {
-            Self::PodGone(proof) | Self::PodFinished(_, proof) => match proof {
-                Proof::Heartbeat | Proof::NodeGone | Proof::ContainersEnded => true,
-                Proof::OutOfService | Proof::Waived => false,
-            },
+            Self::PodGone(proof) | Self::PodFinished(_, proof) => proof.rests_on_kubelet(),
             Self::Surplus { .. }
             | Self::Cooled
             | Self::QuarantineOver
             | Self::ClaimGone
             | Self::ClaimOmits => false,
+        }
+    }
+}
+
+impl Proof {
+    /// Whether it rests on the word of a kubelet.
+    #[must_use]
+    pub fn rests_on_kubelet(self) -> bool {
+        match self {
+            Self::Heartbeat | Self::NodeGone | Self::ContainersEnded => true,
+            Self::OutOfService | Self::Waived => false,
         }
     }
 }

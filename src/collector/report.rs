@@ -9,8 +9,9 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::pod_name::PodName;
 use super::reason::{KeepReason, Reason, ReasonKind};
-use super::snapshot::{HolderSnapshot, PodSnapshot};
+use super::snapshot::HolderSnapshot;
 use super::status::Counted;
 use crate::ip::PoolName;
 use crate::lease::LeaseName;
@@ -21,30 +22,6 @@ pub trait Reporter {
     fn event(&self, event: &Event);
     /// So many of these have been listed.
     fn progress(&self, what: &'static str, count: usize);
-}
-
-/// A pod, by namespace and name.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct PodName {
-    /// Its namespace.
-    pub namespace: Box<str>,
-    /// Its name.
-    pub name: Box<str>,
-}
-
-impl From<&PodSnapshot> for PodName {
-    fn from(pod: &PodSnapshot) -> Self {
-        Self {
-            namespace: pod.namespace.clone(),
-            name: pod.name.clone(),
-        }
-    }
-}
-
-impl fmt::Display for PodName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.namespace, self.name)
-    }
 }
 
 /// Something that was done, or in a dry run would be; or that a person has to know.

@@ -153,11 +153,14 @@ impl<'a> Case<'a> {
 
     /// Nothing is taken from two holders that share it, nor from a pod that uses it, whatever its lease says.
     fn unless_in_use(&self, lease: &LeaseSnapshot, judgement: Judgement) -> Judgement {
-        match judgement {
-            Judgement::Fine => Judgement::Fine,
-            _ if lease.shared => Keep::unmarked(KeepReason::Shared),
-            _ if self.index.rival(lease).is_some() => Keep::unmarked(KeepReason::Reported),
-            judgement => judgement,
+        if judgement == Judgement::Fine {
+            Judgement::Fine
+        } else if lease.shared {
+            Keep::unmarked(KeepReason::Shared)
+        } else if self.index.rival(lease).is_some() {
+            Keep::unmarked(KeepReason::Reported)
+        } else {
+            judgement
         }
     }
 

@@ -12,8 +12,9 @@ use super::grace_extended::grace_extended;
 use super::index::SnapshotIndex;
 use super::marks::Marks;
 use super::now::Now;
+use super::pod_name::PodName;
 use super::recreate::missing;
-use super::report::{Event, PodName, Reporter, Summary};
+use super::report::{Event, Reporter, Summary};
 use super::rules::{Case, Due, Judgement, Keep};
 use super::snapshot::LeaseSnapshot;
 use super::status::{Findings, KeptLease};
@@ -50,7 +51,8 @@ pub async fn run<W: Api, C: Clock>(
     stop: &dyn Fn() -> bool,
 ) -> (Summary, Result<(), Error>) {
     let attempt = ATTEMPT.min(options.deadline / 5);
-    let work = options.deadline - KEPT_BACK.min(options.deadline / 5);
+    let kept_back = KEPT_BACK.min(options.deadline / 5);
+    let work = options.deadline.saturating_sub(kept_back);
     let patience = |at| Deadline { at, attempt };
     let desk = Retrying::new(api, clock, patience(work));
     let late_desk = Retrying::new(api, clock, patience(options.deadline));

@@ -64,12 +64,6 @@ impl HolderSnapshot {
     pub fn is_static(&self) -> bool {
         self.uid.len() == 32 && self.uid.bytes().all(|b| b.is_ascii_hexdigit())
     }
-
-    /// Whether its pod can be asked for: no object has an empty name.
-    #[must_use]
-    pub fn names_a_pod(&self) -> bool {
-        !self.namespace.is_empty() && !self.pod.is_empty()
-    }
 }
 
 impl From<StoredLease> for LeaseSnapshot {

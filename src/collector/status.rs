@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use jiff::Timestamp;
 
-use super::report::PodName;
+use super::pod_name::PodName;
 use crate::api::{Condition, IPPoolStatus, MicroTime};
 use crate::ip::PoolName;
 use crate::ip::{Family, Spans, Vrf};

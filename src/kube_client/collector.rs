@@ -58,20 +58,18 @@ impl Api for KubeClient {
     async fn pods(&self, after: Option<&str>) -> Result<Page<PodSnapshot>, ApiError> {
         let read = |object: PodObject| Ok(Some(PodSnapshot::from(object)));
         let params = ListParams::default();
-        self.page(Pod::url_path(&(), None), params, after, read, Identity::pod)
-            .await
+        self.page(Pod::url_path(&(), None), params, after, read, |it| {
+            Some(it.pod())
+        })
+        .await
     }
 
     async fn nodes(&self, after: Option<&str>) -> Result<Page<(Box<str>, NodeSnapshot)>, ApiError> {
         let read = |object: NodeObject| Ok(Some(object.named()));
         let params = ListParams::default();
-        self.page(
-            Node::url_path(&(), None),
-            params,
-            after,
-            read,
-            Identity::node,
-        )
+        self.page(Node::url_path(&(), None), params, after, read, |it| {
+            Some(it.node())
+        })
         .await
     }
 

@@ -8,6 +8,7 @@ mod faults;
 mod heartbeats;
 mod held_up;
 mod history;
+mod hostile;
 mod mended;
 mod metrics;
 mod pools;

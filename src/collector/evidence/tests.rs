@@ -45,6 +45,7 @@ fn counts(pod: PodSnapshot, around: &Surroundings, spec: serde_json::Value) -> b
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn an_annotation_counts_where_a_pool_that_may_serve_the_pod_has_the_address() {
     let none = Surroundings::default();
     let by_namespace = Surroundings {

@@ -17,7 +17,7 @@ fn full(last: u8) -> Mark {
             since: at(-40),
             heartbeat: Some("77".into()),
             contact: Some(at(-30)),
-            node_gone: Some(at(-20)),
+            node_absent: Some(at(-20)),
         }),
         ..Mark::new(&held(last, "u"), at(-50))
     }
@@ -38,7 +38,7 @@ fn a_mark_is_one_line_that_a_person_can_read() {
     assert_eq!(
         line,
         "uid=lease-1 version=1 since=1970-01-12T13:45:50Z goneSince=1970-01-12T13:46:00Z heartbeat=77 \
-         contactSince=1970-01-12T13:46:10Z nodeGoneSince=1970-01-12T13:46:20Z"
+         contactSince=1970-01-12T13:46:10Z nodeAbsentSince=1970-01-12T13:46:20Z"
     );
 }
 
@@ -68,7 +68,7 @@ fn a_mark_that_lies_in_the_future_is_void() {
         (|mark| mark.since = at(1)) as fn(&mut Mark),
         |mark| mark.gone.as_mut().expect("gone").since = at(1),
         |mark| mark.gone.as_mut().expect("gone").contact = Some(at(1)),
-        |mark| mark.gone.as_mut().expect("gone").node_gone = Some(at(1)),
+        |mark| mark.gone.as_mut().expect("gone").node_absent = Some(at(1)),
     ] {
         let (read, void) = Marks::read(&future(change), &now(0));
         assert_eq!((read.len(), void.future), (0, 1));
@@ -163,11 +163,11 @@ fn any_mark() -> impl Strategy<Value = Mark> {
         prop::option::of(any_time()),
         prop::option::of(any_time()),
     );
-    let gone = gone.prop_map(|(since, heartbeat, contact, node_gone)| Gone {
+    let gone = gone.prop_map(|(since, heartbeat, contact, node_absent)| Gone {
         since,
         heartbeat: heartbeat.map(String::into_boxed_str),
         contact,
-        node_gone,
+        node_absent,
     });
     (
         "[a-f0-9-]{1,36}",

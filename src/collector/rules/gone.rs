@@ -52,27 +52,27 @@ pub(super) fn judge(
         since: now,
         heartbeat: heartbeat.cloned(),
         contact: None,
-        node_gone: None,
+        node_absent: None,
     });
     let has_renewed = heartbeat.is_some() && heartbeat != gone.heartbeat.as_ref();
     match node {
         None => {
             gone.contact = None;
-            gone.node_gone.get_or_insert(now);
+            gone.node_absent.get_or_insert(now);
         }
         Some(node) if !node.ready => {
             gone.contact = None;
-            gone.node_gone = None;
+            gone.node_absent = None;
         }
         Some(_) => {
-            gone.node_gone = None;
+            gone.node_absent = None;
             if has_renewed && !is_first {
                 gone.contact.get_or_insert(now);
             }
         }
     }
     let (since, proof) = match node {
-        None => (gone.node_gone, Proof::NodeGone),
+        None => (gone.node_absent, Proof::NodeGone),
         Some(_) => (gone.contact, Proof::Heartbeat),
     };
     let mark = crate::collector::marks::Mark {
@@ -124,20 +124,18 @@ pub(super) fn confirm(
         Some(_) | None => {}
     }
     let node = live.node.as_ref();
-    match proof {
-        Proof::Waived => Ok(()),
-        Proof::OutOfService if node.is_some_and(|node| node.out_of_service && !node.ready) => {
-            Ok(())
-        }
-        Proof::Heartbeat | Proof::ContainersEnded if !node.is_some_and(|node| node.ready) => {
-            Err(KeepReason::Unready)
-        }
-        Proof::NodeGone if node.is_some() => Err(KeepReason::Unready),
-        Proof::OutOfService => Err(KeepReason::Unready),
-        Proof::Heartbeat | Proof::ContainersEnded | Proof::NodeGone if live.teardown_failed => {
-            Err(KeepReason::TeardownFailed)
-        }
-        Proof::Heartbeat | Proof::ContainersEnded | Proof::NodeGone => Ok(()),
+    let stands = match proof {
+        Proof::Waived => true,
+        Proof::OutOfService => node.is_some_and(|node| node.out_of_service && !node.ready),
+        Proof::Heartbeat | Proof::ContainersEnded => node.is_some_and(|node| node.ready),
+        Proof::NodeGone => node.is_none(),
+    };
+    if !stands {
+        Err(KeepReason::Unready)
+    } else if live.teardown_failed && proof.rests_on_kubelet() {
+        Err(KeepReason::TeardownFailed)
+    } else {
+        Ok(())
     }
 }
 

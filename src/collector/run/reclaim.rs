@@ -10,6 +10,7 @@ use jiff::Timestamp;
 
 use super::{Run, Stop};
 use crate::collector::api::Api;
+use crate::collector::index::SnapshotIndex;
 use crate::collector::marks::Marks;
 use crate::collector::reason::{KeepReason, Reason};
 use crate::collector::report::{Event, Reporter};
@@ -37,9 +38,16 @@ enum Outcome {
 /// What all releases share.
 struct Releases<'a, W, C> {
     desk: &'a Retrying<'a, W, C>,
+    index: &'a SnapshotIndex<'a>,
     dry_run: bool,
     failed_teardowns: HashSet<Box<str>>,
-    nodes: RefCell<HashMap<Box<str>, (Duration, Option<NodeSnapshot>)>>,
+    nodes: RefCell<HashMap<Box<str>, NodeRead>>,
+}
+
+/// A live read of a node, and when it was.
+struct NodeRead {
+    at: Duration,
+    node: Option<NodeSnapshot>,
 }
 
 impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
@@ -86,6 +94,7 @@ impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
     ) -> Result<(), Stop> {
         let releases = Releases {
             desk: self.desk,
+            index: case.index,
             dry_run: self.options.dry_run,
             failed_teardowns,
             nodes: RefCell::default(),
@@ -140,7 +149,7 @@ fn kept(due: Due, why: KeepReason) -> Keep {
         && let Some(gone) = mark.as_mut().and_then(|mark| mark.gone.as_mut())
     {
         gone.contact = None;
-        gone.node_gone = None;
+        gone.node_absent = None;
     }
     let is_void = matches!(
         why,
@@ -211,9 +220,15 @@ impl<W: Api, C: Clock> Releases<'_, W, C> {
                 let Some(holder) = &lease.holder else {
                     return Ok(());
                 };
-                if holder.names_a_pod() {
-                    let pod = async || api.pod(&holder.namespace, &holder.pod).await;
-                    live.pod = desk.retry(pod).await?;
+                // A node may write any name beside any uid: of a pod that was listed the list knows the name.
+                let listed = self.index.pod(&holder.uid);
+                let (namespace, name) = match listed {
+                    Some(pod) => (&pod.namespace, &pod.name),
+                    None => (&holder.namespace, &holder.pod),
+                };
+                // No object has an empty name.
+                if !namespace.is_empty() && !name.is_empty() {
+                    live.pod = desk.retry(async || api.pod(namespace, name).await).await?;
                 }
                 live.node = self.node(&holder.node).await?;
                 live.teardown_failed = self.failed_teardowns.contains(&holder.uid);
@@ -228,14 +243,17 @@ impl<W: Api, C: Clock> Releases<'_, W, C> {
             return Ok(None);
         }
         let now = self.desk.clock.elapsed();
-        if let Some((at, node)) = self.nodes.borrow().get(name)
-            && now < *at + FRESH
+        if let Some(read) = self.nodes.borrow().get(name)
+            && now < read.at + FRESH
         {
-            return Ok(node.clone());
+            return Ok(read.node.clone());
         }
         let api = self.desk.api;
         let node = self.desk.retry(async || api.node(name).await).await?;
-        let read = (now, node.clone());
+        let read = NodeRead {
+            at: now,
+            node: node.clone(),
+        };
         self.nodes.borrow_mut().insert(name.into(), read);
         Ok(node)
     }

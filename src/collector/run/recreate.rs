@@ -4,8 +4,9 @@ use super::{Run, Stop};
 use crate::collector::api::Api;
 use crate::collector::marks::{Marks, MissingMark};
 use crate::collector::now::Now;
+use crate::collector::pod_name::PodName;
 use crate::collector::recreate::Missing;
-use crate::collector::report::{Event, PodName, Reporter};
+use crate::collector::report::{Event, Reporter};
 use crate::lease::Commit;
 use crate::retry::{Clock, Error};
 

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::{Counted, CountedLease, Findings, Kept, KeptLease, pool_status};
 use crate::api::{IPPool, IPPoolSpec, IPPoolStatus, ReservedIP, ReservedIPSpec};
 use crate::collector::KeepReason;
-use crate::collector::report::PodName;
+use crate::collector::pod_name::PodName;
 use crate::ip::PoolName;
 use crate::ip::Vrf;
 use crate::lease::{LeaseName, State};

@@ -117,7 +117,7 @@ struct Chance {
     marked: Vec<bool>,
     heartbeat: Option<String>,
     contact: Option<i64>,
-    node_gone: Option<i64>,
+    node_absent: Option<i64>,
 }
 
 fn chance() -> impl Strategy<Value = Chance> {
@@ -131,7 +131,7 @@ fn chance() -> impl Strategy<Value = Chance> {
         ago(),
     )
         .prop_map(
-            |((changed, teardown_failed, waive), node, marked, heartbeat, contact, node_gone)| {
+            |((changed, teardown_failed, waive), node, marked, heartbeat, contact, node_absent)| {
                 Chance {
                     changed,
                     node,
@@ -140,7 +140,7 @@ fn chance() -> impl Strategy<Value = Chance> {
                     marked,
                     heartbeat,
                     contact,
-                    node_gone,
+                    node_absent,
                 }
             },
         )
@@ -155,7 +155,7 @@ impl Chance {
                     since: at(-2000),
                     heartbeat: self.heartbeat.as_deref().map(Box::from),
                     contact: self.contact.map(|ago| at(-ago)),
-                    node_gone: self.node_gone.map(|ago| at(-ago)),
+                    node_absent: self.node_absent.map(|ago| at(-ago)),
                 };
                 let mark = Mark {
                     gone: Some(gone),

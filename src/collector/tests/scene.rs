@@ -189,7 +189,7 @@ impl Scene {
         self,
         heartbeat: Option<&str>,
         contact: Option<i64>,
-        node_gone: Option<i64>,
+        node_absent: Option<i64>,
     ) -> Self {
         self.with(|scene| {
             let mark = Mark {
@@ -197,7 +197,7 @@ impl Scene {
                     since: at(-800),
                     heartbeat: heartbeat.map(Box::from),
                     contact: contact.map(|ago| at(-ago)),
-                    node_gone: node_gone.map(|ago| at(-ago)),
+                    node_absent: node_absent.map(|ago| at(-ago)),
                 }),
                 ..Mark::new(&scene.lists.leases[0], at(-800))
             };

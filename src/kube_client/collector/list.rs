@@ -133,8 +133,8 @@ impl Identity {
     }
 
     /// A pod that lives.
-    pub fn pod(self) -> Option<PodSnapshot> {
-        Some(PodSnapshot {
+    pub fn pod(self) -> PodSnapshot {
+        PodSnapshot {
             namespace: self.namespace,
             name: self.name,
             uid: self.uid,
@@ -146,12 +146,12 @@ impl Identity {
             termination: Duration::ZERO,
             addresses: Vec::new(),
             attached: None,
-        })
+        }
     }
 
     /// A node that is not Ready.
-    pub fn node(self) -> Option<(Box<str>, NodeSnapshot)> {
-        Some((self.name, NodeSnapshot::default()))
+    pub fn node(self) -> (Box<str>, NodeSnapshot) {
+        (self.name, NodeSnapshot::default())
     }
 }
 

@@ -9,6 +9,7 @@ use testbed::proxy::{Came, Moment, On, Proxy};
 use testbed::{Attachment, Node, Pod};
 
 use super::heartbeats::alive;
+use super::run::Report;
 use crate::env::TestEnv;
 
 /// More calls than any command makes: a loop that does not end is a failure, not a hang.
@@ -162,18 +163,21 @@ async fn wherever_the_plugin_is_stopped_the_living_keep_and_the_dead_give_back()
     for pod in crash.others.drain(..) {
         pod.force_delete().await?;
     }
-    env.collect(&["--grace", "2"]).await?;
+    let args = ["--margin", "0"];
+    let of_the_living = async |_: &Report| Ok(crash.held().await?.len() <= 2 * crash.living.len());
+    env.collect_until(&args, "release what the dead hold", of_the_living)
+        .await?;
     crash.the_living_have_what_they_were_given().await?;
     ensure!(
         crash.held().await?.len() == 2 * crash.living.len(),
-        "the dead still hold something"
+        "the living have lost something"
     );
 
     for (pod, _) in &crash.living {
         pod.force_delete().await?;
     }
-    env.collect(&["--grace", "2"]).await?;
-    let held = crash.held().await?;
-    ensure!(held.is_empty(), "{held:?}");
+    let of_none = async |_: &Report| Ok(crash.held().await?.is_empty());
+    env.collect_until(&args, "release everything", of_none)
+        .await?;
     Ok(())
 }

@@ -75,12 +75,16 @@ async fn what_rules_and_dashboard_ask_for_is_what_is_written() -> Result<()> {
     pod.force_delete().await?;
     let of_gc = folder.join("leasehold-gc.prom");
     let args = [
-        "--grace",
-        "2",
+        "--margin",
+        "0",
         "--metrics-file",
         of_gc.to_str().context("a path")?,
     ];
-    env.collect(&args).await?;
+    env.collect_all(&args).await?;
+    // One that is kept.
+    let lost = env.cluster.fresh_node().create().await?;
+    env.attach(&lost, "lost").await?.pod.force_delete().await?;
+    lost.report_ready("Unknown").await?;
     env.collect(&args).await?;
 
     let of_plugin = folder.join("leasehold.prom");
@@ -91,7 +95,7 @@ async fn what_rules_and_dashboard_ask_for_is_what_is_written() -> Result<()> {
     for (text, line) in [
         (
             &gc,
-            "leasehold_pool_addresses{pool=\"metrics\",vrf=\"\",family=\"IPv4\",state=\"free\"} 254",
+            "leasehold_pool_addresses{pool=\"metrics\",vrf=\"\",family=\"IPv4\",state=\"free\"} 253",
         ),
         (
             &gc,
@@ -100,6 +104,10 @@ async fn what_rules_and_dashboard_ask_for_is_what_is_written() -> Result<()> {
         (
             &gc,
             "leasehold_leases_reclaimed_total{reason=\"pod_gone\"} 1",
+        ),
+        (
+            &gc,
+            "leasehold_pool_kept_leases{pool=\"metrics\",vrf=\"\",family=\"IPv4\",reason=\"unready\"} 1",
         ),
         (&gc, "leasehold_collector_failed_runs_total 0"),
         (

@@ -16,7 +16,7 @@ fn holds(status: &IPPoolStatus) -> Vec<(&str, &str)> {
 async fn the_status_of_a_pool_says_how_full_it_is_and_what_is_odd() -> Result<()> {
     let env = super::run::env("full", "10.63.0.0/29").await?;
     let node = env.cluster.fresh_node().create().await?;
-    let run = async || env.collect(&["--grace", "0"]).await;
+    let run = async || env.collect(&[]).await;
     env.pool_of(
         "wide",
         "fd00:63::/48",
@@ -66,7 +66,7 @@ async fn the_status_of_a_pool_says_how_full_it_is_and_what_is_odd() -> Result<()
     assert_eq!(
         holds(&reserved),
         [
-            ("Exhausted", "everything in it is excluded or reserved"),
+            ("Exhausted", "every address in it is excluded or reserved"),
             ("OutOfRange", outside.as_str())
         ]
     );

@@ -10,6 +10,7 @@ use testbed::Node;
 use tokio::sync::{Mutex, watch};
 
 use super::heartbeats::alive;
+use super::run::Report;
 use crate::env::TestEnv;
 
 /// Rounds of a worker: a pod is created, attached and force-deleted in each.
@@ -62,7 +63,8 @@ async fn collectors_without_pause_take_nothing_from_pods_that_come_and_go() -> R
         let (env, over, runs) = (Arc::clone(&env), Arc::clone(&over), runs.clone());
         tokio::spawn(async move {
             while !over.load(Ordering::Relaxed) {
-                env.collect(&["--grace", "0", "--add-timeout", "0"]).await?;
+                env.collect(&["--margin", "0", "--add-timeout", "0"])
+                    .await?;
                 runs.send_modify(|runs| *runs += 1);
             }
             anyhow::Ok(())
@@ -91,8 +93,8 @@ async fn collectors_without_pause_take_nothing_from_pods_that_come_and_go() -> R
         collector.await??;
     }
     outcomes.into_iter().collect::<Result<Vec<()>>>()?;
-    env.collect(&["--grace", "5"]).await?;
-    let left = env.leases().await?;
-    ensure!(left.is_empty(), "{left:#?}");
+    let is_empty = async |_: &Report| Ok(env.leases().await?.is_empty());
+    env.collect_until(&["--margin", "0"], "release everything", is_empty)
+        .await?;
     Ok(())
 }

@@ -3,8 +3,9 @@
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use k8s_openapi::api::authentication::v1::TokenRequest;
 use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::api::{Api, PostParams};
@@ -84,6 +85,34 @@ impl TestEnv {
         Report::of(&outcome.success()?)
     }
 
+    /// Runs it again and again until that is so: what one run sees for the first time, a later one releases, once nodes have
+    /// renewed their heartbeats. Returns what the last run reported.
+    pub async fn collect_until(
+        &self,
+        args: &[&str],
+        what: &str,
+        is_so: impl AsyncFn(&Report) -> Result<bool>,
+    ) -> Result<Report> {
+        const LIMIT: Duration = Duration::from_mins(2);
+        let begun = Instant::now();
+        loop {
+            let report = self.collect(args).await?;
+            if is_so(&report).await? {
+                return Ok(report);
+            }
+            if begun.elapsed() > LIMIT {
+                bail!("no run came to {what}: {report:#?}");
+            }
+        }
+    }
+
+    /// Runs it until nothing of the environment is held.
+    pub async fn collect_all(&self, args: &[&str]) -> Result<Report> {
+        let is_empty = async |_: &Report| Ok(self.held().await?.is_empty());
+        self.collect_until(args, "release everything", is_empty)
+            .await
+    }
+
     /// A pool as it is now.
     pub async fn read_pool(&self, name: &str) -> Result<IPPool> {
         Ok(self.api::<IPPool>().await?.get(name).await?)
@@ -131,6 +160,23 @@ impl Report {
         let summary = events.pop().context("it reported nothing")?;
         ensure!(summary["event"] == "summary", "{outcome}");
         Ok(Self { events, summary })
+    }
+
+    /// The events of this sort.
+    pub fn events(&self, sort: &str) -> Vec<&Value> {
+        let events = self.events.iter();
+        events.filter(|event| event["event"] == sort).collect()
+    }
+
+    /// How many leases were kept for this reason.
+    pub fn kept(&self, why: &str) -> u64 {
+        self.summary["kept"][why].as_u64().unwrap_or_default()
+    }
+
+    /// The reason by which this lease was released or kept, in one word.
+    pub fn reason(&self, lease: &str) -> Option<&str> {
+        let event = self.events.iter().find(|event| event["lease"] == lease)?;
+        event["reason"].as_str()
     }
 
     /// What it reported of this lease: the event, and the reason if there is one.

@@ -262,7 +262,7 @@ fn a_mark_says_what_the_next_run_has_to_know() {
         (first.since, found.since, found.heartbeat.as_deref()),
         (at(0), at(0), Some("2"))
     );
-    assert_eq!((found.contact, found.node_gone), (None, None));
+    assert_eq!((found.contact, found.node_absent), (None, None));
 
     let second = gone().gone(Some("1"), None, None).next_mark();
     let found = second.and_then(|mark| mark.gone).expect("it is gone");
@@ -274,11 +274,11 @@ fn a_mark_says_what_the_next_run_has_to_know() {
 
     let lost = gone().gone(Some("1"), Some(50), None).without_node();
     let found = lost.next_mark().and_then(|mark| mark.gone).expect("gone");
-    assert_eq!((found.contact, found.node_gone), (None, Some(at(0))));
+    assert_eq!((found.contact, found.node_absent), (None, Some(at(0))));
 
     let back = gone().gone(Some("1"), None, Some(50));
     let found = back.next_mark().and_then(|mark| mark.gone).expect("gone");
-    assert_eq!((found.contact, found.node_gone), (Some(at(0)), None));
+    assert_eq!((found.contact, found.node_absent), (Some(at(0)), None));
 }
 
 #[test]

@@ -8,7 +8,7 @@ fn read(pod: Value) -> PodSnapshot {
 }
 
 /// A pod that is bound and runs, with these annotations.
-fn running(annotations: Value) -> Value {
+fn running(annotations: &Value) -> Value {
     json!({
         "metadata": {"namespace": "ns", "name": "web", "uid": "u", "annotations": annotations},
         "spec": {"nodeName": "n1"},
@@ -34,7 +34,7 @@ fn with(mut pod: Value, path: &str, value: Value) -> Value {
 
 #[test]
 fn only_a_bound_pod_in_a_network_of_its_own_has_addresses() {
-    let pod = || running(json!({}));
+    let pod = || running(&json!({}));
     assert_eq!(addresses(&read(pod())), ["10.0.0.1", "fd00::1"]);
     let unbound = with(pod(), "/spec", json!({}));
     assert_eq!(addresses(&read(unbound)), [] as [&str; 0]);
@@ -98,7 +98,7 @@ fn network_status_counts_for_the_networks_that_are_asked_for() {
             vec!["net1=10.0.0.2"],
         ),
     ] {
-        let pod = read(running(status(entries)));
+        let pod = read(running(&status(entries)));
         assert_eq!(reports(&pod), expected, "{says}");
     }
     let entries = status(json!([entry("ns/a", "net1", &["10.0.0.2"])]));
@@ -121,7 +121,7 @@ fn network_status_counts_for_the_networks_that_are_asked_for() {
             json!("{"),
         ),
     ] {
-        let pod = read(with(running(entries.clone()), path, value));
+        let pod = read(with(running(&entries), path, value));
         assert_eq!(reports(&pod), [] as [&str; 0], "{says}");
     }
 }
@@ -141,7 +141,7 @@ fn containers_have_ended_when_none_runs() {
         ),
         (json!({"ephemeralContainerStatuses": [runs]}), false),
     ] {
-        let pod = read(with(running(json!({})), "/status", statuses.clone()));
+        let pod = read(with(running(&json!({})), "/status", statuses.clone()));
         assert_eq!(pod.containers_ended, ended, "{statuses}");
     }
 }
@@ -154,7 +154,7 @@ fn of_two_times_to_end_the_longer_one_counts() {
         (Some(5), Some(60), 60),
         (Some(60), Some(0), 60),
     ] {
-        let mut pod = running(json!({}));
+        let mut pod = running(&json!({}));
         pod["spec"]["terminationGracePeriodSeconds"] = json!(own);
         pod["metadata"]["deletionGracePeriodSeconds"] = json!(given);
         assert_eq!(

@@ -2,11 +2,12 @@
 
 use anyhow::Result;
 use k8s_openapi::api::core::v1::{Namespace, Node as NodeObject};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::api::{Api, DeleteParams, Patch, PatchParams};
 use serde_json::json;
 use testbed::Node;
 
-use super::End::{Contested, KeepReason, TakenBack};
+use super::End::{Kept, Reclaimed, Untouched};
 use super::{Case, End, HEARTBEAT};
 use crate::collector::heartbeats::{Heartbeat, alive};
 use crate::collector::run::Attached;
@@ -52,7 +53,7 @@ impl Cases<'_> {
             .on_living(
                 "gone",
                 "a pod that is gone, its node alive",
-                TakenBack(HEARTBEAT),
+                Reclaimed(HEARTBEAT),
             )
             .await?;
         gone.pod.force_delete().await?;
@@ -61,7 +62,7 @@ impl Cases<'_> {
                 &silent,
                 "partitioned",
                 "a pod force-deleted while its node is partitioned",
-                KeepReason,
+                Kept("silent"),
             )
             .await?;
         partitioned.pod.force_delete().await?;
@@ -69,7 +70,7 @@ impl Cases<'_> {
             .on_living(
                 "again",
                 "another uid under the same name",
-                TakenBack(HEARTBEAT),
+                Reclaimed(HEARTBEAT),
             )
             .await?;
         again.pod.force_delete().await?;
@@ -83,7 +84,7 @@ impl Cases<'_> {
             .on_living(
                 "contested",
                 "an address that another pod reports",
-                Contested,
+                Kept("reported"),
             )
             .await?;
         contested.pod.force_delete().await?;
@@ -97,16 +98,15 @@ impl Cases<'_> {
     }
 
     pub async fn pods_that_end(&mut self) -> Result<()> {
-        let silent = self.silent.clone();
         let grace = self
-            .on_living("grace", "deletion with grace that hangs", KeepReason)
+            .on_living("grace", "deletion with grace that hangs", Untouched)
             .await?;
         grace.pod.delete().await?;
         let finalizer = self
             .on_living(
                 "finalizer",
                 "a finalizer that hangs, nothing terminated",
-                KeepReason,
+                Untouched,
             )
             .await?;
         let finalizers = json!({"metadata": {"finalizers": ["test.local/hangs"]}});
@@ -116,9 +116,8 @@ impl Cases<'_> {
             .on_living(
                 "ended",
                 "a finalizer that hangs, all containers terminated",
-                TakenBack(
-                    "the pod is being deleted and its containers have terminated, and its node has shown since that it lives",
-                ),
+                // That its containers have ended does not prove that its sandbox has.
+                Untouched,
             )
             .await?;
         ended.pod.patch(finalizers).await?;
@@ -129,37 +128,59 @@ impl Cases<'_> {
             .pod
             .patch_status(json!({"containerStatuses": [terminated]}))
             .await?;
-        for (node, name, says, end) in [
-            (
-                self.living.clone(),
-                "job",
-                "a finished Job",
-                TakenBack("the pod has succeeded, and its node has shown since that it lives"),
-            ),
-            (
-                silent,
-                "lost-job",
-                "a finished Job, its node silent",
-                KeepReason,
-            ),
-        ] {
-            let job = self.attach(&node, name, says, end).await?;
-            job.pod.patch_status(json!({"phase": "Succeeded"})).await?;
-        }
+        let ended = "the pod has succeeded, and its containers have ended";
+        let job = self
+            .on_living("job", "a finished Job", Reclaimed(ended))
+            .await?;
+        job.pod.patch_status(json!({"phase": "Succeeded"})).await?;
+        // As the pod garbage collector writes it, of a pod whose node is not heard of.
+        let silent = self.silent.clone();
+        let failed = "a pod that was called failed while a container ran";
+        let failed = self
+            .attach(&silent, "failed", failed, Kept("silent"))
+            .await?;
+        let runs = json!({"name": "main", "image": "x", "imageID": "", "ready": true, "restartCount": 0,
+            "state": {"running": {}}});
+        failed
+            .pod
+            .patch_status(json!({"phase": "Failed", "containerStatuses": [runs]}))
+            .await?;
+        let stuck = self
+            .on_living(
+                "stuck",
+                "a pod whose kubelet could not tear it down",
+                Kept("teardown_failed"),
+            )
+            .await?;
+        stuck.pod.force_delete().await?;
+        self.could_not_tear_down(&stuck).await
+    }
+
+    /// What a kubelet reports where a plugin's DEL fails: the network namespace goes on answering.
+    async fn could_not_tear_down(&self, attached: &Attached) -> Result<()> {
+        let now = Time(jiff::Timestamp::now());
+        let (pod, uid) = (attached.pod.name(), attached.pod.uid());
+        let event = json!({
+            "apiVersion": "v1", "kind": "Event", "metadata": {"name": "stuck.1", "namespace": self.env.name()},
+            "involvedObject": {"kind": "Pod", "namespace": self.env.name(), "name": pod, "uid": uid},
+            "reason": "FailedKillPod", "type": "Warning", "message": "error killing pod", "lastTimestamp": now,
+        });
+        self.env.cluster.create_yaml(&event.to_string()).await?;
         Ok(())
     }
 
     pub async fn static_pods(&mut self) -> Result<()> {
         let env = self.env;
         for (name, says, end) in [
-            ("static", "a static pod, known by its mirror", KeepReason),
+            ("static", "a static pod, known by its mirror", Untouched),
             (
                 "static-gone",
-                "a static pod that is gone with its mirror",
-                TakenBack(HEARTBEAT),
+                "a static pod whose mirror is gone",
+                Kept("static_pod"),
             ),
         ] {
-            let hash = format!("hash-of-{name}");
+            // As kubelet makes it: 32 digits without hyphens.
+            let hash = format!("{:032x}", u128::from(name == "static"));
             let builder = env.cluster.pod(env.name(), name).on(&self.living);
             let mirror = builder
                 .annotation("kubernetes.io/config.mirror", &hash)
@@ -179,7 +200,8 @@ impl Cases<'_> {
 
     pub async fn nodes_that_are_gone(&mut self) -> Result<()> {
         let cluster = &self.env.cluster.clone();
-        let (deleted, shut_down) = (
+        let (deleted, shut_down, alive) = (
+            cluster.fresh_node().create().await?,
             cluster.fresh_node().create().await?,
             cluster.fresh_node().create().await?,
         );
@@ -187,7 +209,7 @@ impl Cases<'_> {
             &deleted,
             "orphan",
             "a node deleted while its pod still exists",
-            KeepReason,
+            Untouched,
         )
         .await?;
         let orphan = self
@@ -195,7 +217,7 @@ impl Cases<'_> {
                 &deleted,
                 "orphan-gone",
                 "a node deleted, and its pod too",
-                TakenBack("the pod is gone, and so is its node"),
+                Reclaimed("the pod is gone, and its Node object has been gone for long enough"),
             )
             .await?;
         orphan.pod.force_delete().await?;
@@ -205,18 +227,30 @@ impl Cases<'_> {
                 &shut_down,
                 "vouched",
                 "a node with the out-of-service taint",
-                TakenBack(
+                Reclaimed(
                     "the pod is gone, and its node has the taint node.kubernetes.io/out-of-service",
                 ),
             )
             .await?;
         vouched.pod.force_delete().await?;
+        shut_down.report_ready("Unknown").await?;
+        let forgotten = self
+            .attach(
+                &alive,
+                "forgotten",
+                "a node that lives with a forgotten out-of-service taint",
+                Kept("silent"),
+            )
+            .await?;
+        forgotten.pod.force_delete().await?;
         let nodes: Api<NodeObject> = Api::all(cluster.admin().await?);
         let taint = json!({"key": "node.kubernetes.io/out-of-service", "value": "nodeshutdown", "effect": "NoExecute"});
         let patch = Patch::Merge(json!({"spec": {"taints": [taint]}}));
-        nodes
-            .patch(shut_down.name(), &PatchParams::default(), &patch)
-            .await?;
+        for node in [shut_down, alive] {
+            nodes
+                .patch(node.name(), &PatchParams::default(), &patch)
+                .await?;
+        }
         Ok(())
     }
 
@@ -243,25 +277,11 @@ impl Cases<'_> {
                 "a pod that is gone, its node just back",
             ),
         ] {
-            let gone = self.attach(&node, name, says, KeepReason).await?;
+            let gone = self.attach(&node, name, says, Kept("unready")).await?;
             gone.pod.force_delete().await?;
             node.report_ready(status).await?;
         }
         Ok(heartbeats)
-    }
-
-    /// One whose object was deleted by force while it was ending: kubelet lets it have its time all the same.
-    pub async fn a_pod_that_takes_long_to_end(&mut self) -> Result<()> {
-        let pod = self.env.cluster.pod(self.env.name(), "ending");
-        let pod = pod.on(&self.living).ending_within(8).create().await?;
-        let attached = self.env.attach_pod(&self.living, pod).await?;
-        attached.pod.force_delete().await?;
-        self.all.push(Case {
-            says: "a pod that takes longer to end",
-            address: attached.address,
-            end: KeepReason,
-        });
-        Ok(())
     }
 
     /// As during a live migration.
@@ -276,7 +296,7 @@ impl Cases<'_> {
         self.all.push(Case {
             says: "a lease that two hold",
             address: "10.60.3.1".parse()?,
-            end: KeepReason,
+            end: Kept("shared"),
         });
         Ok(())
     }
@@ -298,7 +318,7 @@ impl Cases<'_> {
         self.all.push(Case {
             says: "a namespace deleted with everything in it",
             address: attached.address,
-            end: TakenBack(HEARTBEAT),
+            end: Reclaimed(HEARTBEAT),
         });
         Ok(())
     }
@@ -307,7 +327,7 @@ impl Cases<'_> {
     pub async fn surplus(&mut self) -> Result<()> {
         let env = self.env;
         let kept = self
-            .on_living("surplus", "the lease that the pod reports", KeepReason)
+            .on_living("surplus", "the lease that the pod reports", Untouched)
             .await?;
         let lease = env
             .lease(kept.address)
@@ -327,7 +347,7 @@ impl Cases<'_> {
             self.all.push(Case {
                 says: "a lease that a retry left behind",
                 address: address.parse()?,
-                end: TakenBack("the pod has KEPT on the same interface"),
+                end: Reclaimed("the pod has KEPT on the same interface"),
             });
         }
         Ok(())
@@ -340,37 +360,43 @@ impl Cases<'_> {
                 "10.60.2.1",
                 json!({"state": "Cooling", "releasedAt": past}),
                 "a cooldown that is over",
-                TakenBack("its cooldown is over"),
+                Reclaimed("its cooldown is over"),
             ),
             (
                 "10.60.2.2",
                 json!({"state": "Cooling", "releasedAt": future}),
                 "one that is not",
-                KeepReason,
+                Untouched,
             ),
             (
                 "10.60.2.3",
                 json!({"state": "Quarantined", "quarantinedUntil": past}),
                 "a quarantine that is over",
-                TakenBack("its quarantine is over"),
+                Reclaimed("its quarantine is over"),
             ),
             (
                 "10.60.2.4",
                 json!({"state": "Quarantined", "quarantinedUntil": future}),
                 "one that is not",
-                KeepReason,
+                Untouched,
+            ),
+            (
+                "10.60.2.7",
+                json!({"state": "Quarantined", "quarantinedUntil": "9999-12-31T23:59:59.000000Z"}),
+                "one that is for ever, beyond the calendar of this program",
+                Untouched,
             ),
             (
                 "10.60.2.5",
                 json!({"state": "Retained"}),
                 "what a person keeps",
-                KeepReason,
+                Untouched,
             ),
             (
                 "10.60.2.6",
                 json!({"state": "Retained", "claim": {"namespace": "a", "name": "b"}}),
                 "what a claim keeps that can't be read",
-                KeepReason,
+                Untouched,
             ),
         ];
         for (address, spec, says, end) in cases {

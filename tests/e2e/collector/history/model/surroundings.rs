@@ -70,7 +70,7 @@ impl Model<'_> {
         for _ in 0..count {
             let call = self
                 .env
-                .collector(&["--grace", "0.4", "--add-timeout", "1"], None)
+                .collector(&["--margin", "0", "--add-timeout", "1"], None)
                 .await?;
             self.collectors.push(call.spawn()?);
         }
