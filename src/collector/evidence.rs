@@ -82,7 +82,8 @@ pub fn admits(unconfirmed: &Unconfirmed<'_>, around: &Surroundings, pools: &Pool
 fn request(report: &Report) -> Request {
     let every = || "*".parse::<PoolRef>().into_iter().collect();
     Request {
-        interface: report.asked_as.to_string(),
+        interface: report.interface.to_string(),
+        network: report.network.to_string(),
         pools: PoolLists {
             ipv4: every(),
             ipv6: every(),

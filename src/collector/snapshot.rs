@@ -210,8 +210,8 @@ pub struct Attached {
 pub struct Report {
     /// The interface.
     pub interface: Box<str>,
-    /// The interface as the annotation `networks` names it or counts it, from which the attached network is known.
-    pub asked_as: Box<str>,
+    /// The name of the network, as the annotation `networks` asks for it.
+    pub network: Box<str>,
     /// The address.
     pub address: IpAddr,
 }

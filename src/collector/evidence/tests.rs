@@ -18,7 +18,7 @@ fn web(annotations: &[(&str, &str)]) -> PodSnapshot {
         attached: Some(Box::new(Attached {
             reports: vec![Report {
                 interface: "net1".into(),
-                asked_as: "net1".into(),
+                network: "net".into(),
                 address: address(7),
             }],
             labels: [("app".to_owned(), "web".to_owned())].into(),

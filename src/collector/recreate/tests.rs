@@ -133,7 +133,7 @@ fn an_annotation_recreates_a_lease_only_where_it_counts() {
         attached: Some(Box::new(Attached {
             reports: vec![Report {
                 interface: "net1".into(),
-                asked_as: "net1".into(),
+                network: "net".into(),
                 address: name(7).address,
             }],
             labels: [].into(),

@@ -148,13 +148,14 @@ fn attached(metadata: &Metadata) -> Option<Attached> {
     let entries: Vec<NetworkStatus> = serde_json::from_str(text).ok()?;
     let asked = networks(&metadata.annotations).ok()?;
     let mut reports: Vec<Report> = Vec::new();
-    for (index, network) in asked.iter().enumerate() {
-        let asked_as = network.interface.clone();
-        let asked_as = asked_as.unwrap_or_else(|| format!("net{}", index + 1));
+    for network in &asked {
         let entry = entries.iter().find(|entry| {
             // The cluster's default networks come first, so that a place in the list does not say the interface.
             names(&entry.name, network, &metadata.namespace)
-                && (network.interface.is_none() || *entry.interface == *asked_as)
+                && network
+                    .interface
+                    .as_deref()
+                    .is_none_or(|asked| *entry.interface == *asked)
                 && reports.iter().all(|r| r.interface != entry.interface)
         });
         let Some(entry) = entry else { continue };
@@ -164,7 +165,7 @@ fn attached(metadata: &Metadata) -> Option<Attached> {
             let of_family = addresses.iter().find(|a| Family::of(**a) == family);
             reports.extend(of_family.map(|address| Report {
                 interface: entry.interface.clone(),
-                asked_as: asked_as.as_str().into(),
+                network: network.name.as_str().into(),
                 address: *address,
             }));
         }

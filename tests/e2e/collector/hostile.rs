@@ -1,5 +1,7 @@
 //! What others can write is worth what its writer is: annotations, nodes' own statuses, objects that can't be read.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::core::v1::{Event, Node};
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams};
@@ -147,19 +149,47 @@ async fn an_address_that_a_node_does_not_name_for_a_moment_stays_reserved() -> R
     Ok(())
 }
 
+/// An API server whose kinds are older admits such a time, and one whose kinds are newer keeps what it has.
 #[tokio::test]
 async fn a_time_beyond_the_calendar_breaks_no_page() -> Result<()> {
     let env = super::run::env("calendar", "10.84.0.0/24").await?;
+    let rule = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/quarantinedUntil/x-kubernetes-validations";
+    let patch = json!([{"op": "remove", "path": rule}]).to_string();
+    let kind = [
+        "patch",
+        "crd",
+        "ipleases.leasehold.io",
+        "--type=json",
+        "-p",
+        &patch,
+    ];
+    env.cluster.kubectl(&kind).await?;
     let for_ever =
         json!({"state": "Quarantined", "quarantinedUntil": "9999-12-31T23:59:59.000000Z"});
-    env.write_lease("10.84.0.7", for_ever).await?;
+    // The API server takes a moment to hear of it.
+    let admitted = async {
+        while env
+            .write_lease("10.84.0.7", for_ever.clone())
+            .await
+            .is_err()
+        {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let admitted = tokio::time::timeout(Duration::from_mins(1), admitted).await;
+    let kinds = testbed::repository().join("crds/ipleases.leasehold.io.yaml");
+    env.cluster.apply(&kinds).await?;
+    admitted.context("the lease was not admitted")?;
     env.collect(&[]).await?;
-    let lease = env.lease("10.84.0.7".parse()?).await?.context("no lease")?;
+    let lease = env.lease("10.84.0.7".parse()?).await?;
+    let lease = lease.context("it was released")?;
     ensure!(lease.spec.state == State::Quarantined, "{lease:?}");
+    let leases: Api<leasehold::api::IPLease> = env.api().await?;
+    leases.delete("10.84.0.7", &DeleteParams::default()).await?;
     Ok(())
 }
 
-/// One that a node of its own forged stays: it is no proof of anything. The victim's is never released for it.
+/// A node may write any uid into a lease of its own, and any time.
 #[tokio::test]
 async fn a_lease_that_another_node_forged_for_a_pod_is_surplus_and_its_own_is_not() -> Result<()> {
     let env = super::run::env("forged", "10.85.0.0/24").await?;

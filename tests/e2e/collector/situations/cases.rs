@@ -381,12 +381,6 @@ impl Cases<'_> {
                 Untouched,
             ),
             (
-                "10.60.2.7",
-                json!({"state": "Quarantined", "quarantinedUntil": "9999-12-31T23:59:59.000000Z"}),
-                "one that is for ever, beyond the calendar of this program",
-                Untouched,
-            ),
-            (
                 "10.60.2.5",
                 json!({"state": "Retained"}),
                 "what a person keeps",
