@@ -16,6 +16,7 @@ use testbed::{Cluster, Segment, Worker, repository};
 use tokio::sync::OnceCell;
 
 use crate::PLUGIN;
+use crate::watch::Watch;
 
 /// What is waited for takes seconds on an idle machine; this is for a busy one.
 pub const PATIENCE: Duration = Duration::from_mins(3);
@@ -27,6 +28,7 @@ pub struct Nodes {
     pub image: PathBuf,
     pub segment: Segment,
     pub workers: [Worker; 2],
+    watch: Watch,
 }
 
 static NODES: OnceCell<Arc<Nodes>> = OnceCell::const_new();
@@ -56,11 +58,13 @@ impl Nodes {
         cluster
             .kubectl(&[&["-n", "leasehold-system"], &installed[..]].concat())
             .await?;
+        let workers = [one, two];
         Ok(Arc::new(Self {
+            watch: Watch::start(workers.to_vec()),
             cluster,
             image,
             segment,
-            workers: [one, two],
+            workers,
         }))
     }
 }
@@ -192,6 +196,7 @@ impl TestEnv {
             .network(network)
             .start()
             .await?;
+        nodes.watch.add(&worker);
         worker.write("/opt/cni/bin/chained", chained)?;
         worker.run(&["chmod", "755", "/opt/cni/bin/chained"])?;
         worker.run(&["mkdir", "-p", "/var/lib/metrics"])?;
@@ -201,6 +206,7 @@ impl TestEnv {
     /// Removes a worker of the case's own, and its Node object.
     pub async fn retire(&self, worker: Worker) -> Result<()> {
         let name = worker.name().to_owned();
+        self.nodes.watch.remove(&name);
         drop(worker);
         self.nodes
             .cluster
@@ -294,6 +300,7 @@ impl TestEnv {
         workers: &[Worker],
         expected: usize,
     ) -> Result<BTreeMap<String, String>> {
+        self.nodes.watch.ensure_unique()?;
         let mut pods = self.pods().await?;
         pods.retain(|pod| !is_finished(pod));
         ensure!(

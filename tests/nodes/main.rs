@@ -10,6 +10,7 @@ mod leftovers;
 mod pods;
 mod requests;
 mod shipped;
+mod watch;
 mod workloads;
 
 /// The plugin under test.
