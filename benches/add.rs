@@ -1,12 +1,13 @@
 //! What an ADD costs: a whole process, beside a plain `curl` GET on a new TLS connection in the same run.
 //!
-//! `LEASEHOLD_BENCH=quick` makes fewer of everything.
+//! `LEASEHOLD_BENCH=quick` makes fewer of everything; `LEASEHOLD_BENCH_PLUGIN` names another build to measure.
+//! With `-- full` it measures [nearly full pools](full) instead.
 
 #![expect(clippy::print_stdout, reason = "a benchmark is there to print")]
 
 use std::collections::BTreeMap;
 use std::env;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,9 +18,16 @@ use serde_json::json;
 use testbed::{Attachment, Call, Cluster, Mark, Node, Outcome, Sandbox};
 use tokio::task::JoinSet;
 
-const PLUGIN: &str = env!("CARGO_BIN_EXE_leasehold");
+#[path = "add/full.rs"]
+mod full;
+
 const POOL: &str = "bench";
 const LEASES: &str = "/apis/leasehold.io/v1alpha1/ipleases";
+
+fn plugin() -> PathBuf {
+    let named = env::var_os("LEASEHOLD_BENCH_PLUGIN");
+    named.map_or_else(|| env!("CARGO_BIN_EXE_leasehold").into(), PathBuf::from)
+}
 
 /// How many of what.
 struct Sizes {
@@ -45,7 +53,7 @@ async fn main() -> Result<()> {
             leases: 20_000,
         },
     };
-    let bytes = std::fs::metadata(PLUGIN)?.len();
+    let bytes = std::fs::metadata(plugin())?.len();
     println!("the plugin: {:.1} MB", mega(bytes));
     let cluster = Cluster::start().await?;
     let pool = json!({"apiVersion": "leasehold.io/v1alpha1", "kind": "IPPool", "metadata": {"name": POOL},
@@ -57,8 +65,22 @@ async fn main() -> Result<()> {
     };
     // The API server fills its caches at the first list of each kind.
     bench.one_by_one(3).await?;
+    let arguments: Vec<String> = env::args().skip(1).filter(|it| it != "--bench").collect();
+    if let Some(("full", sizes)) = arguments
+        .split_first()
+        .map(|(it, rest)| (it.as_str(), rest))
+    {
+        let sizes: Result<Vec<usize>, _> = sizes.iter().map(|size| size.parse()).collect();
+        return match &sizes?[..] {
+            [] => bench.full_pools(&[1_000, 16_383]).await,
+            sizes => bench.full_pools(sizes).await,
+        };
+    }
     bench.report(&sizes).await?;
-    bench.fill(sizes.leases).await?;
+    let upper = (0..sizes.leases).map(|number| format!("10.82.{}.{}", number / 256, number % 256));
+    bench
+        .fill(upper.map(|address| lease(POOL, &address)))
+        .await?;
     bench.report(&sizes).await?;
     bench.compare_lists().await
 }
@@ -144,6 +166,10 @@ impl Bench {
     }
 
     async fn attachment(&self) -> Result<Attachment> {
+        self.attachment_on(POOL).await
+    }
+
+    async fn attachment_on(&self, pool: &str) -> Result<Attachment> {
         static NEXT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
         let number = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let pod = self
@@ -152,13 +178,8 @@ impl Bench {
             .on(&self.node)
             .create()
             .await?;
-        let eth0 = Attachment::new(
-            Path::new(PLUGIN),
-            &self.node,
-            &pod,
-            &Arc::new(Sandbox::new()?),
-        )?;
-        Ok(eth0.ipam("ipv4Pools", json!([POOL])))
+        let eth0 = Attachment::new(&plugin(), &self.node, &pod, &Arc::new(Sandbox::new()?))?;
+        Ok(eth0.ipam("ipv4Pools", json!([pool])))
     }
 
     fn curl(&self) -> Result<Call> {
@@ -190,16 +211,16 @@ impl Bench {
             .count())
     }
 
-    async fn fill(&self, leases: usize) -> Result<()> {
+    async fn fill(&self, leases: impl Iterator<Item = IPLease>) -> Result<()> {
         let admin = self.cluster.admin().await?;
         let mut running = JoinSet::new();
-        for number in 0..leases {
+        for lease in leases {
             if running.len() >= 50 {
                 running.join_next().await.context("one of them")???;
             }
             let api: Api<IPLease> = Api::all(admin.clone());
             running.spawn(async move {
-                match api.create(&PostParams::default(), &lease(number)).await {
+                match api.create(&PostParams::default(), &lease).await {
                     // An ADD of before has that address.
                     Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(()),
                     outcome => outcome.map(drop),
@@ -262,27 +283,26 @@ struct Times {
     requests: f64,
 }
 
-/// A lease of a pod of another node, in the upper part of the pool.
-fn lease(number: usize) -> IPLease {
-    let address = format!("10.82.{}.{}", number / 256, number % 256);
+/// A lease of a pod of another node.
+fn lease(pool: &str, address: &str) -> IPLease {
     let holder = Holder {
         namespace: "elsewhere".to_owned(),
-        pod: format!("pod-{number}"),
-        uid: format!("00000000-0000-0000-0000-{number:012}"),
-        node: format!("n{}", 2 + number % 200),
-        container: format!("{number:064x}"),
+        pod: format!("pod-{address}"),
+        uid: format!("uid-of-{address}"),
+        node: "elsewhere".to_owned(),
+        container: format!("{address:0>64}"),
         interface: "eth0".to_owned(),
         network: "test".to_owned(),
         ..Holder::default()
     };
     let spec = IPLeaseSpec {
-        address: address.clone(),
-        pool: POOL.to_owned(),
+        address: address.to_owned(),
+        pool: pool.to_owned(),
         state: State::Held,
         holder: Some(holder),
         ..IPLeaseSpec::default()
     };
-    IPLease::new(&address, spec)
+    IPLease::new(address, spec)
 }
 
 fn milli(time: Duration) -> String {

@@ -5,8 +5,8 @@
 //! still holds.
 //!
 //! The order of the proposals (ARCHITECTURE.md, "The protocol of leases"): [`order`] for creates
-//! without a list; once the leases of the pool are known, [`free`], then [`cooled`]; [`cooling`]
-//! when no pool has anything else.
+//! and GETs without a list; what a [`PoolHint`] knows to be open; once the leases of the pool are
+//! known, [`free`], then [`cooled`]; [`cooling`] when no pool has anything else.
 
 use std::cmp::Reverse;
 use std::collections::HashSet;
@@ -15,11 +15,14 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use crate::ip::Spans;
 
+mod hint;
 mod order;
 
+pub use hint::{Listed, PoolHint, Turn};
 pub use order::{Seed, order};
 
 /// An address that has a lease.
@@ -164,7 +167,7 @@ impl Release {
 }
 
 /// How the addresses of a pool are used, for messages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
     /// How many addresses the pool may give at all; saturates at `u128::MAX`.
     pub usable: u128,

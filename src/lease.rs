@@ -27,12 +27,13 @@ mod store;
 
 pub use crate::api::{ClaimRef, Holder, State};
 pub use acquire::{
-    AcquireError, AddressRequest, Allocation, Previous, Refusal, Requester, acquire, describe,
+    AcquireError, AddressRequest, Allocation, CallHints, Hints, Previous, Refusal, Requester,
+    acquire, describe,
 };
 pub use convert::InvalidLease;
 pub use record::{InvalidLeaseName, Lease, LeaseName, StoredLease};
 pub use release::{Released, release, released};
-pub use store::{Commit, Freshness, LeaseFilter, ListScope, Store};
+pub use store::{Commit, Freshness, LeaseFilter, ListScope, Peek, Store};
 
 use crate::retry::{self, WriteError};
 

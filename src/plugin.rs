@@ -9,6 +9,7 @@ mod check;
 mod del;
 mod error;
 mod gc;
+mod hint_file;
 mod pod;
 mod release_cache;
 mod serve;

@@ -30,6 +30,8 @@ pub use reserved::{InvalidReservedIP, Reserved};
 pub struct Pool {
     /// Its name.
     pub name: PoolName,
+    /// The uid of its object.
+    pub uid: String,
     /// The address space of its addresses.
     pub vrf: Vrf,
     /// The segment: its prefix length is on every address that is given.

@@ -52,7 +52,7 @@ const MODULES: [(&str, Reach, &[&str]); 18] = [
         "plugin",
         Reach::Ports,
         &[
-            "cni", "gather", "host", "ip", "lease", "pool", "retry", "select", "text",
+            "allocate", "cni", "gather", "host", "ip", "lease", "pool", "retry", "select", "text",
         ],
     ),
     (

@@ -33,6 +33,11 @@ impl Seed {
         Self(mix(hash))
     }
 
+    /// What tells it from others.
+    pub(super) fn number(self) -> u64 {
+        self.0
+    }
+
     /// A number that this seed gives `address`: sorted by it, each seed has another order.
     pub(super) fn rank(self, address: IpAddr) -> u64 {
         let bits = match address {

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
 use http::Request;
 use http::header::ACCEPT;
 use jiff::Timestamp;
@@ -17,7 +18,7 @@ use super::request::{Response, api_error, built, list_params, parse};
 use crate::allocate::{Owner, Taken, TakenState};
 use crate::api::IPLease;
 use crate::lease::{
-    Commit, Freshness, Lease, LeaseFilter, LeaseName, ListScope, Store, StoredLease,
+    Commit, Freshness, Lease, LeaseFilter, LeaseName, ListScope, Peek, Store, StoredLease,
 };
 use crate::retry::{ApiError, ErrorKind};
 
@@ -42,6 +43,21 @@ impl Store for KubeClient {
             .object::<IPLease>(&what)?
             .map(|lease| understood(&what, lease))
             .transpose()
+    }
+
+    async fn peek(&self, names: &[LeaseName]) -> Result<Vec<Peek>, ApiError> {
+        try_join_all(names.iter().map(async |name| {
+            let request = built(path().get(&name.to_string(), &GetParams::at("0")))?;
+            let (what, answer) = self.send(request).await?;
+            Ok(match answer.object::<IPLease>(&what)? {
+                None => Peek::Absent,
+                Some(lease) => match StoredLease::try_from(lease) {
+                    Ok(stored) => Peek::Stored(Box::new(stored)),
+                    Err(_) => Peek::Unreadable,
+                },
+            })
+        }))
+        .await
     }
 
     async fn create(&self, lease: &Lease) -> Result<Commit, ApiError> {
@@ -79,6 +95,7 @@ impl Store for KubeClient {
     ) -> Result<Vec<Taken>, ApiError> {
         let selector = match scope {
             ListScope::Pool(pool) => format!("spec.pool={pool}"),
+            ListScope::Cooling(pool) => format!("spec.pool={pool},spec.state=Cooling"),
             ListScope::Vrf(vrf) => format!("spec.vrf={vrf}"),
         };
         let request = built(path().list(&list_params(freshness).fields(&selector)))?;

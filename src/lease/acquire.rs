@@ -17,8 +17,12 @@ use crate::retry::{Clock, Deadline, Retrying, WriteError};
 use crate::text::{NAME_BYTES, first_few, truncated};
 
 mod attempt;
+mod crowded;
 mod eligibility;
+mod hints;
 mod search;
+
+pub use hints::{CallHints, Hints};
 
 use search::Search;
 
@@ -151,15 +155,17 @@ pub struct AcquireError {
 /// Takes one address for each request, or none at all.
 ///
 /// What was taken is put back when a later request fails, or when the sandbox is gone in the end.
-pub async fn acquire<S: Store, C: Clock>(
+pub async fn acquire<S: Store, C: Clock, H: Hints>(
     leases: &Retrying<'_, S, C>,
     requester: &Requester,
     requests: &[AddressRequest<'_>],
+    hints: &H,
     sandbox_exists: &dyn Fn() -> bool,
 ) -> Result<Vec<Allocation>, AcquireError> {
     let acquirer = Acquirer {
         leases,
         requester,
+        hints,
         sandbox_exists,
         unsettled: RefCell::default(),
     };
@@ -175,16 +181,17 @@ pub async fn acquire<S: Store, C: Clock>(
 }
 
 /// What the steps of acquiring share.
-struct Acquirer<'a, S, C> {
+struct Acquirer<'a, S, C, H> {
     leases: &'a Retrying<'a, S, C>,
     requester: &'a Requester,
+    hints: &'a H,
     /// Whether the sandbox that this call is about still exists.
     sandbox_exists: &'a dyn Fn() -> bool,
     /// Writes that were given up without a definite answer.
     unsettled: RefCell<Vec<LeaseName>>,
 }
 
-impl<S: Store, C: Clock> Acquirer<'_, S, C> {
+impl<S: Store, C: Clock, H: Hints> Acquirer<'_, S, C, H> {
     async fn acquire_each(
         &self,
         requests: &[AddressRequest<'_>],

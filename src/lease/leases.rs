@@ -1,7 +1,7 @@
 //! The leases as the protocol uses them: each request repeated until the answer is definite.
 
 use super::record::{Lease, LeaseName, StoredLease};
-use super::store::{Commit, Freshness, LeaseFilter, ListScope, Store};
+use super::store::{Commit, Freshness, LeaseFilter, ListScope, Peek, Store};
 use crate::allocate::Taken;
 use crate::retry::{AfterLoss, Clock, Error, Retrying, WriteError};
 
@@ -9,6 +9,11 @@ impl<S: Store, C: Clock> Retrying<'_, S, C> {
     /// The lease of that name.
     pub async fn read(&self, name: &LeaseName) -> Result<Option<StoredLease>, Error> {
         self.retry(async || self.api.read(name).await).await
+    }
+
+    /// The leases of these names, of any age.
+    pub async fn peek(&self, names: &[LeaseName]) -> Result<Vec<Peek>, Error> {
+        self.retry(async || self.api.peek(names).await).await
     }
 
     /// Which addresses have a lease.

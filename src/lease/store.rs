@@ -24,6 +24,8 @@ pub enum Freshness {
 pub enum ListScope<'a> {
     /// Those that came out of this pool.
     Pool(&'a PoolName),
+    /// Of those the ones that cool: some rows, however large the pool.
+    Cooling(&'a PoolName),
     /// All of a vrf: where pools overlap, an address of the one may be held out of the other.
     Vrf(&'a Vrf),
 }
@@ -39,9 +41,20 @@ pub enum LeaseFilter<'a> {
     Node(&'a str),
 }
 
+/// What a cache shows under the name of a lease.
+#[derive(Debug, Clone)]
+pub enum Peek {
+    /// Nothing.
+    Absent,
+    /// A lease that this version does not understand: its address is taken.
+    Unreadable,
+    /// A lease.
+    Stored(Box<StoredLease>),
+}
+
 /// The leases of a cluster, kept by its API server.
 ///
-/// Each call is one request and does not retry: [`Retrying`](crate::retry::Retrying) does.
+/// Each call is one request, [`peek`](Store::peek) one for each name, and does not retry: [`Retrying`](crate::retry::Retrying) does.
 #[expect(
     async_fn_in_trait,
     reason = "one thread: no future of it has to be Send"
@@ -49,6 +62,8 @@ pub enum LeaseFilter<'a> {
 pub trait Store {
     /// The lease of that name as of now.
     async fn read(&self, name: &LeaseName) -> Result<Option<StoredLease>, ApiError>;
+    /// The leases of these names, of any age, each a request and all at once.
+    async fn peek(&self, names: &[LeaseName]) -> Result<Vec<Peek>, ApiError>;
     /// Creates a lease where there is none of its name.
     async fn create(&self, lease: &Lease) -> Result<Commit, ApiError>;
     /// Replaces exactly the version that was read.

@@ -4,6 +4,7 @@ use ipnet::IpNet;
 
 use super::api::Api;
 use super::error::Error;
+use super::hint_file::HintFiles;
 use super::pod::BoundPod;
 use super::release_cache::{CacheEntry, ReleaseCache};
 use crate::cni::{Add, CniResult, IpConfig};
@@ -19,6 +20,7 @@ pub(super) async fn add<A: Api, C: Clock>(
     api: &A,
     clock: &C,
     cache: &ReleaseCache,
+    hints: &HintFiles,
 ) -> Result<CniResult, Error> {
     if host::is_own(&call.netns) && !call.may_be_own_netns {
         return Err(Error::OwnNetns);
@@ -27,7 +29,7 @@ pub(super) async fn add<A: Api, C: Clock>(
     forget(call, cache)?;
     let (pod, objects) = gather(call, &cluster).await?;
     let selection = select(call, &cluster, &pod, objects).await?;
-    let allocations = acquire(call, &cluster, &pod, &selection).await?;
+    let allocations = acquire(call, &cluster, &pod, &selection, hints).await?;
     remember(call, cache, &allocations);
     Ok(answer(&selection, &allocations))
 }
@@ -76,6 +78,7 @@ async fn acquire<A: Api, C: Clock>(
     cluster: &Retrying<'_, A, C>,
     pod: &BoundPod,
     selection: &Selection,
+    hints: &HintFiles,
 ) -> Result<Vec<Allocation>, Error> {
     let requester = Requester {
         holder: Holder {
@@ -94,7 +97,7 @@ async fn acquire<A: Api, C: Clock>(
         returning: pod.had_sandbox,
     };
     let requests: Vec<AddressRequest<'_>> = selection.families.iter().map(request).collect();
-    lease::acquire(cluster, &requester, &requests, &|| {
+    lease::acquire(cluster, &requester, &requests, hints, &|| {
         host::exists(&call.netns)
     })
     .await

@@ -22,6 +22,12 @@ pub const FOLDER: &str = "/run/leasehold";
 /// was down.
 const KEPT: Duration = Duration::from_hours(1);
 
+/// How often entries are removed.
+const PAUSE: Duration = Duration::from_mins(1);
+
+/// The file whose age says when that was.
+const SWEPT: &str = ".swept";
+
 const RELEASED: &str = "released";
 
 /// The longest name of a file (Linux, `NAME_MAX`).
@@ -110,9 +116,17 @@ impl ReleaseCache {
         host::replace(path, text.as_bytes(), 0o644, Durability::Process)
     }
 
-    /// Removes entries that no call will read any more.
+    /// Removes entries that no call will read any more, once a minute: reading the folder takes longer than a request
+    /// where many pods end.
     fn sweep(&self) {
-        let old = SystemTime::now().checked_sub(KEPT);
+        let now = SystemTime::now();
+        let mark = self.folder.join(SWEPT);
+        let swept = fs::metadata(&mark).and_then(|metadata| metadata.modified());
+        let age = swept.ok().and_then(|swept| now.duration_since(swept).ok());
+        if age.is_some_and(|age| age < PAUSE) || self.write(&mark, "").is_err() {
+            return;
+        }
+        let old = now.checked_sub(KEPT);
         for file in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
             let modified = file
                 .metadata()

@@ -6,6 +6,7 @@ use rscni_types::version::{PluginInfo, SpecVersion};
 
 use super::api::Connect;
 use super::del::DEADLINE;
+use super::hint_file::HintFiles;
 use super::release_cache::ReleaseCache;
 use super::{Error, add, check, del, gc, status};
 use crate::cni::{self, Call, CniError, CniResult, Code, Config};
@@ -80,7 +81,7 @@ pub async fn serve<N: Connect, C: Clock>(
             let added = async {
                 let api = api(connect, &call.config)?;
                 // Of all that it awaits it has much at hand: some 20 KB.
-                Box::pin(add::add(call, &api, clock, &cache)).await
+                Box::pin(add::add(call, &api, clock, &cache, &HintFiles::default())).await
             };
             let result = added.await.map_err(|error| failed(error, call.version))?;
             Ok(Answer::Result(result, call.version))

@@ -126,6 +126,7 @@ fn understand(
     reserved: &Reserved,
 ) -> Result<Pool, PoolError> {
     let name = written.name_any().into();
+    let uid = written.metadata.uid.clone().unwrap_or_default();
     let deleting = written.metadata.deletion_timestamp.is_some();
     let IPPoolSpec {
         subnet: cidr,
@@ -159,6 +160,7 @@ fn understand(
         .without(&reserved.about(&vrf, subnet).map_err(PoolError::Reserved)?);
     Ok(Pool {
         name,
+        uid,
         vrf,
         subnet,
         listed: given,

@@ -10,6 +10,7 @@ mod env;
 mod examples;
 mod families;
 mod faults;
+mod full;
 mod gc;
 mod hostile;
 mod kinds;

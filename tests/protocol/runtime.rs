@@ -10,8 +10,8 @@ use jiff::Timestamp;
 use leasehold::api::{IPPool, IPPoolSpec};
 use leasehold::ip::{Family, Vrf};
 use leasehold::lease::{
-    self, AddressRequest, Allocation, Error, Holder, Lease, LeaseFilter, LeaseName, Refusal,
-    Requester, State, Store,
+    self, AddressRequest, Allocation, CallHints, Error, Holder, Lease, LeaseFilter, LeaseName,
+    Refusal, Requester, State, Store,
 };
 use leasehold::pool::{Pool, Pools};
 use leasehold::retry::{Clock, Deadline, Retrying};
@@ -104,9 +104,15 @@ impl Stage<'_> {
             resumable: &[],
             requested: None,
         };
-        lease::acquire(&leases, &requester, &[request], &exists)
-            .await
-            .map_err(|failed| failed.error)
+        lease::acquire(
+            &leases,
+            &requester,
+            &[request],
+            &CallHints::default(),
+            &exists,
+        )
+        .await
+        .map_err(|failed| failed.error)
     }
 
     async fn del(&self, container: &'static str, begun: impl Fn()) {

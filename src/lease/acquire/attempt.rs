@@ -8,12 +8,13 @@ use super::super::Error;
 use super::super::record::{Lease, LeaseName, StoredLease};
 use super::super::store::{Commit, Store};
 use super::eligibility::{self, Cooling, Eligibility};
+use super::hints::Hints;
 use super::search::Search;
 use super::{Allocation, Previous};
 use crate::pool::Pool;
 use crate::retry::{Clock, backoff};
 
-impl<S: Store, C: Clock> Search<'_, S, C> {
+impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
     /// A create of the lease; `None`: another pod was first.
     pub(super) async fn create(
         &self,

@@ -1,43 +1,39 @@
-//! The search for one address: own ones first, then creates without a list, then lists, then those
-//! that are cooling.
+//! The search for one address: own ones first, then in one pool after the other, then among those that cool.
 
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use super::super::record::StoredLease;
-use super::super::store::{Freshness, ListScope, Store};
+use super::super::store::Store;
 use super::super::{Error, State};
 use super::eligibility::Cooling;
+use super::hints::Hints;
 use super::{Acquirer, AddressRequest, Allocation, Refusal, Requester};
-use crate::allocate::{self, Seed, Taken, Usage};
+use crate::allocate::{PoolHint, Seed, Taken, Usage};
 use crate::ip::{Family, PoolName};
 use crate::pool::Pool;
 use crate::retry::{Clock, backoff};
 
-/// Creates before the first list. Even if half of a pool is taken, three of four ADDs need no list,
-/// for which the API server scans all leases; each lost create costs two small requests.
-const BLIND: usize = 2;
-
-/// Attempts on one list. After that many it is outdated, and another one is cheaper than more
-/// losses.
+/// Attempts at cooling addresses after one list. By then rivals have made it old.
 const TRIES: usize = 16;
 
 /// The search for the address of one request.
-pub(super) struct Search<'a, S, C> {
-    pub acquirer: &'a Acquirer<'a, S, C>,
+pub(super) struct Search<'a, S, C, H> {
+    pub acquirer: &'a Acquirer<'a, S, C, H>,
     pub request: &'a AddressRequest<'a>,
 }
 
 /// The outcome of searching a pool.
 #[expect(clippy::large_enum_variant, reason = "a process has one of them")]
-enum SearchOutcome {
+pub(super) enum SearchOutcome {
     Found(Allocation),
-    /// Nothing was free in it as of this list.
-    Nothing(Vec<Taken>),
+    /// Nothing was open in it as of a list.
+    Nothing(Usage),
 }
 
-impl<S: Store, C: Clock> Search<'_, S, C> {
+impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
     pub fn requester(&self) -> &Requester {
         self.acquirer.requester
     }
@@ -62,17 +58,33 @@ impl<S: Store, C: Clock> Search<'_, S, C> {
             }
             .into());
         }
-        for pool in self.request.candidates {
-            if let Some(allocation) = self.try_blindly(pool).await? {
-                return Ok(allocation);
+        let mut pauses = backoff();
+        loop {
+            let mut usage: Vec<(PoolName, Usage)> = Vec::new();
+            for pool in self.request.candidates {
+                match self.search_pool(pool).await? {
+                    SearchOutcome::Found(allocation) => return Ok(allocation),
+                    SearchOutcome::Nothing(counted) => usage.push((pool.name.clone(), counted)),
+                }
             }
-            if let SearchOutcome::Found(allocation) =
-                self.search_pool(pool, Freshness::Cached).await?
-            {
-                return Ok(allocation);
+            let mut cooling = self.cooling();
+            if cooling.is_empty() {
+                return Err(Refusal::Exhausted {
+                    family: self.request.family,
+                    pools: usage,
+                }
+                .into());
             }
+            cooling.truncate(TRIES);
+            for (_, address, pool) in cooling {
+                if self.hint(pool, |hint| hint.reserve(address))
+                    && let Some(allocation) = self.try_replace(pool, address, Cooling::Any).await?
+                {
+                    return Ok(allocation);
+                }
+            }
+            self.acquirer.leases.back_off(&mut pauses).await?;
         }
-        self.insist().await
     }
 
     /// The addresses that this interface had in an earlier sandbox, held ones and the latest first.
@@ -113,102 +125,18 @@ impl<S: Store, C: Clock> Search<'_, S, C> {
             .or_else(|| pools().find(gives))
     }
 
-    async fn try_blindly(&self, pool: &Arc<Pool>) -> Result<Option<Allocation>, Error> {
-        if pool.free_hint == Some(0) {
-            return Ok(None);
+    /// What is known of addresses whose cooldown is not over, the longest released first.
+    fn cooling(&self) -> Vec<(Timestamp, IpAddr, &Arc<Pool>)> {
+        let mut cooling = Vec::new();
+        for pool in self.request.candidates {
+            let known = self.hint(pool, |hint| hint.cooling().to_vec());
+            let usable = known
+                .into_iter()
+                .filter(|(_, it)| pool.usable.contains(*it));
+            cooling.extend(usable.map(|(at, address)| (at, address, pool)));
         }
-        for address in allocate::order(&pool.usable, self.seed(pool)).take(BLIND) {
-            if let Some(allocation) = self.create(pool, address).await? {
-                return Ok(Some(allocation));
-            }
-            if let Some(allocation) = self.try_replace(pool, address, Cooling::Cooled).await? {
-                return Ok(Some(allocation));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Lists what is taken and tries what is free or has cooled, until a list shows nothing of
-    /// either.
-    async fn search_pool(
-        &self,
-        pool: &Arc<Pool>,
-        mut freshness: Freshness,
-    ) -> Result<SearchOutcome, Error> {
-        let mut scope = ListScope::Pool(&pool.name);
-        let mut lost = BTreeSet::new();
-        let mut pauses = backoff();
-        loop {
-            let taken = self.acquirer.leases.taken(scope, freshness).await?;
-            if let Some(allocation) = self.find_own(pool, &taken).await? {
-                return Ok(SearchOutcome::Found(allocation));
-            }
-            let free: Vec<IpAddr> = allocate::free(&pool.usable, &taken, self.seed(pool))
-                .take(TRIES)
-                .collect();
-            if matches!(scope, ListScope::Pool(_))
-                && free.iter().any(|address| lost.contains(address))
-            {
-                // Taken, and not in this pool's list: it is a lease of another pool.
-                (scope, freshness) = (ListScope::Vrf(&pool.vrf), Freshness::Consistent);
-                continue;
-            }
-            for &address in &free {
-                if let Some(allocation) = self.create(pool, address).await? {
-                    return Ok(SearchOutcome::Found(allocation));
-                }
-                lost.insert(address);
-            }
-            let now = self.acquirer.leases.clock.now();
-            let cooled: Vec<IpAddr> = allocate::cooled(&pool.usable, &taken, now, self.seed(pool))
-                .take(TRIES)
-                .collect();
-            for &address in &cooled {
-                if let Some(allocation) = self.try_replace(pool, address, Cooling::Cooled).await? {
-                    return Ok(SearchOutcome::Found(allocation));
-                }
-            }
-            if free.is_empty() && cooled.is_empty() {
-                return Ok(SearchOutcome::Nothing(taken));
-            }
-            freshness = Freshness::Consistent;
-            self.acquirer.leases.back_off(&mut pauses).await?;
-        }
-    }
-
-    /// Nothing was free on cached reads: reads consistently, and takes a cooling address before it
-    /// gives up.
-    async fn insist(&self) -> Result<Allocation, Error> {
-        let mut pauses = backoff();
-        loop {
-            let mut usage: Vec<(PoolName, Usage)> = Vec::new();
-            let mut cooling = Vec::new();
-            for pool in self.request.candidates {
-                let taken = match self.search_pool(pool, Freshness::Consistent).await? {
-                    SearchOutcome::Found(allocation) => return Ok(allocation),
-                    SearchOutcome::Nothing(taken) => taken,
-                };
-                usage.push((pool.name.clone(), Usage::of(&pool.usable, &taken)));
-                cooling.extend(
-                    allocate::cooling(&pool.usable, &taken)
-                        .map(|(at, address)| (at, address, pool)),
-                );
-            }
-            if cooling.is_empty() {
-                return Err(Refusal::Exhausted {
-                    family: self.request.family,
-                    pools: usage,
-                }
-                .into());
-            }
-            cooling.sort_by_key(|&(at, address, _)| (at, address));
-            for (_, address, pool) in cooling.into_iter().take(TRIES) {
-                if let Some(allocation) = self.try_replace(pool, address, Cooling::Any).await? {
-                    return Ok(allocation);
-                }
-            }
-            self.acquirer.leases.back_off(&mut pauses).await?;
-        }
+        cooling.sort_by_key(|&(at, address, _)| (at, address));
+        cooling
     }
 
     async fn take_requested(&self, address: IpAddr, pool: &Arc<Pool>) -> Result<Allocation, Error> {
@@ -233,7 +161,7 @@ impl<S: Store, C: Clock> Search<'_, S, C> {
     }
 
     /// The lease of an earlier call for this interface, where the list shows one.
-    async fn find_own(
+    pub(super) async fn find_own(
         &self,
         pool: &Arc<Pool>,
         taken: &[Taken],
@@ -254,7 +182,7 @@ impl<S: Store, C: Clock> Search<'_, S, C> {
         Ok(None)
     }
 
-    fn seed(&self, pool: &Pool) -> Seed {
+    pub(super) fn seed(&self, pool: &Pool) -> Seed {
         let holder = &self.requester().holder;
         Seed::of(
             &holder.uid,
@@ -262,5 +190,13 @@ impl<S: Store, C: Clock> Search<'_, S, C> {
             &holder.network,
             &pool.name.to_string(),
         )
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.acquirer.leases.clock.now()
+    }
+
+    pub(super) fn hint<T>(&self, pool: &Pool, edit: impl FnOnce(&mut PoolHint) -> T) -> T {
+        self.acquirer.hints.edit(pool, edit)
     }
 }

@@ -2,7 +2,7 @@
 
 use leasehold::allocate::{Owner, Taken, TakenState};
 use leasehold::lease::{
-    Commit, Freshness, Lease, LeaseFilter, LeaseName, ListScope, State, Store, StoredLease,
+    Commit, Freshness, Lease, LeaseFilter, LeaseName, ListScope, Peek, State, Store, StoredLease,
 };
 use leasehold::retry::ApiError;
 
@@ -28,6 +28,19 @@ impl Store for FakeStore<'_> {
             None => format!("read {name}: absent"),
         });
         Ok(seen)
+    }
+
+    async fn peek(&self, names: &[LeaseName]) -> Result<Vec<Peek>, ApiError> {
+        on_its_way().await;
+        let seen: Vec<_> = names.iter().map(|name| self.get(name)).collect();
+        let versions: Vec<_> = (seen.iter())
+            .map(|seen| seen.as_ref().map(|seen| seen.version.clone()))
+            .collect();
+        self.learn(versions, |_| format!("peek at {} names", names.len()));
+        let peeks = seen.into_iter();
+        Ok(peeks
+            .map(|seen| seen.map_or(Peek::Absent, |seen| Peek::Stored(Box::new(seen))))
+            .collect())
     }
 
     async fn create(&self, lease: &Lease) -> Result<Commit, ApiError> {

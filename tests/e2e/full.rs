@@ -1,0 +1,170 @@
+//! Pools with hardly an address left: what is free is found, in few requests, whatever the node remembers.
+
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use std::{fs, io};
+
+use anyhow::{Context, Result, ensure};
+use kube::api::PostParams;
+use leasehold::api::{Holder, IPLease, IPLeaseSpec, State};
+use serde_json::json;
+use testbed::{Attachment, Outcome};
+use tokio::task::JoinSet;
+
+use crate::env::{Isolation, TestEnv, with};
+
+const EXHAUSTED: Option<u64> = Some(100);
+
+/// Where the nodes' hints are.
+fn hints() -> PathBuf {
+    Path::new(leasehold::plugin::RELEASE_CACHE).join("pools")
+}
+
+impl TestEnv {
+    /// Leases of pods elsewhere on these addresses.
+    async fn hold(&self, pool: &str, numbers: impl Iterator<Item = u32>) -> Result<()> {
+        let mut running = JoinSet::new();
+        for number in numbers {
+            let (leases, lease) = (
+                self.api::<IPLease>().await?,
+                held(pool, self.at(number).into()),
+            );
+            if running.len() >= 20 {
+                running.join_next().await.context("one of them")???;
+            }
+            running.spawn(async move { leases.create(&PostParams::default(), &lease).await });
+        }
+        while let Some(created) = running.join_next().await {
+            created??;
+        }
+        Ok(())
+    }
+
+    async fn add_to(&self, pod: &str, pool: &str) -> Result<(Attachment, Outcome)> {
+        let (_, eth0) = self.pod_on(pod, pool).await?;
+        let outcome = eth0.add().await?;
+        Ok((eth0, outcome))
+    }
+}
+
+fn held(pool: &str, address: IpAddr) -> IPLease {
+    let holder = Holder {
+        namespace: "elsewhere".to_owned(),
+        pod: format!("pod-{address}"),
+        uid: format!("uid-of-{address}"),
+        node: "elsewhere".to_owned(),
+        container: format!("{address:0>64}"),
+        interface: "eth0".to_owned(),
+        network: "test".to_owned(),
+        ..Holder::default()
+    };
+    let spec = IPLeaseSpec {
+        address: address.to_string(),
+        pool: pool.to_owned(),
+        state: State::Held,
+        holder: Some(holder),
+        ..IPLeaseSpec::default()
+    };
+    IPLease::new(&address.to_string(), spec)
+}
+
+#[tokio::test]
+async fn every_address_of_a_pool_is_found_to_the_last_one() -> Result<()> {
+    let env = Isolation::subnets().start().await?;
+    let pool = env.pool("pool", env.v4(1..=200)).await?;
+    env.hold(&pool, (1..=200).filter(|number| number % 50 != 0))
+        .await?;
+    let mut given = Vec::new();
+    for number in 0..4 {
+        let (eth0, outcome) = env.add_to(&format!("pod-{number}"), &pool).await?;
+        outcome.success()?;
+        given.extend(eth0.ips()?);
+    }
+    given.sort_unstable();
+    let free: Vec<IpAddr> = [50, 100, 150, 200]
+        .map(|number| env.at(number).into())
+        .to_vec();
+    assert_eq!(given, free);
+    let (_, outcome) = env.add_to("one-too-many", &pool).await?;
+    assert_eq!(outcome.error_code(), EXHAUSTED, "{outcome}");
+    Ok(())
+}
+
+/// Does something to the file of a hint.
+type Spoil<'a> = &'a dyn Fn(&Path) -> io::Result<()>;
+
+#[tokio::test]
+async fn whatever_becomes_of_the_nodes_hint_the_free_address_is_found() -> Result<()> {
+    let env = Isolation::subnets().start().await?;
+    let pool = env.pool("pool", env.v4(1..=200)).await?;
+    env.hold(&pool, 13..=200).await?;
+    let free: Vec<IpAddr> = (1..=12).map(|number| env.at(number).into()).collect();
+    let (_, outcome) = env.add_to("first", &pool).await?;
+    outcome.success()?;
+    let hint = hint_of(&free)?.context("no hint")?;
+    let untrue = json!({"seen": "2999-01-01T00:00:00Z", "open": [env.at(100), "192.0.2.1", "::1"], "probes": 0,
+        "listing": "2999-01-01T00:00:00Z", "full": {"at": "2999-01-01T00:00:00Z", "checked": "2999-01-01T00:00:00Z",
+        "usage": {"usable": 0, "held": 0, "cooling": 0, "retained": 0, "quarantined": 0, "free": 1}}});
+    let spoil: [(&str, Spoil<'_>); 6] = [
+        ("gone", &|path| fs::remove_file(path)),
+        ("broken", &|path| fs::write(path, "{\"open\": [\"10.")),
+        ("of another time", &|path| {
+            fs::write(path, untrue.to_string())
+        }),
+        ("huge", &|path| fs::write(path, vec![b'['; 4 << 20])),
+        ("a folder", &|path| {
+            fs::remove_file(path).and_then(|()| fs::create_dir(path))
+        }),
+        ("a link", &|path| {
+            fs::remove_dir(path)?;
+            std::os::unix::fs::symlink("/proc/version", path)
+        }),
+    ];
+    for (what, spoil) in spoil {
+        spoil(&hint).with_context(|| what)?;
+        let (eth0, outcome) = env.add_to(&what.replace(' ', "-"), &pool).await?;
+        outcome.success().with_context(|| what)?;
+        ensure!(free.contains(&eth0.ips()?[0]), "{what}: {:?}", eth0.ips()?);
+    }
+    fs::remove_file(&hint)?;
+    Ok(())
+}
+
+/// The hint that has seen one of these addresses.
+fn hint_of(addresses: &[IpAddr]) -> Result<Option<PathBuf>> {
+    let quoted: Vec<String> = addresses.iter().map(|it| format!("\"{it}\"")).collect();
+    for file in fs::read_dir(hints()).into_iter().flatten() {
+        let path = file?.path();
+        let text = fs::read_to_string(&path).unwrap_or_default();
+        if quoted.iter().any(|address| text.contains(address)) {
+            return Ok(Some(path));
+        }
+    }
+    Ok(None)
+}
+
+#[tokio::test]
+async fn an_exhausted_pool_gives_what_is_released_within_15_seconds() -> Result<()> {
+    let env = Isolation::subnets().start().await?;
+    // So many that "full" is repeated without a list.
+    let spec = with(env.v4(1..=600), &json!({"cooldownSeconds": 0}));
+    let pool = env.pool("pool", spec).await?;
+    let (last, outcome) = env.add_to("last", &pool).await?;
+    let address = outcome.success()?.ips()?[0];
+    let others = (1..=600).filter(|number| IpAddr::from(env.at(*number)) != address);
+    env.hold(&pool, others).await?;
+    let (eth0, outcome) = env.add_to("waiting", &pool).await?;
+    ensure!(outcome.error_code() == EXHAUSTED, "{outcome}");
+    last.del().await?.success()?;
+    let begun = Instant::now();
+    loop {
+        let outcome = eth0.add().await?;
+        if outcome.succeeded() {
+            assert_eq!(eth0.ips()?, [address]);
+            return Ok(());
+        }
+        ensure!(outcome.error_code() == EXHAUSTED, "{outcome}");
+        ensure!(begun.elapsed() < Duration::from_secs(15), "{outcome}");
+    }
+}
