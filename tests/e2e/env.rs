@@ -235,6 +235,17 @@ pub fn in_time(outcome: &Outcome, seconds: u64) -> Result<()> {
     Ok(())
 }
 
+/// The rows of a table, and their cells between `|`.
+pub fn cells<const N: usize>(table: &str) -> impl Iterator<Item = Result<[&str; N]>> {
+    let rows = table.lines().filter(|row| !row.trim().is_empty());
+    rows.map(|row| {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        let count = cells.len();
+        let cells = cells.try_into().ok();
+        cells.with_context(|| format!("{count} cells: {row}"))
+    })
+}
+
 /// `base` with the fields of `more` added, or replaced.
 pub fn with(mut base: Value, more: &Value) -> Value {
     for (key, value) in more.as_object().into_iter().flatten() {

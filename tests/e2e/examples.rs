@@ -19,6 +19,7 @@ use serde_json::Value;
 use testbed::{Attachment, Cluster, Outcome, Sandbox, repository};
 
 use crate::PLUGIN;
+use crate::env::cells;
 use workload::Workload;
 
 /// A pod as an example describes it.
@@ -33,119 +34,24 @@ struct Given {
     expected: &'static str,
 }
 
-const fn given(
-    file: &'static str,
-    workload: &'static str,
-    zone: &'static str,
-    interface: &'static str,
-    expected: &'static str,
-) -> Given {
-    Given {
-        file,
-        workload,
-        zone,
-        interface,
-        expected,
-    }
-}
-
-/// In the order in which the pods start.
-const GIVEN: [Given; 15] = [
-    given(
-        "dual-stack.yaml",
-        "",
-        "a",
-        "eth0",
-        "underlay-v4, underlay-v6; 0.0.0.0/0 by 10.70.0.1, ::/0 by fd00:70::1",
-    ),
-    given(
-        "namespace-defaults.yaml",
-        "ledger",
-        "a",
-        "eth0",
-        "payments-v4, payments-v6; 0.0.0.0/0 by 10.71.0.1, ::/0 by fd00:71::1",
-    ),
-    given(
-        "backup-pool.yaml",
-        "exchange",
-        "a",
-        "eth0",
-        "partners; 0.0.0.0/0 by 10.72.0.1",
-    ),
-    given(
-        "backup-pool.yaml",
-        "exchange",
-        "a",
-        "eth0",
-        "partners; 0.0.0.0/0 by 10.72.0.1",
-    ),
-    given(
-        "backup-pool.yaml",
-        "exchange",
-        "a",
-        "eth0",
-        "partners-backup; 0.0.0.0/0 by 10.72.0.1",
-    ),
-    given(
-        "zones.yaml",
-        "web",
-        "a",
-        "eth0",
-        "zone-a; 0.0.0.0/0 by 10.73.0.1",
-    ),
-    given(
-        "zones.yaml",
-        "web",
-        "b",
-        "eth0",
-        "zone-b; 0.0.0.0/0 by 10.73.1.1",
-    ),
-    given(
-        "affinity.yaml",
-        "scada",
-        "a",
-        "eth0",
-        "plant-controllers; 0.0.0.0/0 by 10.74.1.1",
-    ),
-    given(
-        "affinity.yaml",
-        "reports",
-        "a",
-        "eth0",
-        "plant; 0.0.0.0/0 by 10.74.0.1",
-    ),
-    given("multus.yaml", "recorder", "a", "eth0", "cameras; "),
-    given("multus.yaml", "recorder", "a", "net1", "cameras-storage; "),
-    given(
-        "multus.yaml",
-        "recorder",
-        "a",
-        "net2",
-        "cameras-video; 0.0.0.0/0 by 10.75.2.1",
-    ),
-    given(
-        "reserved.yaml",
-        "kiosk",
-        "a",
-        "eth0",
-        "office; 0.0.0.0/0 by 10.76.0.1",
-    ),
-    given(
-        "reserved.yaml",
-        "kiosk",
-        "a",
-        "eth0",
-        "no free IPv4 address in office (1 address: 1 held): enlarge a pool or name a backup",
-    ),
-    given(
-        "routes.yaml",
-        "probe",
-        "a",
-        "eth0",
-        "lab-east; 0.0.0.0/0 by 10.77.0.1, 172.16.0.0/16 by 10.77.0.2, 172.17.0.0/16 by 10.77.0.3, \
-         172.18.0.0/16 by 10.77.0.4",
-    ),
-];
+/// In the order in which the pods start: file, workload, zone, interface, and what is expected.
+const GIVEN: &str = "
+    dual-stack.yaml         |          | a | eth0 | underlay-v4, underlay-v6; 0.0.0.0/0 by 10.70.0.1, ::/0 by fd00:70::1
+    namespace-defaults.yaml | ledger   | a | eth0 | payments-v4, payments-v6; 0.0.0.0/0 by 10.71.0.1, ::/0 by fd00:71::1
+    backup-pool.yaml        | exchange | a | eth0 | partners; 0.0.0.0/0 by 10.72.0.1
+    backup-pool.yaml        | exchange | a | eth0 | partners; 0.0.0.0/0 by 10.72.0.1
+    backup-pool.yaml        | exchange | a | eth0 | partners-backup; 0.0.0.0/0 by 10.72.0.1
+    zones.yaml              | web      | a | eth0 | zone-a; 0.0.0.0/0 by 10.73.0.1
+    zones.yaml              | web      | b | eth0 | zone-b; 0.0.0.0/0 by 10.73.1.1
+    affinity.yaml           | scada    | a | eth0 | plant-controllers; 0.0.0.0/0 by 10.74.1.1
+    affinity.yaml           | reports  | a | eth0 | plant; 0.0.0.0/0 by 10.74.0.1
+    multus.yaml             | recorder | a | eth0 | cameras;
+    multus.yaml             | recorder | a | net1 | cameras-storage;
+    multus.yaml             | recorder | a | net2 | cameras-video; 0.0.0.0/0 by 10.75.2.1
+    reserved.yaml           | kiosk    | a | eth0 | office; 0.0.0.0/0 by 10.76.0.1
+    reserved.yaml           | kiosk    | a | eth0 | no free IPv4 address in office (1 address: 1 held): enlarge a pool or name a backup
+    routes.yaml             | probe    | a | eth0 | lab-east; 0.0.0.0/0 by 10.77.0.1, 172.16.0.0/16 by 10.77.0.2, 172.17.0.0/16 by 10.77.0.3, 172.18.0.0/16 by 10.77.0.4
+";
 
 fn folder() -> PathBuf {
     repository().join("examples")
@@ -163,7 +69,17 @@ async fn each_example_gives_its_pods_what_it_says() -> Result<()> {
             );
         }
     }
-    let tried = GIVEN.iter().map(|given| given.file.to_owned()).collect();
+    let row = |row: Result<[&'static str; 5]>| {
+        row.map(|[file, workload, zone, interface, expected]| Given {
+            file,
+            workload,
+            zone,
+            interface,
+            expected,
+        })
+    };
+    let given: Vec<Given> = cells(GIVEN).map(row).collect::<Result<_>>()?;
+    let tried = given.iter().map(|given| given.file.to_owned()).collect();
     assert_eq!(
         there, tried,
         "each example has its line, and each line its example"
@@ -174,7 +90,7 @@ async fn each_example_gives_its_pods_what_it_says() -> Result<()> {
         .apply_yaml(include_str!("examples/network-attachment-definitions.yaml"))
         .await?;
     let mut applied = "";
-    for (number, given) in GIVEN.iter().enumerate() {
+    for (number, given) in given.iter().enumerate() {
         if given.file != applied {
             clear(&cluster).await?;
             cluster.apply(&folder().join(given.file)).await?;
@@ -187,7 +103,7 @@ async fn each_example_gives_its_pods_what_it_says() -> Result<()> {
         let answered = attach(&cluster, given, number)
             .await
             .context(what.clone())?;
-        assert_eq!(answered, given.expected, "{what}");
+        assert_eq!(answered.trim_end(), given.expected, "{what}");
     }
     Ok(())
 }

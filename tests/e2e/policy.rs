@@ -12,6 +12,8 @@ use kube::api::{Api, DeleteParams, PostParams, Preconditions};
 use leasehold::api::{ClaimRef, Holder, IPLease, IPLeaseSpec, MicroTime, State};
 use testbed::{Cluster, Node, Pod, Refused};
 
+use crate::env::cells;
+
 const LONG_AGO: MicroTime = MicroTime(Timestamp::UNIX_EPOCH);
 
 /// Two nodes with a pod each, and a vrf in which no other test has leases.
@@ -98,17 +100,6 @@ impl TwoNodes {
             ..Holder::default()
         }
     }
-}
-
-/// The rows of a table, and their cells.
-fn cells<const N: usize>(table: &str) -> impl Iterator<Item = Result<[&str; N]>> {
-    let rows = table.lines().filter(|row| !row.trim().is_empty());
-    rows.map(|row| {
-        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
-        let count = cells.len();
-        let cells = cells.try_into().ok();
-        cells.with_context(|| format!("{count} cells: {row}"))
-    })
 }
 
 /// Makes it the lease of its name, whatever it is now.
