@@ -78,7 +78,8 @@ async fn without_a_result_there_is_nothing_to_check() -> Result<()> {
 /// A Held lease is annotated before it is deleted.
 async fn delete_by_hand(leases: &Api<IPLease>, lease: &IPLease) -> Result<()> {
     let name = lease.metadata.name.clone().unwrap_or_default();
-    let release = json!({"metadata": {"annotations": {"ipam.leasehold.io/release": "true"}}});
+    let holder = lease.spec.holder.clone().unwrap_or_default();
+    let release = json!({"metadata": {"annotations": {"ipam.leasehold.io/release": holder.uid}}});
     leases
         .patch(&name, &PatchParams::default(), &Patch::Merge(release))
         .await?;

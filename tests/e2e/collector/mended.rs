@@ -32,9 +32,11 @@ async fn leases_that_were_deleted_by_mistake_are_made_again_before_anybody_takes
         .pod
         .patch_status(json!({"phase": "Failed"}))
         .await?;
-    let cleared = json!({"metadata": {"annotations": {"ipam.leasehold.io/release": "true"}}});
     for attached in [&web, &db, &finished] {
         let (leases, name) = (env.api::<IPLease>().await?, attached.address.to_string());
+        let holder = leases.get(&name).await?.spec.holder.unwrap_or_default();
+        let cleared =
+            json!({"metadata": {"annotations": {"ipam.leasehold.io/release": holder.uid}}});
         leases
             .patch(&name, &PatchParams::default(), &Patch::Merge(&cleared))
             .await?;

@@ -28,13 +28,12 @@ async fn hold(nodes: &TwoNodes, table: &str, refusal: impl Fn(&str) -> String) -
 }
 
 #[tokio::test]
-async fn a_node_takes_what_cools_what_is_its_own_and_what_is_kept_for_the_same_claim() -> Result<()>
-{
+async fn a_node_takes_what_cools_and_what_is_its_own() -> Result<()> {
     let nodes = TwoNodes::new("takes").await?;
     let table = "
         its own, for a new sandbox      | Held me        | Held me-again | allowed
         what another's pod had          | Cooling them   | Held me       | allowed
-        what is kept for its claim      | Retained them a | Held me a    | allowed
+        what is kept for its claim      | Retained them a | Held me a    | Retained
         what another holds              | Held them      | Held me       | Held
         what is kept by hand            | Retained them  | Held me       | Retained
         what is kept for another claim  | Retained me a  | Held me b     | Retained
@@ -42,9 +41,7 @@ async fn a_node_takes_what_cools_what_is_its_own_and_what_is_kept_for_the_same_c
         what is in quarantine           | Quarantined me | Held me       | Quarantined
     ";
     hold(&nodes, table, |state| {
-        format!(
-            "this address is {state}: a node takes what is absent, cooling, its own, or kept for the same claim"
-        )
+        format!("this address is {state}: a node takes what is absent, cooling or its own")
     })
     .await
 }
@@ -52,7 +49,7 @@ async fn a_node_takes_what_cools_what_is_its_own_and_what_is_kept_for_the_same_c
 #[tokio::test]
 async fn a_node_takes_for_itself_and_its_own_pods() -> Result<()> {
     let nodes = TwoNodes::new("takes-for").await?;
-    let here = nodes.here.name();
+    let (here, there) = (nodes.here.name(), nodes.there.name());
     let table = "
         what cools, for another node    | Cooling them | Held them        | node
         its own, for another node       | Held me      | Held them        | node
@@ -61,7 +58,7 @@ async fn a_node_takes_for_itself_and_its_own_pods() -> Result<()> {
     ";
     hold(&nodes, table, |wrong| match wrong {
         "node" => {
-            format!("a node takes leases for itself only: spec.holder.node must be {here}")
+            format!("a node takes leases for itself only: the user is system:node:{here}, and spec.holder.node is {there}")
         }
         _ => format!("no pod takes-for/theirs is bound to node {here}"),
     })
@@ -74,6 +71,8 @@ async fn a_node_releases_what_it_holds_itself() -> Result<()> {
     let table = "
         its own                     | Held me       | Cooling me     | allowed
         its own, to its claim       | Held me a     | Retained me a  | allowed
+        its own, without a claim    | Held me       | Retained me    | refused
+        its own, cooling with one   | Held me a     | Cooling me a   | refused
         another's                   | Held them     | Cooling them   | refused
         its own, in another's name  | Held me       | Cooling them   | refused
         its own, and its claim      | Held me a     | Cooling me     | refused
@@ -81,6 +80,6 @@ async fn a_node_releases_what_it_holds_itself() -> Result<()> {
         its own once more           | Cooling me    | Cooling me     | refused
         what is kept                | Retained me a | Cooling me a   | refused
     ";
-    let message = "a node releases only what it holds itself, to Cooling or Retained, with holder and claim unchanged";
+    let message = "a node releases only what it holds itself, to Retained where it has a claim, else to Cooling, with holder and claim unchanged";
     hold(&nodes, table, |_| message.to_owned()).await
 }

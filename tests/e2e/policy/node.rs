@@ -2,19 +2,21 @@
 
 use anyhow::Result;
 use kube::api::{DeleteParams, ListParams};
+use leasehold::api::IPLease;
+use serde_json::{Value, json};
 
 use super::{Allowed, Failures, TwoNodes, cells, deletion, dry_run, judge, put, refused};
 
 #[tokio::test]
 async fn a_node_makes_leases_for_its_own_pods_only() -> Result<()> {
     let nodes = TwoNodes::new("creates").await?;
-    let here = nodes.here.name();
+    let (here, there) = (nodes.here.name(), nodes.there.name());
     let table = "
         its own pod                | Held me         | allowed
         another node's pod         | Held them-here  | no pod creates/theirs is bound to node HERE
         a pod that does not exist  | Held missing    | no pod creates/missing is bound to node HERE
-        another node's name        | Held me-there   | a node takes leases for itself only: spec.holder.node must be HERE
-        another node and its pod   | Held them       | a node takes leases for itself only: spec.holder.node must be HERE
+        another node's name        | Held me-there   | a node takes leases for itself only: the user is system:node:HERE, and spec.holder.node is THERE
+        another node and its pod   | Held them       | a node takes leases for itself only: the user is system:node:HERE, and spec.holder.node is THERE
         its own pod, kept          | Retained me     | a node makes a lease only to hold it: spec.state must be Held
     ";
     let leases = nodes.leases().await?;
@@ -25,11 +27,78 @@ async fn a_node_makes_leases_for_its_own_pods_only() -> Result<()> {
         let answer = leases.create(&dry_run(), &lease).await;
         let verdict = match verdict {
             "allowed" => Allowed,
-            message => refused(&message.replace("HERE", here)),
+            message => refused(&message.replace("THERE", there).replace("HERE", here)),
         };
         failures.note(says, judge(answer, &verdict));
     }
     failures.none()
+}
+
+/// What would delete its lease, keep it from being deleted, let anybody delete it, or stand for what is not served.
+#[tokio::test]
+async fn a_node_adds_nothing_to_a_lease_but_its_holder() -> Result<()> {
+    let nodes = TwoNodes::new("adds").await?;
+    let (leases, all) = (nodes.leases().await?, nodes.leases_as_admin().await?);
+    let stored = put(&all, nodes.lease("192.0.2.6", "Held me")?).await?;
+    let me = serde_json::to_value(nodes.holder("me"))?;
+    let owner = json!([{"apiVersion": "v1", "kind": "Node", "name": "n", "uid": "u"}]);
+    let claim = json!({"namespace": "adds", "name": "a"});
+    let uid = &me["uid"];
+    let mut failures = Failures::default();
+    for (says, patch, message) in [
+        (
+            "an owner",
+            json!({"metadata": {"ownerReferences": owner}}),
+            "a node adds no metadata.ownerReferences to a lease",
+        ),
+        (
+            "a finalizer",
+            json!({"metadata": {"finalizers": ["example.com/a"]}}),
+            "a node adds no metadata.finalizers to a lease",
+        ),
+        (
+            "a release",
+            json!({"metadata": {"annotations": {"ipam.leasehold.io/release": uid}}}),
+            "a node does not allow the release of a lease: the annotation ipam.leasehold.io/release is an administrator's",
+        ),
+        (
+            "a claim",
+            json!({"spec": {"claim": claim}}),
+            "a node adds no spec.claim and changes none: claims are not served yet",
+        ),
+        (
+            "a second holder",
+            json!({"spec": {"claim": claim, "coHolder": me}}),
+            "a node adds no spec.claim and changes none: claims are not served yet",
+        ),
+    ] {
+        let mut object = serde_json::to_value(&stored)?;
+        json_patch(&mut object, &patch);
+        let changed: IPLease = serde_json::from_value(object)?;
+        let name = changed.metadata.name.clone().unwrap_or_default();
+        let answer = leases.replace(&name, &dry_run(), &changed).await;
+        failures.note(&format!("{says}, added"), judge(answer, &refused(message)));
+        let mut fresh = serde_json::to_value(nodes.lease("192.0.2.7", "Held me")?)?;
+        json_patch(&mut fresh, &patch);
+        let fresh: IPLease = serde_json::from_value(fresh)?;
+        let answer = leases.create(&dry_run(), &fresh).await;
+        failures.note(
+            &format!("{says}, from the first"),
+            judge(answer, &refused(message)),
+        );
+    }
+    failures.none()
+}
+
+/// Merges as RFC 7396 has it, for objects.
+fn json_patch(target: &mut Value, patch: &Value) {
+    let Value::Object(fields) = patch else {
+        *target = patch.clone();
+        return;
+    };
+    for (key, value) in fields {
+        json_patch(&mut target[key.as_str()], value);
+    }
 }
 
 #[tokio::test]

@@ -18,9 +18,10 @@ async fn a_held_lease_is_deleted_by_hand_only_once_it_is_annotated() -> Result<(
     let nodes = TwoNodes::new("by-hand").await?;
     let name = stored(&nodes, "192.0.2.1", "Held them").await?;
     let words = format!(
-        "the address is held by pod by-hand/theirs on {}: if nobody uses it any more, first annotate the lease with \
-         ipam.leasehold.io/release=true",
-        nodes.there.name()
+        "the address is held by pod by-hand/theirs on {}: if it is not in use any more, first annotate the lease with \
+         ipam.leasehold.io/release={}",
+        nodes.there.name(),
+        nodes.holder("them").uid
     );
     let delete = ["delete", "iplease", &name];
     let refused = async |args: &[&str]| {
@@ -33,16 +34,17 @@ async fn a_held_lease_is_deleted_by_hand_only_once_it_is_annotated() -> Result<(
     let collector = "--as=system:serviceaccount:leasehold-system:leasehold-gc";
     refused(&[&delete[..], &[collector]].concat()).await;
 
-    let annotate = |value| ["annotate", "--overwrite", "iplease", &name, value];
-    nodes
-        .cluster
-        .kubectl(&annotate("ipam.leasehold.io/release=false"))
-        .await?;
-    refused(&delete).await;
-    nodes
-        .cluster
-        .kubectl(&annotate("ipam.leasehold.io/release=true"))
-        .await?;
+    let annotate = async |value: &str| {
+        let value = format!("ipam.leasehold.io/release={value}");
+        let annotate = ["annotate", "--overwrite", "iplease", &name, &value];
+        nodes.cluster.kubectl(&annotate).await
+    };
+    // The annotation speaks for one holder: neither for any, nor for the one before.
+    for value in ["true", "false", &nodes.holder("me").uid] {
+        annotate(value).await?;
+        refused(&delete).await;
+    }
+    annotate(&nodes.holder("them").uid).await?;
     nodes.cluster.kubectl(&delete).await.map(drop)
 }
 
