@@ -79,8 +79,8 @@ async fn demo(args: &Args) -> Result<()> {
     show(&cluster, &["get", "ippools"]).await?;
 
     let segment = Segment::new()?;
-    segment.add_neighbour("10.70.0.1/24")?;
-    segment.add_neighbour("fd00:70::1/64")?;
+    segment.add_neighbor("10.70.0.1/24")?;
+    segment.add_neighbor("fd00:70::1/64")?;
     let nodes = [
         cluster.node("n1").on(&segment).create().await?,
         cluster.node("n2").on(&segment).create().await?,

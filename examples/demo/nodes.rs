@@ -37,7 +37,7 @@ spec:
 pub(crate) async fn demo(cluster: &Cluster, plugin: &Path) -> Result<[Worker; 2]> {
     say("Two nodes with kubelet, containerd and runc, a rack each");
     let segment = Segment::new()?;
-    segment.add_neighbour("10.77.0.1/24")?;
+    segment.add_neighbor("10.77.0.1/24")?;
     let worker = |name: &'static str, rack: &'static str| {
         let worker = cluster.worker(name, &segment).label("rack", rack);
         worker.plugin(plugin).network(network()).start()

@@ -1,7 +1,7 @@
 //! Enums whose variants have a word each, for machines: the compiler makes the list of all of them.
 
 /// Defines an enum with `ALL`, every variant in order, and `label`, the word of each.
-macro_rules! labelled {
+macro_rules! labeled {
     ($(#[$meta:meta])* pub enum $name:ident {
         $($(#[$of:meta])* $variant:ident = $label:literal,)*
     }) => {
@@ -26,4 +26,4 @@ macro_rules! labelled {
     };
 }
 
-pub(super) use labelled;
+pub(super) use labeled;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use super::labels::labelled;
+use super::labels::labeled;
 use super::snapshot::PodEnd;
 
 /// Why a lease is released.
@@ -28,7 +28,7 @@ pub enum Reason {
     ClaimOmits,
 }
 
-labelled! {
+labeled! {
     /// A [`Reason`] without its particulars.
     pub enum ReasonKind {
         /// [`Reason::PodGone`].
@@ -63,7 +63,7 @@ pub enum Proof {
     Waived,
 }
 
-labelled! {
+labeled! {
     /// Why a lease that looks dead is kept.
     pub enum KeepReason {
         /// No earlier run has marked it.

@@ -44,7 +44,7 @@ pub struct Case<'a> {
 
 /// What is to become of a lease.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Judgement {
+pub enum Judgment {
     /// Its pod lives and may have it, or there is nothing to be said of it.
     Fine,
     /// It is to be released, if live reads confirm it.
@@ -73,13 +73,13 @@ pub struct Keep {
     pub until: Option<Timestamp>,
 }
 
-impl From<Due> for Judgement {
+impl From<Due> for Judgment {
     fn from(due: Due) -> Self {
         Self::Due(due)
     }
 }
 
-impl From<Keep> for Judgement {
+impl From<Keep> for Judgment {
     fn from(keep: Keep) -> Self {
         Self::Keep(keep)
     }
@@ -87,7 +87,7 @@ impl From<Keep> for Judgement {
 
 impl Keep {
     /// Without a mark: whatever was known before counts no more.
-    fn unmarked(why: KeepReason) -> Judgement {
+    fn unmarked(why: KeepReason) -> Judgment {
         Self {
             why,
             mark: None,
@@ -96,7 +96,7 @@ impl Keep {
         .into()
     }
 
-    fn marked(why: KeepReason, mark: Mark) -> Judgement {
+    fn marked(why: KeepReason, mark: Mark) -> Judgment {
         Self {
             why,
             mark: Some(mark),
@@ -126,41 +126,41 @@ impl<'a> Case<'a> {
 
     /// What is to become of a lease, by the lists.
     #[must_use]
-    pub fn judge(&self, lease: &LeaseSnapshot) -> Judgement {
+    pub fn judge(&self, lease: &LeaseSnapshot) -> Judgment {
         match lease.state {
             State::Held => self.judge_held(lease),
             State::Cooling => cooled::judge(lease, self.now),
             State::Quarantined => quarantine_over::judge(lease, self.now),
             State::Retained => self.unless_in_use(lease, unclaimed::judge(self, lease)),
             // Only a newer version knows what that is.
-            State::Unknown => Judgement::Fine,
+            State::Unknown => Judgment::Fine,
         }
     }
 
-    fn judge_held(&self, lease: &LeaseSnapshot) -> Judgement {
+    fn judge_held(&self, lease: &LeaseSnapshot) -> Judgment {
         let Some(holder) = &lease.holder else {
-            return Judgement::Fine;
+            return Judgment::Fine;
         };
-        let judgement = match self.index.pod(&holder.uid) {
+        let judgment = match self.index.pod(&holder.uid) {
             None => gone::judge(self, lease, holder, None),
             Some(pod) => match pod.phase.end() {
                 None => surplus::judge(self, lease, holder, pod),
                 Some(end) => finished::judge(self, lease, holder, pod, end),
             },
         };
-        self.unless_in_use(lease, judgement)
+        self.unless_in_use(lease, judgment)
     }
 
     /// Nothing is taken from two holders that share it, nor from a pod that uses it, whatever its lease says.
-    fn unless_in_use(&self, lease: &LeaseSnapshot, judgement: Judgement) -> Judgement {
-        if judgement == Judgement::Fine {
-            Judgement::Fine
+    fn unless_in_use(&self, lease: &LeaseSnapshot, judgment: Judgment) -> Judgment {
+        if judgment == Judgment::Fine {
+            Judgment::Fine
         } else if lease.shared {
             Keep::unmarked(KeepReason::Shared)
         } else if self.index.rival(lease).is_some() {
             Keep::unmarked(KeepReason::Reported)
         } else {
-            judgement
+            judgment
         }
     }
 

@@ -15,7 +15,7 @@ use super::now::Now;
 use super::pod_name::PodName;
 use super::recreate::missing;
 use super::report::{Event, Reporter, Summary};
-use super::rules::{Case, Due, Judgement, Keep};
+use super::rules::{Case, Due, Judgment, Keep};
 use super::snapshot::LeaseSnapshot;
 use super::status::{Findings, KeptLease};
 use super::{Error, Options};
@@ -188,9 +188,9 @@ impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
         let mut due: Vec<(&LeaseSnapshot, Due)> = Vec::new();
         for lease in leases {
             match case.judge(lease) {
-                Judgement::Fine => {}
-                Judgement::Due(this) => due.push((lease, this)),
-                Judgement::Keep(keep) => self.keep(lease, keep, case, marks),
+                Judgment::Fine => {}
+                Judgment::Due(this) => due.push((lease, this)),
+                Judgment::Keep(keep) => self.keep(lease, keep, case, marks),
             }
         }
         // What is due and not reached keeps its mark.

@@ -31,7 +31,7 @@ mod pod;
 use config_map::ConfigMapObject;
 use event::EventObject;
 use list::Identity;
-use node::{HeartbeatObject, LabelledObject, NodeObject};
+use node::{HeartbeatObject, LabeledObject, NodeObject};
 use pod::PodObject;
 
 /// Where kubelets renew the leases of their nodes.
@@ -137,7 +137,7 @@ impl Api for KubeClient {
         let of = async |path: String, name: &str| {
             let request = Path::new(path).get_metadata(name, &GetParams::default());
             let (what, answer) = self.send(built(request)?).await?;
-            let object = answer.object::<LabelledObject>(&what)?;
+            let object = answer.object::<LabeledObject>(&what)?;
             Ok::<_, ApiError>(object.unwrap_or_default())
         };
         let namespace = of(Namespace::url_path(&(), None), namespace).await?;

@@ -26,9 +26,8 @@ impl Wired {
         let v6 = routed("fd99::/64", env.at6(1).into(), env.at6(2).into());
         let v4 = env.pool("v4", with(env.v4(10..=20), &v4)).await?;
         let v6 = env.pool("v6", with(env.v6(10..=20), &v6)).await?;
-        env.segment()?.add_neighbour(&format!("{}/22", env.at(1)))?;
-        env.segment()?
-            .add_neighbour(&format!("{}/64", env.at6(1)))?;
+        env.segment()?.add_neighbor(&format!("{}/22", env.at(1)))?;
+        env.segment()?.add_neighbor(&format!("{}/64", env.at6(1)))?;
         Ok(Self {
             env,
             pools: [v4, v6],

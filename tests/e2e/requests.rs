@@ -113,9 +113,9 @@ async fn each_further_family_is_one_more() -> Result<()> {
 #[tokio::test]
 async fn labels_of_the_node_are_one_more_where_a_pool_looks_at_them() -> Result<()> {
     let mut call = Counted::new(&["ipv4Pools"]).await?;
-    let labelled = json!({"nodeAffinity": {"matchExpressions": [{"key": "no", "operator": "DoesNotExist"}]}, "vrf": "requests"});
-    let spec = with(call.env.v4(1..=200), &labelled);
-    let pool = call.env.pool("labelled", spec).await?;
+    let labeled = json!({"nodeAffinity": {"matchExpressions": [{"key": "no", "operator": "DoesNotExist"}]}, "vrf": "requests"});
+    let spec = with(call.env.v4(1..=200), &labeled);
+    let pool = call.env.pool("labeled", spec).await?;
     let eth0 = call
         .env
         .eth0_on(&call.env.pod("other").create().await?, &pool)?;

@@ -177,7 +177,7 @@ impl TestEnv {
     /// The gateway of the pool answers on the segment.
     fn segment_of_pods(&self) -> Result<()> {
         let gateway = format!("10.80.{}.1/24", self.number);
-        self.nodes.segment.add_neighbour(&gateway)
+        self.nodes.segment.add_neighbor(&gateway)
     }
 
     /// A worker of the case's own with this network, on which nothing runs but the installer and the pods that name it.

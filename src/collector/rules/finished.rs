@@ -4,7 +4,7 @@
 //! nodes are gone and whose containers may run on, and anyone who may write a pod's status: then the rule of a pod that is
 //! gone decides.
 
-use super::{Case, Due, Judgement, Keep, Live, gone};
+use super::{Case, Due, Judgment, Keep, Live, gone};
 use crate::collector::reason::{KeepReason, Proof, Reason};
 use crate::collector::snapshot::{HolderSnapshot, LeaseSnapshot, PodEnd, PodSnapshot};
 
@@ -15,7 +15,7 @@ pub(super) fn judge(
     holder: &HolderSnapshot,
     pod: &PodSnapshot,
     end: PodEnd,
-) -> Judgement {
+) -> Judgment {
     let is_ready = case.node(holder).is_some_and(|node| node.ready);
     if !is_ready || pod.deleting || !pod.containers_ended {
         return gone::judge(case, lease, holder, Some(end));

@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use super::{Case, Due, Judgement, Keep, Live, holders_pod};
+use super::{Case, Due, Judgment, Keep, Live, holders_pod};
 use crate::collector::marks::Gone;
 use crate::collector::reason::{KeepReason, Proof, Reason};
 use crate::collector::snapshot::{HolderSnapshot, LeaseSnapshot, PodEnd};
@@ -18,9 +18,9 @@ pub(super) fn judge(
     lease: &LeaseSnapshot,
     holder: &HolderSnapshot,
     end: Option<PodEnd>,
-) -> Judgement {
+) -> Judgment {
     let due = |proof, mark| {
-        Judgement::Due(Due {
+        Judgment::Due(Due {
             reason: reason(end, proof),
             mark,
         })

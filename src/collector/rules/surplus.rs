@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 
-use super::{Case, Due, Judgement, Keep, Live, holders_pod};
+use super::{Case, Due, Judgment, Keep, Live, holders_pod};
 use crate::collector::index::SnapshotIndex;
 use crate::collector::now::Now;
 use crate::collector::reason::{KeepReason, Reason};
@@ -22,12 +22,12 @@ pub(super) fn judge(
     lease: &LeaseSnapshot,
     holder: &HolderSnapshot,
     pod: &PodSnapshot,
-) -> Judgement {
+) -> Judgment {
     let Some(keeps) = case.legitimate.in_place_of(lease, holder) else {
-        return Judgement::Fine;
+        return Judgment::Fine;
     };
     if keeps.name == lease.name || pod.has_address(lease.name.address) {
-        return Judgement::Fine;
+        return Judgment::Fine;
     }
     if case.node(holder).is_some_and(|node| !node.ready) {
         return Keep::unmarked(KeepReason::Unready);

@@ -1,15 +1,15 @@
 //! The claim that kept it is gone, or does not list it.
 
-use super::{Case, Due, Judgement, Keep, Live};
+use super::{Case, Due, Judgment, Keep, Live};
 use crate::collector::reason::{KeepReason, Reason};
 use crate::collector::snapshot::{ClaimSnapshot, LeaseSnapshot};
 
 /// A lease that is kept beyond its pod. One that no claim keeps is a person's.
-pub(super) fn judge(case: &Case<'_>, lease: &LeaseSnapshot) -> Judgement {
+pub(super) fn judge(case: &Case<'_>, lease: &LeaseSnapshot) -> Judgment {
     let reason = match case.index.snapshot.claims.get(&lease.name) {
         Some(ClaimSnapshot::Gone) => Reason::ClaimGone,
         Some(ClaimSnapshot::Omits) => Reason::ClaimOmits,
-        Some(ClaimSnapshot::Lists | ClaimSnapshot::Unknown) | None => return Judgement::Fine,
+        Some(ClaimSnapshot::Lists | ClaimSnapshot::Unknown) | None => return Judgment::Fine,
     };
     let holder = lease.holder.as_ref();
     let pod = holder.and_then(|holder| case.index.pod(&holder.uid));

@@ -203,7 +203,7 @@ impl<W: Api, C: Clock> Releases<'_, W, C> {
         }
     }
 
-    /// What is needed for no judgement is not read.
+    /// What is needed for no judgment is not read.
     async fn read(
         &self,
         lease: &LeaseSnapshot,

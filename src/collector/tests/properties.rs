@@ -8,7 +8,7 @@ use crate::collector::index::SnapshotIndex;
 use crate::collector::marks::{Gone, Mark, Marks};
 use crate::collector::now::Now;
 use crate::collector::recreate::missing;
-use crate::collector::rules::{Case, Judgement, Live, confirm};
+use crate::collector::rules::{Case, Judgment, Live, confirm};
 use crate::collector::{
     LeaseSnapshot, NodeSnapshot, Options, Phase, PodEnd, PodSnapshot, Proof, Reason, Snapshot,
 };
@@ -182,7 +182,7 @@ fn released(
     let (marks, now) = (chance.marks(snapshot), now());
     let case = Case::new(&index, &marks, now, &options);
     let released = snapshot.leases.iter().filter_map(|lease| {
-        let Judgement::Due(due) = case.judge(lease) else {
+        let Judgment::Due(due) = case.judge(lease) else {
             return None;
         };
         let holder = lease.holder.as_ref()?;

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use crate::collector::index::SnapshotIndex;
 use crate::collector::marks::{Gone, Mark, Marks};
 use crate::collector::now::Now;
-use crate::collector::rules::{Case, Judgement, Keep, Live, confirm};
+use crate::collector::rules::{Case, Judgment, Keep, Live, confirm};
 use crate::collector::{
     ClaimSnapshot, HolderSnapshot, KeepReason, LeaseSnapshot, NodeSnapshot, Options, Phase, PodEnd,
     PodSnapshot, Reason, Snapshot,
@@ -217,7 +217,7 @@ impl Scene {
     }
 
     /// What the lists say of the first lease.
-    pub fn judgement(&self) -> Judgement {
+    pub fn judgment(&self) -> Judgment {
         let index = SnapshotIndex::of(&self.lists);
         let case = Case::new(&index, &self.marks, self.now, &self.options);
         case.judge(&self.lists.leases[0])
@@ -225,10 +225,10 @@ impl Scene {
 
     /// What becomes of the first lease.
     pub fn fate(&self) -> Fate {
-        match self.judgement() {
-            Judgement::Fine => Fate::Fine,
-            Judgement::Keep(keep) => Fate::Kept(keep.why),
-            Judgement::Due(due) => match confirm(&self.lists.leases[0], &due.reason, &self.live) {
+        match self.judgment() {
+            Judgment::Fine => Fate::Fine,
+            Judgment::Keep(keep) => Fate::Kept(keep.why),
+            Judgment::Due(due) => match confirm(&self.lists.leases[0], &due.reason, &self.live) {
                 Ok(()) => Fate::Released(due.reason),
                 Err(why) => Fate::Kept(why),
             },
@@ -237,10 +237,10 @@ impl Scene {
 
     /// What this run marks the first lease with.
     pub fn next_mark(&self) -> Option<Mark> {
-        match self.judgement() {
-            Judgement::Fine => None,
-            Judgement::Keep(Keep { mark, .. }) => mark,
-            Judgement::Due(due) => due.mark,
+        match self.judgment() {
+            Judgment::Fine => None,
+            Judgment::Keep(Keep { mark, .. }) => mark,
+            Judgment::Due(due) => due.mark,
         }
     }
 }

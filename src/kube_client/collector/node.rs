@@ -92,20 +92,20 @@ impl HeartbeatObject {
 
 /// An object of which labels and annotations are read.
 #[derive(Deserialize, Default)]
-pub(super) struct LabelledObject {
-    metadata: Labelled,
+pub(super) struct LabeledObject {
+    metadata: Labeled,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
-struct Labelled {
+struct Labeled {
     labels: BTreeMap<String, String>,
     annotations: BTreeMap<String, String>,
 }
 
-impl LabelledObject {
+impl LabeledObject {
     pub fn facts(self) -> NamespaceFacts {
-        let Labelled {
+        let Labeled {
             labels,
             annotations,
         } = self.metadata;

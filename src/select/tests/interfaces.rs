@@ -121,7 +121,7 @@ fn the_default_route_is_left_to_others_as_the_closest_says() {
 }
 
 #[test]
-fn a_route_of_the_pods_goes_where_its_next_hop_is_a_neighbour() {
+fn a_route_of_the_pods_goes_where_its_next_hop_is_a_neighbor() {
     let items = r#"[{"ipv4":["a"]},{"ipv4":["b"]}]"#;
     let pod = |routes| {
         town()
@@ -134,7 +134,7 @@ fn a_route_of_the_pods_goes_where_its_next_hop_is_a_neighbour() {
         eth0: IPv4 Interface: a (0.0.0.0/0 by 10.0.0.1, 172.16.0.0/12 by 10.0.0.9)
         net1: IPv4 Interface: b (192.168.0.0/16 by 10.0.1.9)
         "#);
-    // One destination by each interface's own neighbour.
+    // One destination by each interface's own neighbor.
     insta::assert_snapshot!(lines(r#"[{"dst":"172.16.0.0/12","gw":"10.0.0.9"},{"dst":"172.16.0.0/12","gw":"10.0.1.9"}]"#), @r#"
         eth0: IPv4 Interface: a (0.0.0.0/0 by 10.0.0.1, 172.16.0.0/12 by 10.0.0.9)
         net1: IPv4 Interface: b (172.16.0.0/12 by 10.0.1.9)

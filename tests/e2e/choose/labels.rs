@@ -98,8 +98,8 @@ async fn labels_of_pods_are_matched_by_expressions() -> Result<()> {
             "expressions-rest",
         ),
     ] {
-        let labelled = |pod: testbed::PodBuilder, (key, value)| pod.label(key, value);
-        let pod = labels.into_iter().fold(env.pod(name), labelled);
+        let labeled = |pod: testbed::PodBuilder, (key, value)| pod.label(key, value);
+        let pod = labels.into_iter().fold(env.pod(name), labeled);
         assert_eq!(env.pools_for(pod).await?, pool, "{name}");
     }
     Ok(())

@@ -118,10 +118,10 @@ async fn the_gateway_of_an_ipv6_pool_may_be_link_local() -> Result<()> {
     let spec = json!({"gateway": "fe80::1", "routes": routes});
     let pool = env.pool("v6", with(env.v6(10..=20), &spec)).await?;
     let segment = env.segment()?;
-    segment.add_neighbour("fe80::1/64")?;
+    segment.add_neighbor("fe80::1/64")?;
     // Something far away, and the way back from there.
-    segment.add_neighbour("fd98::1/128")?;
-    segment.add_neighbour(&format!("{}/64", env.at6(1)))?;
+    segment.add_neighbor("fd98::1/128")?;
+    segment.add_neighbor(&format!("{}/64", env.at6(1)))?;
     let pod = env
         .pod("web")
         .annotation("k8s.v1.cni.cncf.io/networks", "blue")

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use socket2::{Domain, Protocol, Socket, Type};
 
-/// Between two requests: the first ones are lost while neighbours are resolved and IPv6 addresses are tentative.
+/// Between two requests: the first ones are lost while neighbors are resolved and IPv6 addresses are tentative.
 const INTERVAL: Duration = Duration::from_millis(200);
 
 /// ICMP types of request and reply, of the two families.

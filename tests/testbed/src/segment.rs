@@ -47,7 +47,7 @@ impl Segment {
 
     /// Somebody on the segment who is not in the cluster answers for this address, given with its prefix length: a gateway,
     /// a printer.
-    pub fn add_neighbour(&self, address: &str) -> Result<()> {
+    pub fn add_neighbor(&self, address: &str) -> Result<()> {
         // Nobody else has it: without the check for duplicates an IPv6 address answers at once.
         let nodad = if address.contains(':') { "nodad" } else { "" };
         self.hub()
@@ -55,14 +55,14 @@ impl Segment {
             .map(drop)
     }
 
-    /// The namespace in the middle: who pings from here is a neighbour.
+    /// The namespace in the middle: who pings from here is a neighbor.
     #[must_use]
     pub fn hub(&self) -> &Netns {
         &self.0.netns
     }
 
     /// Whoever is on the segment reaches the API server by the address of its Service, if its default
-    /// route leads to a [neighbour](Self::add_neighbour).
+    /// route leads to a [neighbor](Self::add_neighbor).
     pub(crate) fn serve_api(&self, cluster: &Cluster) -> Result<()> {
         let mut service = self
             .0

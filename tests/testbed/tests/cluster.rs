@@ -103,17 +103,17 @@ async fn an_api_server_comes_back_on_its_port_with_what_it_knew() -> Result<()> 
 }
 
 #[tokio::test]
-async fn neighbours_on_a_segment_hear_each_other() -> Result<()> {
+async fn neighbors_on_a_segment_hear_each_other() -> Result<()> {
     let cluster = testbed::shared().await?;
     let segment = Segment::new()?;
-    segment.add_neighbour("10.9.0.1/24")?;
-    segment.add_neighbour("fd09::1/64")?;
+    segment.add_neighbor("10.9.0.1/24")?;
+    segment.add_neighbor("fd09::1/64")?;
     let node = cluster.fresh_node().on(&segment).create().await?;
     let netns = node.netns().context("a namespace")?;
     netns.ip("address add 10.9.0.2/24 dev eth0")?;
     netns.ip("address add fd09::2/64 dev eth0")?;
-    for neighbour in ["10.9.0.1", "fd09::1"] {
-        netns.ping(neighbour.parse()?, Duration::from_secs(5))?;
+    for neighbor in ["10.9.0.1", "fd09::1"] {
+        netns.ping(neighbor.parse()?, Duration::from_secs(5))?;
     }
     ensure!(
         netns

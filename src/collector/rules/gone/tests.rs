@@ -1,4 +1,4 @@
-use crate::collector::rules::Judgement;
+use crate::collector::rules::Judgment;
 use crate::collector::rules::Keep;
 use crate::collector::tests::scene::{Fate, Scene, at, held, pod, ready, says};
 use crate::collector::{KeepReason, NodeSnapshot, PodEnd, Proof, Reason};
@@ -283,7 +283,7 @@ fn a_mark_says_what_the_next_run_has_to_know() {
 
 #[test]
 fn a_wait_says_when_it_ends() {
-    let Judgement::Keep(Keep { until, .. }) = gone().gone(Some("1"), Some(40), None).judgement()
+    let Judgment::Keep(Keep { until, .. }) = gone().gone(Some("1"), Some(40), None).judgment()
     else {
         panic!("it is kept");
     };

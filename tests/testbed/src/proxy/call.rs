@@ -143,10 +143,10 @@ fn split_caller(uri: &Uri) -> (Option<String>, String) {
     let whole = uri
         .path_and_query()
         .map_or("/", http::uri::PathAndQuery::as_str);
-    let Some(labelled) = whole.strip_prefix(CALLER_PREFIX) else {
+    let Some(labeled) = whole.strip_prefix(CALLER_PREFIX) else {
         return (None, whole.to_owned());
     };
-    let (label, rest) = labelled.split_at(labelled.find(['/', '?']).unwrap_or(labelled.len()));
+    let (label, rest) = labeled.split_at(labeled.find(['/', '?']).unwrap_or(labeled.len()));
     let path = if rest.starts_with('/') {
         rest.to_owned()
     } else {
