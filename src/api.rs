@@ -35,7 +35,7 @@ pub use k8s_openapi::apimachinery::pkg::apis::meta::v1::{
 pub use kube::ResourceExt;
 pub use kube::core::{Expression, ParseExpressionError, Selector, SelectorExt};
 
-/// How long a released address rests where nobody says otherwise, in seconds.
+/// How long a released address rests by default, in seconds.
 ///
 /// Neighbors keep an address in their ARP and NDP caches for some tens of seconds.
 pub const COOLDOWN_SECONDS: i64 = 30;
@@ -44,7 +44,7 @@ fn cooldown_seconds() -> i64 {
     COOLDOWN_SECONDS
 }
 
-/// How long a pod may take to end where nobody says otherwise, in seconds (Kubernetes, `PodSpec`).
+/// How long a pod may take to end by default, in seconds (Kubernetes, `PodSpec`).
 pub const TERMINATION_GRACE_PERIOD_SECONDS: i64 = 30;
 
 /// A pod may say any number of seconds there; more than a year counts as that.

@@ -140,8 +140,8 @@ pub struct Pools(BTreeMap<PoolName, Result<Arc<Pool>, InvalidPool>>);
 impl Pools {
     /// The pools as `written`, for addresses of `vrf`.
     ///
-    /// What is reserved in `vrf` has to be known whole, else an address might be given that somebody uses. In another
-    /// vrf an unreadable reservation makes its pools broken ones.
+    /// An unreadable reservation in `vrf` is an error, because an address in use might be given. In
+    /// another vrf it makes the pools there invalid.
     pub fn read(
         written: Vec<IPPool>,
         subnets: &[Subnet],

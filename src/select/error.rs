@@ -45,7 +45,7 @@ pub enum Error {
         /// What is wrong.
         problem: InvalidPoolRef,
     },
-    /// An annotation that has to be looked at is not of its shape.
+    /// An annotation that decides is not of its shape.
     #[error("the {object}'s {malformed}")]
     Malformed {
         /// Whose annotation it is.
@@ -66,7 +66,7 @@ pub enum Error {
     InterfaceNotNamed {
         /// Its key.
         annotation: String,
-        /// The interface at hand.
+        /// The interface of the call.
         interface: String,
         /// The interfaces that it names.
         named: Vec<String>,
@@ -78,7 +78,7 @@ pub enum Error {
     InterfaceWithoutItem {
         /// Its key.
         annotation: String,
-        /// The interface at hand.
+        /// The interface of the call.
         interface: String,
         /// Its place, the first being 1.
         number: usize,

@@ -15,7 +15,7 @@ use crate::text::truncated;
 /// these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Level {
-    /// The pod's annotation `ippools`, for the interface at hand.
+    /// The pod's annotation `ippools`, for the interface of the call.
     Interface,
     /// The pod's annotation `ippool`.
     Pod,

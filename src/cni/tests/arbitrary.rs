@@ -1,4 +1,4 @@
-//! Whatever anybody says: no panic, and an answer of ours. Any stdin and any `CNI_ARGS` are for `fuzz/`.
+//! Any input: no panic, and an answer of ours. Any stdin and any `CNI_ARGS` are for `fuzz/`.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;

@@ -1,4 +1,4 @@
-//! What nobody means: refused by ADD, CHECK, GC and STATUS, lived with by DEL.
+//! Hostile input: refused by ADD, CHECK, GC and STATUS, tolerated by DEL.
 
 use std::ffi::OsString;
 use std::io::Read;
@@ -13,7 +13,7 @@ fn brackets(depth: usize) -> String {
     format!("{}{}", "[".repeat(depth), "]".repeat(depth))
 }
 
-/// Configurations that nobody means, each with a kubeconfig that DEL could find.
+/// Hostile configurations, each with a kubeconfig that DEL could find.
 fn hostile() -> Vec<(&'static str, Vec<u8>)> {
     let with = |ipam: &str| {
         format!(
