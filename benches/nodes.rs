@@ -36,7 +36,7 @@ async fn main() -> Result<()> {
         cluster.apply(&repository().join(path)).await?;
     }
     let segment = Segment::new()?;
-    segment.add_neighbour("10.78.0.1/16")?;
+    segment.add_neighbor("10.78.0.1/16")?;
     let start = |name: &'static str| {
         let worker = cluster.worker(name, &segment).plugin(Path::new(PLUGIN));
         worker
