@@ -1,7 +1,7 @@
 //! The collector: dead pods' addresses come back, the living keep theirs.
 //!
-//! A run looks once and takes seconds. What becomes of a lease is a function of what was listed and of the [`marks`] that
-//! earlier runs left: the [`rules`] have a file for each reason to release. [`run`] is the story that fetches both, has
+//! A run looks once and takes seconds. What becomes of a lease is a function of what was listed and of the marks that
+//! earlier runs left: the rules have a file for each reason to release. [`run`] is the story that fetches both, has
 //! each judgment confirmed by live reads, and carries it out at exactly the version that was judged. How anything is
 //! fetched is for whoever implements [`Api`].
 //!

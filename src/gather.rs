@@ -1,6 +1,6 @@
 //! What pools are chosen from, and the choice on it.
 //!
-//! Reads the objects, and [`select`](crate::select) decides. Needs nothing that only a running pod
+//! Reads the objects, and [`select`] decides. Needs nothing that only a running pod
 //! has, so the choice for a pod that does not exist yet can be explained too.
 
 use std::collections::BTreeMap;

@@ -30,8 +30,8 @@ pub(super) async fn within<T: Send + 'static>(
     exec.interactive_mode = Some(ExecInteractiveMode::Never);
     let patience = attempt * PATIENCE;
     // If the program hangs, a thread is left behind with it.
-    let dialled = tokio::task::spawn_blocking(move || dial(&config));
-    match tokio::time::timeout(patience, dialled).await {
+    let dialed = tokio::task::spawn_blocking(move || dial(&config));
+    match tokio::time::timeout(patience, dialed).await {
         Ok(Ok(Ok(way))) => Ok(way),
         Ok(Ok(Err(error))) => Err(match error.downcast_ref() {
             Some(kube::Error::Auth(error)) => failed(without_stdout(error)),
