@@ -3,7 +3,7 @@
 //! A run looks once and takes seconds. What becomes of a lease is a function of what was listed and of the marks that
 //! earlier runs left: the rules have a file for each reason to release. [`run`] is the story that fetches both, has
 //! each judgment confirmed by live reads, and carries it out at exactly the version that was judged. How anything is
-//! fetched is for whoever implements [`Api`].
+//! fetched is left to the implementation of [`Api`].
 //!
 //! # Invariants
 //!
@@ -47,7 +47,7 @@ pub use snapshot::{
     Attached, ClaimSnapshot, HolderSnapshot, LeaseSnapshot, NodeSnapshot, Phase, PodEnd,
     PodSnapshot, Report, Snapshot, Surroundings,
 };
-pub use status::{Counted, CountedLease, Findings, Kept, KeptLease};
+pub use status::{Counted, CountedLease, Findings, KeptLease, KeptLeases};
 
 use std::time::Duration;
 

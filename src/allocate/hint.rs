@@ -33,7 +33,7 @@ const KEPT: Duration = Duration::from_mins(1);
 /// How many addresses are kept of each sort.
 const MOST: usize = 256;
 
-/// After so long whoever is listing is taken to have been killed.
+/// After this time the process that lists counts as killed.
 const LISTING: Duration = Duration::from_secs(10);
 
 /// A pool of fewer leases is listed by each ADD that finds it full: that costs no more than what else it reads.

@@ -22,7 +22,7 @@ use crate::ip::Vrf;
     category = "leasehold",
     derive = "PartialEq",
     derive = "Default",
-    doc = "An IPLease says who holds an address. It is named by the address, so that nobody else can hold it too.",
+    doc = "An IPLease says who holds an address. It is named by the address, so no other pod can hold it too.",
     validation = rules::named_by_its_address(),
     printcolumn(name = "Address", type_ = "string", json_path = ".spec.address"),
     printcolumn(name = "Pool", type_ = "string", json_path = ".spec.pool"),
@@ -76,8 +76,8 @@ pub struct IPLeaseSpec {
     pub pool: String,
 
     /// `Held`: the holder has it. `Cooling`: it was released at `releasedAt` and rests; the same pod and
-    /// interface may take it back at once. `Retained`: nobody runs on it, but nobody else gets it.
-    /// `Quarantined`: somebody outside the cluster answers for it.
+    /// interface may take it back at once. `Retained`: no pod runs on it, and no other pod gets it.
+    /// `Quarantined`: a machine outside the cluster answers for it.
     pub state: State,
 
     /// Who has the address; while it is cooling or retained, who had it last.
@@ -112,7 +112,7 @@ pub struct IPLeaseSpec {
     )]
     pub held_since: Option<MicroTime>,
 
-    /// When it was released, by the clock of whoever released it.
+    /// When it was released, by the clock of the process that released it.
     #[serde(
         default,
         deserialize_with = "super::time::clamped",
@@ -128,7 +128,7 @@ pub struct IPLeaseSpec {
     )]
     pub quarantined_until: Option<MicroTime>,
 
-    /// The hardware address of whoever outside the cluster answers for it.
+    /// The hardware address of the machine outside the cluster that answers for it.
     #[serde(
         rename = "foreignMAC",
         default,
@@ -173,11 +173,11 @@ pub enum State {
     Held,
     /// It was released and rests.
     Cooling,
-    /// Kept for a claim, and nobody runs on it.
+    /// Kept for a claim, and no pod runs on it.
     Retained,
-    /// Somebody outside the cluster answers for it.
+    /// A machine outside the cluster answers for it.
     Quarantined,
-    /// A newer version knows what. Such a lease is somebody else's: it is read, so that one of them does not
+    /// A newer version knows what. Such a lease belongs to another pod: it is read, so that one of them does not
     /// spoil a whole list, and never written.
     #[serde(other, skip_serializing)]
     #[schemars(skip)]

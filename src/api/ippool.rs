@@ -26,7 +26,7 @@ use super::{Condition, LabelSelector, MicroTime, RouteSpec, rules, schema};
         name = "Free",
         type_ = "integer",
         json_path = ".status.free",
-        description = "addresses that nobody has, as the collector saw it last"
+        description = "addresses without a lease, as the collector counted last"
     ),
     printcolumn(
         name = "Held",
@@ -182,7 +182,7 @@ pub struct IPPoolSpec {
     #[schemars(schema_with = "schema::vrf_of_its_own")]
     pub vrf: String,
 
-    /// For how many seconds a released address rests before somebody else gets it, as long as another one is
+    /// For how many seconds a released address rests before another pod gets it, as long as another one is
     /// free. 0: not at all. Default: 30.
     #[serde(default = "super::cooldown_seconds")]
     #[schemars(range(min = 0, max = schema::MAX_COOLDOWN_SECONDS))]
@@ -227,10 +227,10 @@ pub struct IPPoolStatus {
     /// How many are kept for a claim while no pod runs on them.
     pub retained: i64,
 
-    /// How many are left alone because somebody outside the cluster answers for them.
+    /// How many are left alone because a machine outside the cluster answers for them.
     pub quarantined: i64,
 
-    /// How many nobody has; 9223372036854775807 stands for that many or more.
+    /// How many have no lease; 9223372036854775807 stands for that many or more.
     pub free: i64,
 
     /// How many the collector released from pods that were gone, since the pool exists.

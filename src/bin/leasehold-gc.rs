@@ -76,7 +76,7 @@ enum Output {
     Json,
 }
 
-/// What a run is worth to whoever waits for it.
+/// The exit codes of a run.
 #[derive(Clone, Copy)]
 enum Exit {
     Partly = 1,

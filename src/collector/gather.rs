@@ -24,13 +24,13 @@ pub(super) struct Gathered {
 
 /// Lists everything: the leases first, so that a pod which the later list does not show was gone by then.
 pub(super) async fn gather<W: Api, C: Clock>(
-    desk: &Retrying<'_, W, C>,
+    client: &Retrying<'_, W, C>,
     options: &Options,
     reporter: &impl Reporter,
 ) -> Result<Gathered, Error> {
-    let api = desk.api;
+    let api = client.api;
     let mut list = Lists {
-        desk,
+        client,
         options,
         reporter,
         unreadable: 0,
@@ -62,7 +62,7 @@ pub(super) async fn gather<W: Api, C: Clock>(
     let snapshot = &mut gathered.snapshot;
     for lease in &snapshot.leases {
         if lease.state == State::Retained && lease.claim.is_some() {
-            let claim = desk.retry(async || api.claim(lease).await).await;
+            let claim = client.retry(async || api.claim(lease).await).await;
             let claim = claim.unwrap_or(ClaimSnapshot::Unknown);
             snapshot.claims.insert(lease.name.clone(), claim);
         }
@@ -71,7 +71,7 @@ pub(super) async fn gather<W: Api, C: Clock>(
 }
 
 struct Lists<'a, 'd, W, C, T> {
-    desk: &'a Retrying<'d, W, C>,
+    client: &'a Retrying<'d, W, C>,
     options: &'a Options,
     reporter: &'a T,
     unreadable: usize,
@@ -122,15 +122,15 @@ impl<W: Api, C: Clock, T: Reporter> Lists<'_, '_, W, C, T> {
         let (mut items, mut problems) = (Vec::new(), Vec::new());
         let mut after: Option<String> = None;
         loop {
-            if after.is_some() && self.desk.clock.elapsed() > self.desk.deadline.at {
+            if after.is_some() && self.client.clock.elapsed() > self.client.deadline.at {
                 return Err(Error::OutOfTime {
                     seconds: self.options.deadline.as_secs(),
                 });
             }
             let answer = self
-                .desk
+                .client
                 .retry(async || match page(after.as_deref()).await {
-                    Err(trouble) if trouble.kind == ErrorKind::Expired => Ok(Err(trouble)),
+                    Err(api_error) if api_error.kind == ErrorKind::Expired => Ok(Err(api_error)),
                     outcome => outcome.map(Ok),
                 });
             let answer = answer

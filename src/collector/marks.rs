@@ -1,6 +1,6 @@
 //! What a run tells the next one: which leases looked dead, at which version, and since when.
 //!
-//! Marks are kept in ConfigMaps of the collector's own, one line a lease. Here they are read, judged and written as texts;
+//! MarkTable are kept in ConfigMaps of the collector's own, one line a lease. Here they are read, judged and written as texts;
 //! fetching and storing them is for [`run`](super::run).
 //!
 //! # Invariants
@@ -139,7 +139,7 @@ pub struct MissingMark {
 
 /// All marks of a run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Marks {
+pub struct MarkTable {
     leases: BTreeMap<LeaseName, Mark>,
     missing: BTreeMap<LeaseName, MissingMark>,
 }
@@ -147,7 +147,7 @@ pub struct Marks {
 /// One ConfigMap's texts.
 pub type Page = BTreeMap<String, String>;
 
-/// Marks that count for nothing.
+/// MarkTable that count for nothing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Void {
     /// No run has confirmed them for too long.
@@ -158,7 +158,7 @@ pub struct Void {
     pub unreadable: usize,
 }
 
-impl Marks {
+impl MarkTable {
     /// The marks of these ConfigMaps that are valid now.
     #[must_use]
     pub fn read(pages: &[Page], now: &Now) -> (Self, Void) {
@@ -219,7 +219,7 @@ impl Marks {
         self.missing.get(name).filter(|mark| *mark.pod == *pod)
     }
 
-    /// Marks a lease; `false`: there is no room for another mark.
+    /// MarkTable a lease; `false`: there is no room for another mark.
     pub fn set(&mut self, name: LeaseName, mark: Mark) -> bool {
         let has_room = self.len() < MOST;
         if has_room {
@@ -228,7 +228,7 @@ impl Marks {
         has_room
     }
 
-    /// Marks a lease as missing; `false`: there is no room for another mark.
+    /// MarkTable a lease as missing; `false`: there is no room for another mark.
     pub fn set_missing(&mut self, name: LeaseName, mark: MissingMark) -> bool {
         let has_room = self.len() < MOST;
         if has_room {

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::index::SnapshotIndex;
-use super::marks::Marks;
+use super::marks::MarkTable;
 use super::snapshot::PodSnapshot;
 use crate::ip::Vrf;
 use crate::lease::{Holder, Lease, LeaseName, State};
@@ -34,7 +34,11 @@ pub struct Missing<'a> {
 /// Where a pod runs says nothing of vrfs: a pod that holds the address in another vrf uses it there. A pool's exclusions,
 /// reservations and affinities do not matter: a pod keeps what it got before them.
 #[must_use]
-pub fn missing<'a>(index: &SnapshotIndex<'a>, pools: &Pools, marks: &Marks) -> Vec<Missing<'a>> {
+pub fn missing<'a>(
+    index: &SnapshotIndex<'a>,
+    pools: &Pools,
+    marks: &MarkTable,
+) -> Vec<Missing<'a>> {
     let mut found = BTreeSet::new();
     let mut missing = Vec::new();
     // Without a node it runs nowhere.

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 
 use super::Options;
 use super::index::SnapshotIndex;
-use super::marks::{Mark, Marks};
+use super::marks::{Mark, MarkTable};
 use super::now::Now;
 use super::reason::{KeepReason, Reason};
 use super::snapshot::{ClaimSnapshot, HolderSnapshot, LeaseSnapshot, NodeSnapshot, PodSnapshot};
@@ -34,7 +34,7 @@ pub struct Case<'a> {
     /// The lists.
     pub index: &'a SnapshotIndex<'a>,
     /// The marks that were read before the lists.
-    pub marks: &'a Marks,
+    pub marks: &'a MarkTable,
     /// The time after the lists.
     pub now: Now,
     /// What the administrator decides.
@@ -111,7 +111,7 @@ impl<'a> Case<'a> {
     #[must_use]
     pub fn new(
         index: &'a SnapshotIndex<'a>,
-        marks: &'a Marks,
+        marks: &'a MarkTable,
         now: Now,
         options: &'a Options,
     ) -> Self {

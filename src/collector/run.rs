@@ -10,7 +10,7 @@ use super::api::Api;
 use super::gather::{Gathered, gather};
 use super::grace_extended::grace_extended;
 use super::index::SnapshotIndex;
-use super::marks::Marks;
+use super::marks::MarkTable;
 use super::now::Now;
 use super::pod_name::PodName;
 use super::recreate::missing;
@@ -53,12 +53,12 @@ pub async fn run<W: Api, C: Clock>(
     let attempt = ATTEMPT.min(options.deadline / 5);
     let kept_back = KEPT_BACK.min(options.deadline / 5);
     let work = options.deadline.saturating_sub(kept_back);
-    let patience = |at| Deadline { at, attempt };
-    let desk = Retrying::new(api, clock, patience(work));
-    let late_desk = Retrying::new(api, clock, patience(options.deadline));
+    let deadline = |at| Deadline { at, attempt };
+    let client = Retrying::new(api, clock, deadline(work));
+    let late_client = Retrying::new(api, clock, deadline(options.deadline));
     let mut run = Run {
-        desk: &desk,
-        late_desk: &late_desk,
+        client: &client,
+        late_client: &late_client,
         options,
         reporter,
         stop,
@@ -138,9 +138,9 @@ struct Changes {
 
 struct Run<'a, W, C, T> {
     /// For the work, which ends early enough for marks and status.
-    desk: &'a Retrying<'a, W, C>,
+    client: &'a Retrying<'a, W, C>,
     /// For marks and status.
-    late_desk: &'a Retrying<'a, W, C>,
+    late_client: &'a Retrying<'a, W, C>,
     options: &'a Options,
     reporter: &'a T,
     stop: &'a dyn Fn() -> bool,
@@ -149,13 +149,13 @@ struct Run<'a, W, C, T> {
     changes: Changes,
     findings: Findings,
     /// The leases that look dead and are kept, by node.
-    by_node: HashMap<Box<str>, super::status::Kept>,
+    by_node: HashMap<Box<str>, super::status::KeptLeases>,
 }
 
 impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
     async fn through(&mut self) -> Result<(), Stop> {
         let stored = self.read_marks().await;
-        let mut gathered = gather(self.desk, self.options, self.reporter).await?;
+        let mut gathered = gather(self.client, self.options, self.reporter).await?;
         let pools = self.listed(&gathered);
         self.admit(&mut gathered.snapshot, &pools).await?;
         let now = self.now();
@@ -164,7 +164,7 @@ impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
         let case = Case::new(&index, &before, now, self.options);
         self.report_contested(&index, &pools);
 
-        let mut marks = Marks::default();
+        let mut marks = MarkTable::default();
         let worked = self.work(&case, &pools, &mut marks).await;
         if let Err(Stop::Stopped) = worked {
             return worked;
@@ -181,7 +181,7 @@ impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
         &mut self,
         case: &Case<'_>,
         pools: &Pools,
-        marks: &mut Marks,
+        marks: &mut MarkTable,
     ) -> Result<(), Stop> {
         let missing = missing(case.index, pools, case.marks);
         let leases = &case.index.snapshot.leases;
@@ -232,14 +232,14 @@ impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
 
     fn now(&self) -> Now {
         Now {
-            server: self.desk.api.server_time(),
-            own: self.desk.clock.now(),
+            server: self.client.api.server_time(),
+            own: self.client.clock.now(),
         }
     }
 
     /// Ends between two writes, where that is asked for or the time for work is over.
     fn go_on(&self) -> Result<(), Stop> {
-        self.until(self.desk.deadline.at)
+        self.until(self.client.deadline.at)
     }
 
     /// The same for what comes last.
@@ -251,7 +251,7 @@ impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
         if (self.stop)() {
             return Err(Stop::Stopped);
         }
-        if self.desk.clock.elapsed() > deadline {
+        if self.client.clock.elapsed() > deadline {
             return Err(Stop::Failed(Error::OutOfTime {
                 seconds: self.options.deadline.as_secs(),
             }));
@@ -281,8 +281,8 @@ impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
         changed.unwrap_or(Some(lease.state))
     }
 
-    /// Marks, counts and reports a lease that looks dead and is kept.
-    fn keep(&mut self, lease: &LeaseSnapshot, keep: Keep, case: &Case<'_>, marks: &mut Marks) {
+    /// MarkTable, counts and reports a lease that looks dead and is kept.
+    fn keep(&mut self, lease: &LeaseSnapshot, keep: Keep, case: &Case<'_>, marks: &mut MarkTable) {
         let Keep {
             mut why,
             mark,

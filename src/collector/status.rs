@@ -17,7 +17,7 @@ mod kept;
 mod overlap;
 
 use finding::Finding;
-pub use kept::{Kept, KeptLease};
+pub use kept::{KeptLease, KeptLeases};
 use overlap::{Shared, overlaps};
 
 /// How many leases, pools or nodes the message of a condition names.
@@ -58,7 +58,7 @@ pub struct Counted {
     overlaps: Vec<Shared>,
     out_of_range: OutOfRange,
     /// The leases out of it that look dead and are kept.
-    pub kept: Kept,
+    pub kept: KeptLeases,
     /// When the next quarantine ends.
     quarantine_ends: Option<Timestamp>,
     contested: Vec<(IpAddr, Vec<PodName>)>,
@@ -88,7 +88,7 @@ pub struct CountedLease<'a> {
 #[derive(Debug, Clone, Default)]
 pub struct Findings {
     /// The leases that look dead and are kept, by the pool that they came out of.
-    pub kept: BTreeMap<PoolName, Kept>,
+    pub kept: BTreeMap<PoolName, KeptLeases>,
     /// The addresses that two living pods use.
     pub contested: Vec<(IpAddr, Vec<PodName>)>,
 }

@@ -124,7 +124,7 @@ impl Api for KubeClient {
         Ok(object.map(|object| object.named().1))
     }
 
-    /// There is no kind of claims yet: whoever has written one into a lease knows more than this version.
+    /// There is no kind of claims yet: a lease that has one was written by a newer version.
     async fn claim(&self, _: &LeaseSnapshot) -> Result<ClaimSnapshot, ApiError> {
         Ok(ClaimSnapshot::Unknown)
     }

@@ -1,6 +1,6 @@
 //! Credentials, for which on some clouds a program has to be run (client-go's exec plugins).
 //!
-//! Sure of two things: a program that hangs holds nobody up for longer than allowed, and nothing that it wrote on stdout,
+//! Sure of two things: a program that hangs delays no call longer than allowed, and nothing that it wrote on stdout,
 //! which may be a token, is in an error.
 
 use std::time::Duration;
@@ -26,12 +26,12 @@ pub(super) async fn within<T: Send + 'static>(
     };
     let program = exec.command.clone().unwrap_or_default();
     let failed = |why: String| format!("its exec plugin {program} {why}").into();
-    // There is nobody to interact with; and as long as a child has our stderr, a runtime waits for it.
+    // No person can interact; and as long as a child has our stderr, a runtime waits for it.
     exec.interactive_mode = Some(ExecInteractiveMode::Never);
-    let patience = attempt * PATIENCE;
+    let deadline = attempt * PATIENCE;
     // If the program hangs, a thread is left behind with it.
     let dialed = tokio::task::spawn_blocking(move || dial(&config));
-    match tokio::time::timeout(patience, dialed).await {
+    match tokio::time::timeout(deadline, dialed).await {
         Ok(Ok(Ok(way))) => Ok(way),
         Ok(Ok(Err(error))) => Err(match error.downcast_ref() {
             Some(kube::Error::Auth(error)) => failed(without_stdout(error)),
@@ -40,7 +40,7 @@ pub(super) async fn within<T: Send + 'static>(
         Ok(Err(_)) => Err(failed("was not run to its end".to_owned())),
         Err(_) => Err(failed(format!(
             "did not end within {} s",
-            patience.as_secs_f32()
+            deadline.as_secs_f32()
         ))),
     }
 }

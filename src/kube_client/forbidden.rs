@@ -25,7 +25,7 @@ pub(super) enum Forbidden {
         resource: String,
         /// What the server said.
         #[source]
-        said: ServerMessage,
+        message: ServerMessage,
     },
     /// The credentials are not known, or not any more.
     #[error("renew the credentials in {kubeconfig}: the API server does not know them")]
@@ -34,7 +34,7 @@ pub(super) enum Forbidden {
         kubeconfig: String,
         /// What the server said.
         #[source]
-        said: ServerMessage,
+        message: ServerMessage,
     },
     /// Something else than a role is in the way: an admission policy says itself what it wants.
     #[error(transparent)]
@@ -47,40 +47,40 @@ pub(super) enum Forbidden {
 pub(super) struct ServerMessage(pub String);
 
 impl Forbidden {
-    /// What an answer of this status means, whose body says `said`.
-    pub(super) fn new(status: StatusCode, said: String, kubeconfig: &Path) -> Self {
+    /// What an answer of this status means, whose body says `message`.
+    pub(super) fn new(status: StatusCode, message: String, kubeconfig: &Path) -> Self {
         if status == StatusCode::UNAUTHORIZED {
             let kubeconfig = kubeconfig.display().to_string();
             return Self::Stranger {
                 kubeconfig,
-                said: ServerMessage(said),
+                message: ServerMessage(message),
             };
         }
-        match refused_by_role(&said) {
-            Some((verb, resource)) if is_node(&said) && GRANTED.contains(&resource) => {
+        match refused_by_role(&message) {
+            Some((verb, resource)) if is_node(&message) && GRANTED.contains(&resource) => {
                 Self::NoRule {
                     verb: verb.to_owned(),
                     resource: resource.to_owned(),
-                    said: ServerMessage(said),
+                    message: ServerMessage(message),
                 }
             }
-            _ => Self::Otherwise(ServerMessage(said)),
+            _ => Self::Otherwise(ServerMessage(message)),
         }
     }
 }
 
 /// Verb and resource of `User "…" cannot list resource "ippools" in API group "…"`, as authorizers' refusals are worded
 /// (Kubernetes, `apiserver/pkg/endpoints/handlers/responsewriters`). An admission policy's begin otherwise.
-fn refused_by_role(said: &str) -> Option<(&str, &str)> {
-    let (_, rest) = said.split_once("\" cannot ")?;
+fn refused_by_role(message: &str) -> Option<(&str, &str)> {
+    let (_, rest) = message.split_once("\" cannot ")?;
     let (verb, rest) = rest.split_once(" resource \"")?;
     let (resource, _) = rest.split_once('"')?;
     Some((verb, resource))
 }
 
 /// Whether it is a node that was refused: others have other rules.
-fn is_node(said: &str) -> bool {
-    said.contains("User \"system:node:")
+fn is_node(message: &str) -> bool {
+    message.contains("User \"system:node:")
 }
 
 #[cfg(test)]
@@ -89,10 +89,10 @@ mod tests {
 
     #[test]
     fn a_denial_says_what_to_do_about_it() {
-        let told = |status, said: &str| {
+        let told = |status, message: &str| {
             Forbidden::new(
                 status,
-                said.to_owned(),
+                message.to_owned(),
                 Path::new("/etc/kubernetes/kubelet.conf"),
             )
             .to_string()

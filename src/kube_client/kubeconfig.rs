@@ -28,7 +28,7 @@ const PLACES: [&str; 8] = [
 /// Why there is no identity to use.
 #[derive(Debug, thiserror::Error)]
 pub enum KubeconfigError {
-    /// None was named and none stands in the usual places.
+    /// None was named, and none is in the usual places.
     #[error("no kubeconfig: none of {} exists; name one as \"kubeconfig\" in the ipam configuration", PLACES.join(", "))]
     NotFound,
     /// The file cannot be read or is not a kubeconfig.
@@ -94,7 +94,7 @@ pub(super) fn read(path: &Path) -> Result<Kubeconfig, KubeconfigError> {
 }
 
 /// What is wrong with a kubeconfig, and where, but no word of it: that may be a secret, and an event of the pod would
-/// show it to whoever may see the pod.
+/// show it to everyone who may see the pod.
 fn without_words(error: ReadError) -> BoxError {
     if let ReadError::ReadConfig(error, _) = error {
         return error.into();

@@ -27,7 +27,7 @@ struct List {
     items: Vec<IPLease>,
 }
 
-/// A table of the printer columns alone: a fifth of what the objects are, and the state stands in it.
+/// A table of the printer columns alone: a fifth of what the objects are, and they include the state.
 const TABLE: &str = "application/json;as=Table;g=meta.k8s.io;v=v1";
 
 fn path() -> Path {

@@ -146,7 +146,7 @@ impl KubeClient {
         }
     }
 
-    /// Lets go of the connection: the next request makes another, with the kubeconfig as it is then.
+    /// Drops the connection: the next request makes another, with the kubeconfig as it is then.
     fn hang_up(&self) {
         self.connection.borrow_mut().take();
     }
@@ -173,7 +173,7 @@ async fn exchange(
     request: Request<Vec<u8>>,
 ) -> Result<(StatusCode, HeaderMap, Bytes), BoxError> {
     let reply = client.send(request.map(Body::from)).await;
-    // Which layer of the client it came through is of no interest.
+    // The layer of the client that it came through does not matter.
     let reply = reply.map_err(|error| {
         if let kube::Error::Service(cause) = error {
             cause

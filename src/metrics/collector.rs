@@ -2,7 +2,7 @@
 
 #![expect(
     clippy::cast_precision_loss,
-    reason = "the format knows no other numbers, and nobody tells 2^53 addresses from one more"
+    reason = "the format knows no other numbers, and 2^53 addresses are as good as one more"
 )]
 
 use std::io;

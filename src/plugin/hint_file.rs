@@ -81,7 +81,7 @@ impl HintFiles {
         Err(io::ErrorKind::WouldBlock.into())
     }
 
-    /// Removes files that nobody has written to for long.
+    /// Removes files that were not written for long.
     fn sweep(&self) {
         let old = SystemTime::now().checked_sub(KEPT);
         for file in fs::read_dir(&self.folder).into_iter().flatten().flatten() {

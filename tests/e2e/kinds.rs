@@ -94,7 +94,7 @@ struct Judge<K> {
 }
 
 /// A field, and what is wrong with it.
-type Fault = (String, String);
+type SchemaError = (String, String);
 
 impl<K: Resource<DynamicType = ()>> Judge<K> {
     async fn new() -> Result<Self> {
@@ -141,7 +141,11 @@ impl<K: Resource<DynamicType = ()>> Judge<K> {
     }
 
     /// What the server finds wrong with a new object, or with one that takes the place of `before`.
-    async fn faults(&self, before: Option<&DynamicObject>, object: &Value) -> Result<Vec<Fault>> {
+    async fn faults(
+        &self,
+        before: Option<&DynamicObject>,
+        object: &Value,
+    ) -> Result<Vec<SchemaError>> {
         let dry_run = PostParams {
             dry_run: true,
             ..PostParams::default()
@@ -164,8 +168,9 @@ impl<K: Resource<DynamicType = ()>> Judge<K> {
                 let causes = status.details.context("no details")?.causes;
                 let faults = causes.into_iter().map(|cause| (cause.field, cause.message));
                 // Not a fault, but that there may be more: rules wait until types and sizes are right.
-                let of_the_object =
-                    |(_, text): &Fault| !text.contains("some validation rules were not checked");
+                let of_the_object = |(_, text): &SchemaError| {
+                    !text.contains("some validation rules were not checked")
+                };
                 Ok(faults.filter(of_the_object).collect())
             }
             Err(other) => bail!(other),

@@ -280,7 +280,7 @@ fn started_by_hand_it_prints_what_it_is_and_reads_nothing() {
     struct Terminal;
     impl Read for Terminal {
         fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
-            panic!("would wait for somebody to type");
+            panic!("would wait for input");
         }
     }
     for command in [None, Some("".into())] {

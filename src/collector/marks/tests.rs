@@ -23,8 +23,8 @@ fn full(last: u8) -> Mark {
     }
 }
 
-fn marks(marks: Vec<(u8, Mark)>) -> Marks {
-    let mut all = Marks::default();
+fn marks(marks: Vec<(u8, Mark)>) -> MarkTable {
+    let mut all = MarkTable::default();
     for (last, mark) in marks {
         assert!(all.set(name(last), mark));
     }
@@ -46,7 +46,7 @@ fn a_mark_is_one_line_that_a_person_can_read() {
 fn marks_count_for_a_quarter_of_an_hour_after_the_last_run_that_confirmed_them() {
     let pages = marks(vec![(1, full(1)), (2, full(2))]).write(at(0));
     for (second, stale) in [(0, 0), (900, 0), (901, 2)] {
-        let (read, void) = Marks::read(&pages, &now(second));
+        let (read, void) = MarkTable::read(&pages, &now(second));
         assert_eq!(void.stale, stale, "after {second} s");
         assert_eq!(read.len(), 2 - stale, "after {second} s");
     }
@@ -54,7 +54,7 @@ fn marks_count_for_a_quarter_of_an_hour_after_the_last_run_that_confirmed_them()
         server: None,
         own: at(0),
     };
-    assert!(Marks::read(&pages, &server_is_silent).0.is_empty());
+    assert!(MarkTable::read(&pages, &server_is_silent).0.is_empty());
 }
 
 #[test]
@@ -70,11 +70,11 @@ fn a_mark_that_lies_in_the_future_is_void() {
         |mark| mark.gone.as_mut().expect("gone").contact = Some(at(1)),
         |mark| mark.gone.as_mut().expect("gone").node_absent = Some(at(1)),
     ] {
-        let (read, void) = Marks::read(&future(change), &now(0));
+        let (read, void) = MarkTable::read(&future(change), &now(0));
         assert_eq!((read.len(), void.future), (0, 1));
     }
     let confirmed_in_the_future = marks(vec![(1, full(1))]).write(at(1));
-    let (read, void) = Marks::read(&confirmed_in_the_future, &now(0));
+    let (read, void) = MarkTable::read(&confirmed_in_the_future, &now(0));
     assert_eq!((read.len(), void.future), (0, 1));
 }
 
@@ -96,7 +96,7 @@ fn what_can_not_be_read_is_no_mark() {
             (key.to_owned(), text.clone()),
             (CONFIRMED.to_owned(), seconds(at(0))),
         ]);
-        let (read, void) = Marks::read(&[page], &now(0));
+        let (read, void) = MarkTable::read(&[page], &now(0));
         assert_eq!((read.len(), void.unreadable), (0, 1), "{key}: {text}");
     }
 }
@@ -116,10 +116,10 @@ fn a_mark_is_of_one_version_of_one_object() {
 
 #[test]
 fn a_missing_lease_is_remembered_for_one_pod() {
-    let mut marks = Marks::default();
+    let mut marks = MarkTable::default();
     let (pod, since) = ("pod-uid".into(), at(-60));
     assert!(marks.set_missing(name(1), MissingMark { pod, since }));
-    let (read, _) = Marks::read(&marks.write(at(0)), &now(0));
+    let (read, _) = MarkTable::read(&marks.write(at(0)), &now(0));
     assert_eq!(read, marks);
     assert!(read.of_missing(&name(1), "pod-uid").is_some());
     assert!(read.of_missing(&name(1), "other").is_none());
@@ -128,7 +128,7 @@ fn a_missing_lease_is_remembered_for_one_pod() {
 
 #[test]
 fn there_are_no_more_marks_than_five_config_maps_can_take() {
-    let mut marks = Marks::default();
+    let mut marks = MarkTable::default();
     let long_vrf = "v".repeat(63);
     let name = |number: u32| -> LeaseName {
         let address = std::net::Ipv4Addr::from_bits(0x0a00_0000 + number);
@@ -149,7 +149,7 @@ fn there_are_no_more_marks_than_five_config_maps_can_take() {
             "{bytes} bytes"
         );
     }
-    assert_eq!(Marks::read(&pages, &now(0)).0, marks);
+    assert_eq!(MarkTable::read(&pages, &now(0)).0, marks);
 }
 
 fn any_time() -> impl Strategy<Value = Timestamp> {
@@ -187,7 +187,7 @@ proptest! {
     #[test]
     fn marks_are_read_as_they_were_written(all in prop::collection::btree_map(any::<u8>(), any_mark(), 0..30)) {
         let marks = marks(all.into_iter().collect());
-        let (read, void) = Marks::read(&marks.write(at(0)), &now(0));
+        let (read, void) = MarkTable::read(&marks.write(at(0)), &now(0));
         prop_assert_eq!(read, marks);
         prop_assert_eq!(void, Void::default());
     }
@@ -195,6 +195,6 @@ proptest! {
     #[test]
     fn no_text_makes_it_panic(key: String, text: String, confirmed: String) {
         let page = Page::from([(key, text), (CONFIRMED.to_owned(), confirmed)]);
-        let _ = Marks::read(&[page], &now(0));
+        let _ = MarkTable::read(&[page], &now(0));
     }
 }

@@ -13,7 +13,12 @@ fn pools(spec: IPPoolSpec) -> Pools {
 }
 
 /// Whether a lease of 10.0.0.7 is missing for this pod, and due.
-fn of(pod: PodSnapshot, leases: Vec<LeaseSnapshot>, pools: &Pools, marks: &Marks) -> Option<bool> {
+fn of(
+    pod: PodSnapshot,
+    leases: Vec<LeaseSnapshot>,
+    pools: &Pools,
+    marks: &MarkTable,
+) -> Option<bool> {
     let snapshot = Snapshot {
         pods: vec![pod],
         leases,
@@ -32,7 +37,7 @@ fn plainly(pod: PodSnapshot) -> Option<bool> {
         pod,
         vec![],
         &pools(IPPoolSpec::default()),
-        &Marks::default(),
+        &MarkTable::default(),
     )
 }
 
@@ -67,7 +72,7 @@ fn exclusions_and_whatever_a_pool_asks_for_do_not_matter_for_what_was_given() {
         ..IPPoolSpec::default()
     };
     assert_eq!(
-        of(web(), vec![], &pools(excluded), &Marks::default()),
+        of(web(), vec![], &pools(excluded), &MarkTable::default()),
         Some(true)
     );
     let not_listed = IPPoolSpec {
@@ -75,7 +80,7 @@ fn exclusions_and_whatever_a_pool_asks_for_do_not_matter_for_what_was_given() {
         ..IPPoolSpec::default()
     };
     assert_eq!(
-        of(web(), vec![], &pools(not_listed), &Marks::default()),
+        of(web(), vec![], &pools(not_listed), &MarkTable::default()),
         None
     );
     let reserved = ReservedIP::new(
@@ -90,25 +95,28 @@ fn exclusions_and_whatever_a_pool_asks_for_do_not_matter_for_what_was_given() {
         ..IPPoolSpec::default()
     };
     let pools = Pools::read_each(vec![IPPool::new("p", spec)], &[], &[reserved]);
-    assert_eq!(of(web(), vec![], &pools, &Marks::default()), Some(true));
+    assert_eq!(of(web(), vec![], &pools, &MarkTable::default()), Some(true));
 }
 
 #[test]
 fn what_has_a_lease_is_not_missing() {
     let web = || pod("u").with_address(7);
     let all = pools(IPPoolSpec::default());
-    assert_eq!(of(web(), vec![held(7, "x")], &all, &Marks::default()), None);
+    assert_eq!(
+        of(web(), vec![held(7, "x")], &all, &MarkTable::default()),
+        None
+    );
     let mut blue = held(7, "u");
     blue.name.vrf = "blue".parse().expect("a vrf");
     assert_eq!(
-        of(web(), vec![blue.clone()], &all, &Marks::default()),
+        of(web(), vec![blue.clone()], &all, &MarkTable::default()),
         None,
         "it holds it in another vrf"
     );
     let mut of_another = blue;
     of_another.holder.as_mut().expect("a holder").uid = "x".into();
     assert_eq!(
-        of(web(), vec![of_another], &all, &Marks::default()),
+        of(web(), vec![of_another], &all, &MarkTable::default()),
         Some(true)
     );
 }
@@ -120,7 +128,7 @@ fn for_a_pod_that_is_being_deleted_it_takes_two_runs() {
         ..pod("u").with_address(7)
     };
     assert_eq!(plainly(ending()), Some(false));
-    let mut marks = Marks::default();
+    let mut marks = MarkTable::default();
     let (pod, since) = ("u".into(), at(-60));
     marks.set_missing(name(7), MissingMark { pod, since });
     let all = pools(IPPoolSpec::default());
@@ -149,7 +157,7 @@ fn an_annotation_recreates_a_lease_only_where_it_counts() {
     };
     let index = SnapshotIndex::of(&snapshot);
     let all = pools(IPPoolSpec::default());
-    let missing = missing(&index, &all, &Marks::default());
+    let missing = missing(&index, &all, &MarkTable::default());
     assert_eq!(
         missing[0].lease().holder.expect("a holder").interface,
         "net1"

@@ -26,9 +26,9 @@ impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
             let pod = unconfirmed.pod;
             let place = (pod.namespace.clone(), pod.node.clone());
             if !around.contains_key(&place) {
-                let api = self.desk.api;
+                let api = self.client.api;
                 let read = async || api.surroundings(&pod.namespace, &pod.node).await;
-                let read = self.desk.retry(read).await;
+                let read = self.client.retry(read).await;
                 let what = || {
                     format!(
                         "the annotations of pods in namespace {} were not judged",

@@ -26,7 +26,7 @@ impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
 
     async fn try_to_extend(&self, extended: &GraceExtended<'_>) -> Result<(), Error> {
         let GraceExtended { lease, termination } = *extended;
-        let stored = self.desk.read(&lease.name).await?;
+        let stored = self.client.read(&lease.name).await?;
         let Some(stored) = stored.filter(|stored| *stored.version == *lease.version) else {
             return Ok(());
         };
@@ -35,7 +35,7 @@ impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
             ..stored.lease.clone()
         };
         // Another writer that is faster has changed what there was to say.
-        self.desk.replace(&stored, &next).await?;
+        self.client.replace(&stored, &next).await?;
         Ok(())
     }
 }

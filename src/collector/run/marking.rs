@@ -2,7 +2,7 @@
 
 use super::{Run, Stop};
 use crate::collector::api::{Api, ConfigMapSnapshot};
-use crate::collector::marks::{CONFIG_MAP, MOST, Marks, Page, STALE};
+use crate::collector::marks::{CONFIG_MAP, MOST, MarkTable, Page, STALE};
 use crate::collector::now::Now;
 use crate::collector::report::Reporter;
 use crate::retry::{Clock, Error};
@@ -37,10 +37,10 @@ impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
         for index in 0..PAGES {
             let name = name(index);
             let read = async || {
-                let api = self.desk.api;
+                let api = self.client.api;
                 api.config_map(&self.options.namespace, &name).await
             };
-            let page = self.desk.retry(read).await?;
+            let page = self.client.retry(read).await?;
             if page.version.is_none() {
                 break;
             }
@@ -50,10 +50,10 @@ impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
     }
 
     /// Those that count, after the lists.
-    pub(super) fn valid_marks(&mut self, stored: Option<&StoredMarks>, now: &Now) -> Marks {
+    pub(super) fn valid_marks(&mut self, stored: Option<&StoredMarks>, now: &Now) -> MarkTable {
         let pages = stored.into_iter().flat_map(|stored| &stored.0);
         let pages: Vec<Page> = pages.map(|page| page.data.clone()).collect();
-        let (marks, void) = Marks::read(&pages, now);
+        let (marks, void) = MarkTable::read(&pages, now);
         if void.stale > 0 {
             self.problem(format!(
                 "{} marks are void, because no run confirmed them within {} minutes: run the collector every minute",
@@ -80,14 +80,14 @@ impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
     pub(super) async fn write_marks(
         &mut self,
         stored: Option<StoredMarks>,
-        before: &Marks,
-        marks: &Marks,
+        before: &MarkTable,
+        marks: &MarkTable,
     ) -> Result<(), Stop> {
         self.summary.marks = marks.len();
         let (Some(StoredMarks(stored)), false) = (stored, self.options.dry_run) else {
             return Ok(());
         };
-        let Some(now) = self.late_desk.api.server_time() else {
+        let Some(now) = self.late_client.api.server_time() else {
             return Ok(());
         };
         let is_idle = stored.iter().all(|page| page.data.len() <= 1);
@@ -103,11 +103,11 @@ impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
             let content = ConfigMapSnapshot { version, data };
             let name = name(index);
             let write = async || {
-                let api = self.late_desk.api;
+                let api = self.late_client.api;
                 let namespace = &self.options.namespace;
                 api.write_config_map(namespace, &name, &content).await
             };
-            match self.late_desk.retry(write).await {
+            match self.late_client.retry(write).await {
                 Ok(true) => {}
                 // What the other run has written is as true.
                 Ok(false) => return Ok(()),

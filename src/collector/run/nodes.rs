@@ -41,9 +41,9 @@ impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
         pools: &Pools,
         now: &Now,
     ) -> Result<NodeAddresses, Error> {
-        let (desk, namespace) = (self.late_desk, &self.options.namespace);
-        let read = async || desk.api.config_map(namespace, CONFIG_MAP).await;
-        let stored = desk.retry(read).await?;
+        let (client, namespace) = (self.late_client, &self.options.namespace);
+        let read = async || client.api.config_map(namespace, CONFIG_MAP).await;
+        let stored = client.retry(read).await?;
         let before = NodeAddresses::read(&stored.data);
         let after = before.updated(&gathered.snapshot, pools, now);
         if after == before {
@@ -54,11 +54,11 @@ impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
             data: after.write(),
         };
         let write = async || {
-            let api = desk.api;
+            let api = client.api;
             api.write_config_map(namespace, CONFIG_MAP, &content).await
         };
         // Another run that was faster has read the same nodes.
-        desk.retry(write).await?;
+        client.retry(write).await?;
         Ok(after)
     }
 
@@ -69,7 +69,7 @@ impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
     ) -> Result<(), Stop> {
         let name = |object: &ReservedIP| object.metadata.name.clone().unwrap_or_default();
         let wanted = addresses.reservations();
-        let desk = self.late_desk;
+        let client = self.late_client;
         for object in &wanted {
             self.go_on_late()?;
             let there = written.iter().find(|there| name(there) == name(object));
@@ -81,8 +81,8 @@ impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
                 object.metadata = there.metadata.clone();
             }
             // Another's write is seen by the next run.
-            let write = async || desk.api.reserve(&object).await;
-            if let Err(error) = desk.retry(write).await {
+            let write = async || client.api.reserve(&object).await;
+            if let Err(error) = client.retry(write).await {
                 self.failed(
                     format!("ReservedIP {} was not written", name(&object)),
                     error,
@@ -93,8 +93,8 @@ impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
         for stale in written {
             if is_ours(&name(stale)) && !wanted.contains(&name(stale)) {
                 self.go_on_late()?;
-                let delete = async || desk.api.unreserve(stale).await;
-                if let Err(error) = desk.retry(delete).await {
+                let delete = async || client.api.unreserve(stale).await;
+                if let Err(error) = client.retry(delete).await {
                     self.failed(format!("ReservedIP {} was not deleted", name(stale)), error);
                 }
             }

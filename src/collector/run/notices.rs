@@ -20,8 +20,11 @@ impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
         }
         for notice in self.notices(gathered) {
             self.go_on_late()?;
-            let desk = self.late_desk;
-            if let Err(error) = desk.retry(async || desk.api.record(&notice).await).await {
+            let client = self.late_client;
+            if let Err(error) = client
+                .retry(async || client.api.record(&notice).await)
+                .await
+            {
                 self.failed("an Event was not recorded".to_owned(), error);
                 // The next would fare no better.
                 break;

@@ -60,26 +60,26 @@ impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
 
     /// Whether it had to be written.
     async fn write_status(&self, counted: &Counted, mut pool: IPPool) -> Result<bool, Error> {
-        let desk = self.late_desk;
+        let client = self.late_client;
         let reclaimed = self.changes.reclaimed.get(&counted.name).copied();
         // What was counted is what this generation says, whatever a newer one does.
         let generation = pool.metadata.generation;
         for _ in 0..TRIES {
-            let now = desk.clock.now();
+            let now = client.clock.now();
             let before = pool.status.as_ref();
             let reclaimed = reclaimed.unwrap_or(0);
             let Some(status) = pool_status(counted, generation, before, reclaimed, now) else {
                 return Ok(false);
             };
             pool.status = Some(status);
-            if desk
-                .retry(async || desk.api.write_status(&pool).await)
+            if client
+                .retry(async || client.api.write_status(&pool).await)
                 .await?
             {
                 return Ok(true);
             }
-            let read = async || desk.api.pool(counted.name.as_str()).await;
-            match desk.retry(read).await? {
+            let read = async || client.api.pool(counted.name.as_str()).await;
+            match client.retry(read).await? {
                 Some(newer) => pool = newer,
                 None => return Ok(false),
             }

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use super::{Run, Stop};
 use crate::collector::api::Api;
 use crate::collector::index::SnapshotIndex;
-use crate::collector::marks::Marks;
+use crate::collector::marks::MarkTable;
 use crate::collector::reason::{KeepReason, Reason};
 use crate::collector::report::{Event, Reporter};
 use crate::collector::rules::{Case, Due, Keep, Live, confirm};
@@ -37,7 +37,7 @@ enum Outcome {
 
 /// What all releases share.
 struct Releases<'a, W, C> {
-    desk: &'a Retrying<'a, W, C>,
+    client: &'a Retrying<'a, W, C>,
     index: &'a SnapshotIndex<'a>,
     dry_run: bool,
     failed_teardowns: HashSet<Box<str>>,
@@ -57,15 +57,15 @@ impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
         &mut self,
         mut due: Vec<(&LeaseSnapshot, Due)>,
         case: &Case<'_>,
-        marks: &mut Marks,
+        marks: &mut MarkTable,
     ) -> Result<(), Stop> {
         if due.is_empty() {
             return Ok(());
         }
         self.go_on()?;
-        rotate(&mut due, self.desk.clock.chance());
+        rotate(&mut due, self.client.clock.chance());
         if due.iter().any(|(_, due)| due.reason.rests_on_kubelet()) {
-            let since = self.desk.clock.now() - FAILED_TEARDOWN;
+            let since = self.client.clock.now() - FAILED_TEARDOWN;
             match self.failed_teardowns(since).await {
                 Ok(failed) => return self.release(due, failed, case, marks).await,
                 Err(error) => {
@@ -79,8 +79,8 @@ impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
     }
 
     async fn failed_teardowns(&self, since: Timestamp) -> Result<HashSet<Box<str>>, Error> {
-        let api = self.desk.api;
-        self.desk
+        let api = self.client.api;
+        self.client
             .retry(async || api.failed_teardowns(since).await)
             .await
     }
@@ -90,18 +90,18 @@ impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
         due: Vec<(&LeaseSnapshot, Due)>,
         failed_teardowns: HashSet<Box<str>>,
         case: &Case<'_>,
-        marks: &mut Marks,
+        marks: &mut MarkTable,
     ) -> Result<(), Stop> {
         let releases = Releases {
-            desk: self.desk,
+            client: self.client,
             index: case.index,
             dry_run: self.options.dry_run,
             failed_teardowns,
             nodes: RefCell::default(),
         };
         let (releases, stop) = (&releases, self.stop);
-        let deadline = self.desk.deadline.at;
-        let is_over = || stop() || releases.desk.clock.elapsed() > deadline;
+        let deadline = self.client.deadline.at;
+        let is_over = || stop() || releases.client.clock.elapsed() > deadline;
         let mut outcomes = stream::iter(due)
             .take_while(|_| std::future::ready(!is_over()))
             .map(async |(lease, due)| {
@@ -176,7 +176,7 @@ fn rotate<T>(items: &mut [T], chance: f64) {
 
 impl<W: Api, C: Clock> Releases<'_, W, C> {
     async fn one(&self, lease: &LeaseSnapshot, reason: &Reason) -> Result<Outcome, Error> {
-        let stored = self.desk.read(&lease.name).await?;
+        let stored = self.client.read(&lease.name).await?;
         let version = stored.as_ref().map(|stored| stored.version.clone());
         let is_unchanged = version.as_deref() == Some(&*lease.version);
         let mut live = Live {
@@ -192,7 +192,7 @@ impl<W: Api, C: Clock> Releases<'_, W, C> {
         let Some(stored) = stored else {
             return Ok(Outcome::Kept(KeepReason::Vanished));
         };
-        let now = self.desk.clock.now();
+        let now = self.client.clock.now();
         let next = next(&stored.lease, reason, now);
         let stays = next.as_ref().filter(|lease| !lease.has_cooled(now));
         let state = stays.map(|lease| lease.state);
@@ -210,11 +210,11 @@ impl<W: Api, C: Clock> Releases<'_, W, C> {
         reason: &Reason,
         live: &mut Live,
     ) -> Result<(), Error> {
-        let (desk, api) = (self.desk, self.desk.api);
+        let (client, api) = (self.client, self.client.api);
         match reason {
             Reason::Cooled | Reason::QuarantineOver => {}
             Reason::ClaimGone | Reason::ClaimOmits => {
-                live.claim = Some(desk.retry(async || api.claim(lease).await).await?);
+                live.claim = Some(client.retry(async || api.claim(lease).await).await?);
             }
             Reason::PodGone(_) | Reason::PodFinished(..) | Reason::Surplus { .. } => {
                 let Some(holder) = &lease.holder else {
@@ -228,7 +228,9 @@ impl<W: Api, C: Clock> Releases<'_, W, C> {
                 };
                 // No object has an empty name.
                 if !namespace.is_empty() && !name.is_empty() {
-                    live.pod = desk.retry(async || api.pod(namespace, name).await).await?;
+                    live.pod = client
+                        .retry(async || api.pod(namespace, name).await)
+                        .await?;
                 }
                 live.node = self.node(&holder.node).await?;
                 live.teardown_failed = self.failed_teardowns.contains(&holder.uid);
@@ -242,14 +244,14 @@ impl<W: Api, C: Clock> Releases<'_, W, C> {
         if name.is_empty() {
             return Ok(None);
         }
-        let now = self.desk.clock.elapsed();
+        let now = self.client.clock.elapsed();
         if let Some(read) = self.nodes.borrow().get(name)
             && now < read.at + FRESH
         {
             return Ok(read.node.clone());
         }
-        let api = self.desk.api;
-        let node = self.desk.retry(async || api.node(name).await).await?;
+        let api = self.client.api;
+        let node = self.client.retry(async || api.node(name).await).await?;
         let read = NodeRead {
             at: now,
             node: node.clone(),
@@ -266,15 +268,15 @@ impl<W: Api, C: Clock> Releases<'_, W, C> {
         now: Timestamp,
     ) -> Result<bool, Error> {
         let Some(next) = next else {
-            return self.desk.delete(stored).await;
+            return self.client.delete(stored).await;
         };
-        let Commit::Won(won) = self.desk.replace(stored, &next).await? else {
+        let Commit::Won(won) = self.client.replace(stored, &next).await? else {
             return Ok(false);
         };
         // In two steps even without a cooldown: deploy/policy.yaml lets none but its node delete a Held lease, so that
-        // whoever runs this needs no exception. A pod that takes it in between takes what is free.
+        // this needs no exception for any user. A pod that takes it in between takes what is free.
         if next.has_cooled(now) {
-            self.desk.delete(&won).await?;
+            self.client.delete(&won).await?;
         }
         Ok(true)
     }

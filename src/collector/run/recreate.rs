@@ -2,7 +2,7 @@
 
 use super::{Run, Stop};
 use crate::collector::api::Api;
-use crate::collector::marks::{Marks, MissingMark};
+use crate::collector::marks::{MarkTable, MissingMark};
 use crate::collector::now::Now;
 use crate::collector::pod_name::PodName;
 use crate::collector::recreate::Missing;
@@ -16,7 +16,7 @@ impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
         &mut self,
         missing: &Missing<'_>,
         now: &Now,
-        marks: &mut Marks,
+        marks: &mut MarkTable,
     ) -> Result<(), Stop> {
         self.go_on()?;
         let lease = missing.name();
@@ -47,17 +47,17 @@ impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
 
     async fn try_to_recreate(&self, missing: &Missing<'_>) -> Result<bool, Error> {
         let listed = missing.pod;
-        let pod = async || self.desk.api.pod(&listed.namespace, &listed.name).await;
-        let pod = self.desk.retry(pod).await?;
+        let pod = async || self.client.api.pod(&listed.namespace, &listed.name).await;
+        let pod = self.client.retry(pod).await?;
         let lease = missing.lease();
         if !pod.is_some_and(|pod| missing.is_confirmed_by(&pod))
-            || self.desk.read(&lease.name).await?.is_some()
+            || self.client.read(&lease.name).await?.is_some()
         {
             return Ok(false);
         }
         if self.options.dry_run {
             return Ok(true);
         }
-        Ok(matches!(self.desk.create(&lease).await?, Commit::Won(_)))
+        Ok(matches!(self.client.create(&lease).await?, Commit::Won(_)))
     }
 }

@@ -21,12 +21,12 @@ pub struct KeptLease<'a> {
 
 /// Such leases, counted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Kept {
+pub struct KeptLeases {
     counts: BTreeMap<(KeepReason, Box<str>), usize>,
     returns: Option<Timestamp>,
 }
 
-impl Kept {
+impl KeptLeases {
     /// Counts one more.
     pub fn add(&mut self, lease: KeptLease<'_>) {
         *self

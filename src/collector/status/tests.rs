@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Counted, CountedLease, Findings, Kept, KeptLease, pool_status};
+use super::{Counted, CountedLease, Findings, KeptLease, KeptLeases, pool_status};
 use crate::api::{IPPool, IPPoolSpec, IPPoolStatus, ReservedIP, ReservedIPSpec};
 use crate::collector::KeepReason;
 use crate::collector::pod_name::PodName;
@@ -223,8 +223,8 @@ fn a_status_is_written_only_when_it_changed() {
     assert_ne!(counted_up.observed_at, first.observed_at);
 }
 
-fn kept(leases: &[(KeepReason, &str, Option<i64>)]) -> Kept {
-    let mut kept = Kept::default();
+fn kept(leases: &[(KeepReason, &str, Option<i64>)]) -> KeptLeases {
+    let mut kept = KeptLeases::default();
     for (why, node, seconds) in leases {
         let until = seconds.map(|s| now() + jiff::SignedDuration::from_secs(s));
         let (why, node) = (*why, *node);

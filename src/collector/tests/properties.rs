@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::scene::{at, held, options, pod};
 use crate::api::{IPPool, IPPoolSpec};
 use crate::collector::index::SnapshotIndex;
-use crate::collector::marks::{Gone, Mark, Marks};
+use crate::collector::marks::{Gone, Mark, MarkTable};
 use crate::collector::now::Now;
 use crate::collector::recreate::missing;
 use crate::collector::rules::{Case, Judgment, Live, confirm};
@@ -147,8 +147,8 @@ fn chance() -> impl Strategy<Value = Chance> {
 }
 
 impl Chance {
-    fn marks(&self, snapshot: &Snapshot) -> Marks {
-        let mut marks = Marks::default();
+    fn marks(&self, snapshot: &Snapshot) -> MarkTable {
+        let mut marks = MarkTable::default();
         for (lease, marked) in snapshot.leases.iter().zip(&self.marked) {
             if *marked {
                 let gone = Gone {
@@ -294,7 +294,7 @@ proptest! {
 
     #[test]
     fn what_has_a_lease_is_not_missing(snapshot in snapshots()) {
-        for missing in missing(&SnapshotIndex::of(&snapshot), &pools(), &Marks::default()) {
+        for missing in missing(&SnapshotIndex::of(&snapshot), &pools(), &MarkTable::default()) {
             prop_assert!(snapshot.leases.iter().all(|lease| lease.name.address != missing.address));
             prop_assert!(missing.pod.is_alive() && missing.pod.has_address(missing.address));
             prop_assert!(!missing.pod.node.is_empty());

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::collector::index::SnapshotIndex;
-use crate::collector::marks::{Gone, Mark, Marks};
+use crate::collector::marks::{Gone, Mark, MarkTable};
 use crate::collector::now::Now;
 use crate::collector::rules::{Case, Judgment, Keep, Live, confirm};
 use crate::collector::{
@@ -111,7 +111,7 @@ impl PodSnapshot {
 /// One lease and what is around it. As it begins its pod is gone, its node lives, and no run has marked anything.
 pub struct Scene {
     pub lists: Snapshot,
-    pub marks: Marks,
+    pub marks: MarkTable,
     pub live: Live,
     pub now: Now,
     pub options: Options,
@@ -138,7 +138,7 @@ impl Scene {
         lists.leases.push(lease);
         Self {
             lists,
-            marks: Marks::default(),
+            marks: MarkTable::default(),
             live,
             now: Now {
                 server: Some(at(0)),

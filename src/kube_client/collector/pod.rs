@@ -129,7 +129,7 @@ impl From<PodObject> for PodSnapshot {
             deleting: metadata.deletion_timestamp.is_some(),
             containers_ended,
             termination: match metadata.deletion_grace_period_seconds {
-                // Whoever deleted it may have given it more or less time; less may come too late.
+                // Its deletion may have given it more or less time; less may come too late.
                 Some(given) => own.max(termination(Some(given))),
                 None => own,
             },

@@ -1,7 +1,7 @@
 //! What the numbers of a run are, and which of them go on.
 
 use crate::api::{IPPool, IPPoolSpec};
-use crate::collector::{Counted, CountedLease, Findings, Kept, KeptLease};
+use crate::collector::{Counted, CountedLease, Findings, KeptLease, KeptLeases};
 use crate::ip::PoolName;
 use crate::ip::Vrf;
 use crate::lease::{LeaseName, State};
@@ -37,7 +37,7 @@ fn pools() -> Vec<Counted> {
         pool: &name,
         over: None,
     });
-    let mut kept = Kept::default();
+    let mut kept = KeptLeases::default();
     kept.add(KeptLease {
         why: KeepReason::Silent,
         node: "n1",

@@ -24,7 +24,7 @@ fn a_pod_that_has_finished_gives_its_address_back_in_the_next_run() {
                 Fate::Kept(KeepReason::Unready),
             ),
             (
-                "its Node object is gone, so whoever wrote that was not its kubelet",
+                "its Node object is gone, so its kubelet did not write that",
                 finished().marked(1).without_node(),
                 Fate::Kept(KeepReason::Marked),
             ),
