@@ -16,7 +16,7 @@ use serde_json::Value;
 use super::KubeClient;
 use super::request::{Response, api_error, built, list_params, parse};
 use crate::allocate::{Owner, Taken, TakenState};
-use crate::api::IPLease;
+use crate::api::{IPLease, IPLeaseSpec};
 use crate::lease::{
     Commit, Freshness, Lease, LeaseFilter, LeaseName, ListScope, Peek, Store, StoredLease,
 };
@@ -61,16 +61,18 @@ impl Store for KubeClient {
     }
 
     async fn create(&self, lease: &Lease) -> Result<Commit, ApiError> {
-        let request = path().create(&PostParams::default(), written(&lease.to_object())?);
+        let object = lease.to_object();
+        let request = path().create(&PostParams::default(), written(&object)?);
         let (what, answer) = self.send(built(request)?).await?;
-        committed(&what, answer)
+        committed(&what, answer, &object)
     }
 
     async fn replace(&self, seen: &StoredLease, lease: &Lease) -> Result<Commit, ApiError> {
-        let object = written(&lease.to_object_over(seen))?;
-        let request = path().replace(&lease.name.to_string(), &PostParams::default(), object);
+        let object = lease.to_object_over(seen);
+        let name = lease.name.to_string();
+        let request = path().replace(&name, &PostParams::default(), written(&object)?);
         let (what, answer) = self.send(built(request)?).await?;
-        committed(&what, answer)
+        committed(&what, answer, &object)
     }
 
     async fn delete(&self, seen: &StoredLease) -> Result<bool, ApiError> {
@@ -137,11 +139,41 @@ fn not_installed(what: &str) -> ApiError {
 }
 
 /// An absent object is a lost race as much as a changed one.
-fn committed(what: &str, answer: Response) -> Result<Commit, ApiError> {
-    match answer {
-        Response::Done(body) => Ok(Commit::Won(understood(what, parse(what, &body)?)?)),
-        Response::Absent | Response::Conflict => Ok(Commit::Lost),
+fn committed(what: &str, answer: Response, sent: &IPLease) -> Result<Commit, ApiError> {
+    let body = match answer {
+        Response::Done(body) => body,
+        Response::Absent | Response::Conflict => return Ok(Commit::Lost),
+    };
+    // As stored: a field that is absent has its default once it is an IPLease.
+    let stored: Value = parse(what, &body)?;
+    match dropped(&json(&sent.spec)?, &stored["spec"], "spec") {
+        None => Ok(Commit::Won(understood(what, parse(what, &body)?)?)),
+        Some(field) => Err(api_error(what, ErrorKind::Refused, NotStored { field })),
     }
+}
+
+/// The API server prunes what its definition of the kind does not have (Kubernetes, "Field pruning").
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "apply leasehold's crds/: the API server has an older definition of ipleases.leasehold.io and did not store {field}"
+)]
+struct NotStored {
+    field: String,
+}
+
+fn json(spec: &IPLeaseSpec) -> Result<Value, ApiError> {
+    serde_json::to_value(spec).map_err(|error| api_error("a lease", ErrorKind::Refused, error))
+}
+
+/// The first field of `sent` that `stored` does not have, as a path below `path`.
+fn dropped(sent: &Value, stored: &Value, path: &str) -> Option<String> {
+    sent.as_object()?.iter().find_map(|(key, value)| {
+        let path = format!("{path}.{key}");
+        match stored.get(key) {
+            None => Some(path),
+            Some(stored) => dropped(value, stored, &path),
+        }
+    })
 }
 
 fn as_table(mut request: Request<Vec<u8>>) -> Result<Request<Vec<u8>>, ApiError> {

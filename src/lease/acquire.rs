@@ -207,6 +207,7 @@ impl<S: Store, C: Clock, H: Hints> Acquirer<'_, S, C, H> {
             let search = Search {
                 acquirer: self,
                 request,
+                ending: RefCell::default(),
             };
             allocations.push(search.run(&earlier).await?);
         }

@@ -12,6 +12,7 @@ mod families;
 mod faults;
 mod full;
 mod gc;
+mod holder;
 mod hostile;
 mod kinds;
 mod leniency;

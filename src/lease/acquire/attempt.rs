@@ -48,7 +48,12 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
                 return self.create(pool, address).await;
             };
             let previous = match eligibility::judge(&stored, us, cooling, leases.clock.now()) {
-                Eligibility::Taken => return Ok(None),
+                Eligibility::Taken => {
+                    if stored.object.metadata.deletion_timestamp.is_some() {
+                        self.ending.borrow_mut().insert(address);
+                    }
+                    return Ok(None);
+                }
                 Eligibility::Mine => {
                     return Ok(Some(Allocation {
                         stored,

@@ -1,5 +1,7 @@
 //! The search for one address: own ones first, then in one pool after the other, then among those that cool.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -23,6 +25,8 @@ const TRIES: usize = 16;
 pub(super) struct Search<'a, S, C, H> {
     pub acquirer: &'a Acquirer<'a, S, C, H>,
     pub request: &'a AddressRequest<'a>,
+    /// Addresses whose lease is being deleted: lists show them as cooling for as long as a finalizer keeps them.
+    pub ending: RefCell<BTreeSet<IpAddr>>,
 }
 
 /// The outcome of searching a pool.
@@ -130,9 +134,9 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
         let mut cooling = Vec::new();
         for pool in self.request.candidates {
             let known = self.hint(pool, |hint| hint.cooling().to_vec());
-            let usable = known
-                .into_iter()
-                .filter(|(_, it)| pool.usable.contains(*it));
+            let ending = self.ending.borrow();
+            let usable = (known.into_iter())
+                .filter(|(_, it)| pool.usable.contains(*it) && !ending.contains(it));
             cooling.extend(usable.map(|(at, address)| (at, address, pool)));
         }
         cooling.sort_by_key(|&(at, address, _)| (at, address));
