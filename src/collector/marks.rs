@@ -1,6 +1,6 @@
 //! What a run tells the next one: which leases looked dead, at which version, and since when.
 //!
-//! MarkTable are kept in ConfigMaps of the collector's own, one line a lease. Here they are read, judged and written as texts;
+//! Marks are kept in ConfigMaps of the collector's own, one line a lease. Here they are read, judged and written as texts;
 //! fetching and storing them is for [`run`](super::run).
 //!
 //! # Invariants
@@ -147,7 +147,7 @@ pub struct MarkTable {
 /// One ConfigMap's texts.
 pub type Page = BTreeMap<String, String>;
 
-/// MarkTable that count for nothing.
+/// Marks that count for nothing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Void {
     /// No run has confirmed them for too long.
@@ -219,7 +219,7 @@ impl MarkTable {
         self.missing.get(name).filter(|mark| *mark.pod == *pod)
     }
 
-    /// MarkTable a lease; `false`: there is no room for another mark.
+    /// Marks a lease; `false`: there is no room for another mark.
     pub fn set(&mut self, name: LeaseName, mark: Mark) -> bool {
         let has_room = self.len() < MOST;
         if has_room {
@@ -228,7 +228,7 @@ impl MarkTable {
         has_room
     }
 
-    /// MarkTable a lease as missing; `false`: there is no room for another mark.
+    /// Marks a lease as missing; `false`: there is no room for another mark.
     pub fn set_missing(&mut self, name: LeaseName, mark: MissingMark) -> bool {
         let has_room = self.len() < MOST;
         if has_room {

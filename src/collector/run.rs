@@ -281,7 +281,7 @@ impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
         changed.unwrap_or(Some(lease.state))
     }
 
-    /// MarkTable, counts and reports a lease that looks dead and is kept.
+    /// Marks, counts and reports a lease that looks dead and is kept.
     fn keep(&mut self, lease: &LeaseSnapshot, keep: Keep, case: &Case<'_>, marks: &mut MarkTable) {
         let Keep {
             mut why,
