@@ -42,7 +42,7 @@ pub use node_addresses::{CONFIG_MAP as NODE_ADDRESSES, OURS as NODE_RESERVATION}
 pub use pod_name::PodName;
 pub use reason::{KeepReason, Proof, Reason, ReasonKind};
 pub use report::{Event, Reporter, Summary};
-pub use run::{ATTEMPT, run};
+pub use run::run;
 pub use snapshot::{
     Attached, ClaimSnapshot, HolderSnapshot, LeaseSnapshot, NodeSnapshot, Phase, PodEnd,
     PodSnapshot, Report, Snapshot, Surroundings,

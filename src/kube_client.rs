@@ -5,9 +5,14 @@
 //! which address to choose and what a missing pod means is decided elsewhere, behind the traits
 //! that are implemented here.
 
+mod access;
+mod answer;
+mod certificate;
+mod client;
 mod collector;
 mod connection;
 mod credentials;
+mod dial;
 mod exec_plugin;
 mod forbidden;
 mod kubeconfig;
@@ -15,8 +20,10 @@ mod leases;
 mod node_credentials;
 mod plugin;
 mod request;
+mod resolve;
+mod tls;
 
+pub use client::KubeClient;
 pub use credentials::Credentials;
 pub use kubeconfig::KubeconfigError;
 pub use node_credentials::NodeCredentials;
-pub use request::KubeClient;

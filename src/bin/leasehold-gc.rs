@@ -13,7 +13,7 @@ use leasehold::collector::{self, Event, Options, Reporter};
 use leasehold::host::SystemClock;
 use leasehold::kube_client::{Credentials, KubeClient};
 use leasehold::metrics;
-use leasehold::retry::Clock;
+use leasehold::retry::{Clock, Deadline};
 use leasehold::text;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -113,7 +113,8 @@ async fn run(args: &Args) -> Result<(), (Exit, anyhow::Error)> {
         output: args.output,
         to_terminal: io::stdout().is_terminal(),
     };
-    let client = KubeClient::new(credentials(args).map_err(blind)?, collector::ATTEMPT);
+    let deadline = Deadline::after(args.timeout);
+    let client = KubeClient::new(credentials(args).map_err(blind)?, deadline);
     let (summary, outcome) = collector::run(&client, &clock, &options, &reporter, &|| {
         stop.load(Ordering::Relaxed)
     })

@@ -33,9 +33,6 @@ mod pools;
 mod reclaim;
 mod recreate;
 
-/// How long one request may take. A page of 500 large pods takes a busy server some seconds.
-pub const ATTEMPT: Duration = Duration::from_secs(20);
-
 /// What is kept of the time for marks and status: a fifth, and no more than this.
 const KEPT_BACK: Duration = Duration::from_mins(1);
 
@@ -50,12 +47,10 @@ pub async fn run<W: Api, C: Clock>(
     reporter: &impl Reporter,
     stop: &dyn Fn() -> bool,
 ) -> (Summary, Result<(), Error>) {
-    let attempt = ATTEMPT.min(options.deadline / 5);
     let kept_back = KEPT_BACK.min(options.deadline / 5);
     let work = options.deadline.saturating_sub(kept_back);
-    let deadline = |at| Deadline { at, attempt };
-    let client = Retrying::new(api, clock, deadline(work));
-    let late_client = Retrying::new(api, clock, deadline(options.deadline));
+    let client = Retrying::new(api, clock, Deadline::after(work));
+    let late_client = Retrying::new(api, clock, Deadline::after(options.deadline));
     let mut run = Run {
         client: &client,
         late_client: &late_client,

@@ -37,6 +37,10 @@ impl Clock for SystemClock {
         tokio::time::sleep(pause).await;
     }
 
+    async fn until(&self, elapsed: Duration) {
+        tokio::time::sleep(elapsed.saturating_sub(self.elapsed())).await;
+    }
+
     fn chance(&self) -> f64 {
         rand::random()
     }

@@ -13,7 +13,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::KubeClient;
-use super::request::{Response, api_error, built};
+use super::answer::Response;
+use super::request::{api_error, built};
 use crate::api::{IPLease, IPPool, ReservedIP, Subnet};
 use crate::collector::{
     Api, ClaimSnapshot, ConfigMapSnapshot, LeaseSnapshot, NodeSnapshot, Notice, Page, PodSnapshot,

@@ -1,65 +1,100 @@
-//! The way to an API server: where the credentials lead, and the connection.
-//!
-//! Sure of whom it talks to and as whom; what is said is the [door](super::door)'s business.
+//! The way to an API server: the credentials as they are now, and a connection.
 
 use std::time::Duration;
 
-use hyper_rustls::{FixedServerNameResolver, HttpsConnectorBuilder};
-use hyper_util::client::legacy::Client as Hyper;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
-use kube::Client;
-use kube::client::{Body, ConfigExt};
-use kube::config::Config;
-use tower::{BoxError, ServiceBuilder};
+use http::header::AUTHORIZATION;
+use http::{HeaderValue, Request};
+use jiff::Timestamp;
+use tower::BoxError;
 
+use super::access::Server;
 use super::credentials::Credentials;
-use super::exec_plugin;
-use super::kubeconfig::KubeconfigError;
+use super::dial::{DialError, Http, Reply, dial};
+use super::exec_plugin::ExecCredential;
+use super::tls;
+use crate::retry::ErrorKind;
 
 /// A connection and whom it leads to.
-#[derive(Clone)]
 pub(super) struct Connection {
-    pub client: Client,
-    pub server: String,
+    http: Http,
+    pub server: Server,
+    authorization: Option<HeaderValue>,
+}
+
+/// Why there is no connection.
+pub(super) struct ConnectError {
+    /// To which server, if that is known.
+    pub server: Option<Server>,
+    pub kind: ErrorKind,
+    pub source: BoxError,
 }
 
 impl Connection {
-    /// Reads what leads there, and makes ready for requests that may take `attempt` each.
-    pub async fn to(credentials: &Credentials, attempt: Duration) -> Result<Self, KubeconfigError> {
-        let config = credentials.config().await?;
-        let server = config.cluster_url.to_string();
-        let client = exec_plugin::within(attempt, config, move |config| dial(config, attempt));
-        Ok(Self {
-            server,
-            client: client.await.map_err(|error| credentials.unusable(error))?,
-        })
+    /// Reads what leads there, and connects. A program that says who we are is run only if `credential` holds nothing, or
+    /// what has expired, and has so long for it.
+    pub async fn open(
+        credentials: &Credentials,
+        credential: &mut Option<ExecCredential>,
+        limit: Duration,
+    ) -> Result<Self, ConnectError> {
+        let unusable = |source: BoxError| ConnectError {
+            server: None,
+            kind: ErrorKind::NoCredentials,
+            source,
+        };
+        let access = credentials
+            .access()
+            .map_err(|error| unusable(error.into()))?;
+        let mut identity = &access.identity;
+        if let Some(exec) = &access.identity.exec {
+            let expired =
+                |known: &ExecCredential| known.expires.is_some_and(|at| at <= Timestamp::now());
+            if credential.as_ref().is_none_or(expired) {
+                let run = credentials.run(exec, limit).await;
+                *credential = Some(run.map_err(|error| unusable(error.into()))?);
+            }
+        }
+        if access.identity.exec.is_some()
+            && let Some(known) = credential
+        {
+            identity = &known.identity;
+        }
+        let why = |error: BoxError| unusable(credentials.unusable(error).into());
+        let authorization = match &identity.authorization {
+            Some(value) => {
+                let mut value = HeaderValue::from_str(value)
+                    .map_err(|_| why("its token has characters that no header can hold".into()))?;
+                value.set_sensitive(true);
+                Some(value)
+            }
+            None => None,
+        };
+        let tls = if access.server.is_tls() {
+            Some(tls::config(&access, identity.certificate.as_ref()).map_err(why)?)
+        } else {
+            None
+        };
+        let server = access.server;
+        match dial(&server, tls).await {
+            Ok(http) => Ok(Self {
+                http,
+                server,
+                authorization,
+            }),
+            Err(DialError { kind, source }) => Err(ConnectError {
+                server: Some(server),
+                kind,
+                source,
+            }),
+        }
     }
-}
 
-/// kube's own connector does not set `TCP_NODELAY`, which costs a cold process 44 ms of Nagle against delayed
-/// acknowledgements, and speaks no HTTP/2, where reads in parallel share one connection.
-fn dial(config: &Config, attempt: Duration) -> Result<Client, BoxError> {
-    let mut tcp = HttpConnector::new();
-    tcp.enforce_http(false);
-    tcp.set_nodelay(true);
-    // What the network has not taken by then is not sent any more: a write whose call has given up must not come later.
-    tcp.set_tcp_user_timeout(Some(attempt));
-    let mut https = HttpsConnectorBuilder::new()
-        .with_tls_config(config.rustls_client_config()?)
-        .https_or_http();
-    if let Some(name) = &config.tls_server_name {
-        https =
-            https.with_server_name_resolver(FixedServerNameResolver::new(name.clone().try_into()?));
+    pub async fn exchange(&self, mut request: Request<Vec<u8>>) -> Result<Reply, BoxError> {
+        if let Some(authorization) = &self.authorization {
+            request
+                .headers_mut()
+                .insert(AUTHORIZATION, authorization.clone());
+        }
+        self.http.exchange(&self.server, request).await
     }
-    let https = https.enable_all_versions().wrap_connector(tcp);
-    let hyper: Hyper<_, Body> =
-        // A repeat is decided where the outcome of a write is settled, never below it.
-        Hyper::builder(TokioExecutor::new()).retry_canceled_requests(false).build(https);
-    let service = ServiceBuilder::new()
-        .layer(config.base_uri_layer())
-        .option_layer(config.auth_layer()?)
-        .map_err(BoxError::from)
-        .service(hyper);
-    Ok(Client::new(service, config.default_namespace.clone()))
 }

@@ -14,7 +14,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::KubeClient;
-use super::request::{Response, api_error, built, list_params, parse};
+use super::answer::Response;
+use super::request::{api_error, built, list_params, parse};
 use crate::allocate::{Owner, Taken, TakenState};
 use crate::api::{IPLease, IPLeaseSpec};
 use crate::lease::{

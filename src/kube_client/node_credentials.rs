@@ -23,7 +23,7 @@ impl Connect for NodeCredentials {
     ) -> Result<KubeClient, KubeconfigError> {
         let path = kubeconfig::find(kubeconfig)?;
         let credentials = Credentials::Kubeconfig(path);
-        Ok(KubeClient::new(credentials, deadline.attempt))
+        Ok(KubeClient::new(credentials, deadline))
     }
 
     fn check(&self, kubeconfig: Option<&Path>) -> Result<(), KubeconfigError> {

@@ -26,6 +26,9 @@ pub use hints::{CallHints, Hints};
 
 use search::Search;
 
+/// How long undoing may take when the time for taking is over.
+const UNDO: Duration = Duration::from_secs(4);
+
 /// Who asks for addresses.
 #[derive(Debug, Clone)]
 pub struct Requester {
@@ -246,18 +249,15 @@ impl<S: Store, C: Clock, H: Hints> Acquirer<'_, S, C, H> {
 
     /// Puts back what was taken, the last first, each as it was before.
     async fn rollback(&self, allocations: Vec<Allocation>) {
-        // Two attempts at each, when the time for taking is over.
+        // The time for taking may be over, and this must not take as long again.
         let Retrying {
             api,
             clock,
-            deadline: Deadline { at, attempt },
+            deadline,
             ..
         } = self.leases;
-        let deadline = Deadline {
-            at: (*at).max(clock.elapsed() + *attempt * 3),
-            attempt: *attempt,
-        };
-        let leases = Retrying::new(*api, *clock, deadline);
+        let at = deadline.at.max(clock.elapsed() + UNDO);
+        let leases = Retrying::new(*api, *clock, Deadline::after(at));
         for Allocation {
             stored,
             pool: _,

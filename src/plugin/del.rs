@@ -9,8 +9,11 @@ use crate::lease::{self, LeaseFilter, LeaseName, Released, Store, StoredLease};
 use crate::retry::{Clock, Deadline, Error, Retrying};
 use crate::text::chain;
 
-/// How long DEL tries. Its error would keep the pod Terminating, and the collector reclaims what is left.
-pub(super) const DEADLINE: Duration = Duration::from_secs(10);
+/// How long DEL tries, and how long where no server accepts a connection. Its error would keep the pod Terminating, and the
+/// collector reclaims what is left.
+pub(super) fn deadline() -> Deadline {
+    Deadline::after(Duration::from_secs(30)).unreachable_after(Duration::from_secs(10))
+}
 
 /// Releases the leases of (container, interface). What could not be done is returned in words, and is no error.
 pub(super) async fn del<S: Store, C: Clock>(
@@ -23,7 +26,7 @@ pub(super) async fn del<S: Store, C: Clock>(
     if entry == Some(CacheEntry::Released) {
         return Vec::new();
     }
-    let leases = Retrying::new(store, clock, Deadline::after(DEADLINE));
+    let leases = Retrying::new(store, clock, deadline());
     let known = known(call, entry);
     match release_all(call, &leases, known.as_ref()).await {
         Ok(()) => {

@@ -155,7 +155,7 @@ impl Message {
             return Self::plain(error);
         };
         match api_error.kind {
-            ErrorKind::Denied => {
+            ErrorKind::Denied | ErrorKind::Forbidden => {
                 let answer = api_error.source.source().map(chain);
                 let details = [Some(api_error.to_string()), answer];
                 let details: Vec<String> = details.into_iter().flatten().collect();
@@ -172,7 +172,11 @@ impl Message {
                 first: chain(&*api_error.source),
                 cause: String::new(),
             },
-            ErrorKind::Transient(_) | ErrorKind::Expired | ErrorKind::Refused => Self::plain(error),
+            ErrorKind::Transient(_)
+            | ErrorKind::Unreachable
+            | ErrorKind::Expired
+            | ErrorKind::Untrusted
+            | ErrorKind::Refused => Self::plain(error),
         }
     }
 
@@ -230,12 +234,13 @@ fn retry_code(error: &retry::Error) -> Code {
     match error {
         retry::Error::OutOfTime { .. } => Code::TryAgainLater,
         retry::Error::Api(ApiError { kind, .. }) => match kind {
-            ErrorKind::Transient(_) | ErrorKind::Expired | ErrorKind::Refused => {
-                Code::TryAgainLater
-            }
-            ErrorKind::Denied => Code::Denied,
+            ErrorKind::Transient(_)
+            | ErrorKind::Unreachable
+            | ErrorKind::Expired
+            | ErrorKind::Refused => Code::TryAgainLater,
+            ErrorKind::Denied | ErrorKind::Forbidden => Code::Denied,
             ErrorKind::NotInstalled => Code::NotInstalled,
-            ErrorKind::NoCredentials => Code::InvalidConfig,
+            ErrorKind::Untrusted | ErrorKind::NoCredentials => Code::InvalidConfig,
         },
     }
 }

@@ -5,7 +5,6 @@ use std::io::{self, Write};
 use rscni_types::version::{PluginInfo, SpecVersion};
 
 use super::api::Connect;
-use super::del::DEADLINE;
 use super::hint_file::HintFiles;
 use super::release_cache::ReleaseCache;
 use super::{Error, add, check, del, gc, status};
@@ -98,7 +97,7 @@ pub async fn serve<N: Connect, C: Clock>(
         }
         Call::Del(call) => {
             let kubeconfig = call.config.kubeconfig.as_deref();
-            let left = match connect.connect(kubeconfig, Deadline::after(DEADLINE)) {
+            let left = match connect.connect(kubeconfig, del::deadline()) {
                 Ok(api) => del::del(call, &api, clock, &cache).await,
                 Err(error) => vec![format!(
                     "nothing was released, the collector will do it: {error}"

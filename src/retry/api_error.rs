@@ -7,7 +7,7 @@ use std::time::Duration;
 /// A request that was not served.
 #[derive(Debug)]
 pub struct ApiError {
-    /// Method and URL: `GET https://10.0.0.1:6443/api/v1/…`.
+    /// What was asked of whom: `GET https://10.0.0.1:6443/api/v1/…`.
     pub request: String,
     /// What follows from it.
     pub kind: ErrorKind,
@@ -20,12 +20,18 @@ pub struct ApiError {
 pub enum ErrorKind {
     /// It may have been carried out or not. Retry, after the time that the server asks for.
     Transient(Option<Duration>),
+    /// No server has accepted a connection: it was not carried out, and another attempt is worth it.
+    Unreachable,
     /// The list has expired between two pages: start it again.
     Expired,
-    /// The caller is not known, or is not allowed: `401` and `403`.
+    /// The caller is not known, or no role allows it: `401` and `403`.
     Denied,
+    /// A `403` that no missing role explains: the authorizer may not know yet which pods are bound to the caller's node.
+    Forbidden,
     /// The server does not know the kind.
     NotInstalled,
+    /// The server's certificate is not trusted.
+    Untrusted,
     /// The credentials (a kubeconfig) are missing or cannot be read.
     NoCredentials,
     /// The server rejects the request itself.
@@ -37,11 +43,12 @@ impl fmt::Display for ApiError {
         let outcome = match self.kind {
             ErrorKind::Transient(_) => "was not answered",
             ErrorKind::Expired => "continues a list that has expired",
-            ErrorKind::Denied => "was denied",
+            ErrorKind::Unreachable | ErrorKind::Untrusted => "was not sent",
+            ErrorKind::Denied | ErrorKind::Forbidden => "was denied",
             ErrorKind::NotInstalled => {
                 "names a kind that the API server does not know: apply leasehold's crds/"
             }
-            // Nothing was sent.
+            // Not even a server is known.
             ErrorKind::NoCredentials => return f.write_str("no usable API server credentials"),
             ErrorKind::Refused => "was refused",
         };

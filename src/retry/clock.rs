@@ -16,6 +16,8 @@ pub trait Clock {
     fn elapsed(&self) -> Duration;
     /// Lets `pause` pass.
     async fn pause(&self, pause: Duration);
+    /// Lets time pass until the process has run for so long.
+    async fn until(&self, elapsed: Duration);
     /// A number in `0.0..1.0`.
     fn chance(&self) -> f64;
 }

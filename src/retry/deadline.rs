@@ -6,21 +6,28 @@ use std::time::Duration;
 /// early, just when waiting would have helped.
 #[derive(Debug, Clone, Copy)]
 pub struct Deadline {
-    /// When the last attempt must have ended, as time since the process began.
+    /// When the last request must have ended, answered or not, as time since the process began.
     pub at: Duration,
-    /// How long one attempt may take.
-    pub attempt: Duration,
+    /// The same where no server has accepted a connection so far.
+    pub unreachable_at: Duration,
 }
 
 impl Deadline {
     /// This long after the beginning of the process.
-    ///
-    /// A connection that hangs must leave time for others: five attempts fit in. The slowest
-    /// request is a consistent list, some 0.1 s at 60,000 leases; after four seconds the connection
-    /// hangs.
     #[must_use]
     pub fn after(at: Duration) -> Self {
-        let attempt = (at / 5).clamp(Duration::from_millis(200), Duration::from_secs(4));
-        Self { at, attempt }
+        Self {
+            at,
+            unreachable_at: at,
+        }
+    }
+
+    /// Sooner, where no server accepts a connection.
+    #[must_use]
+    pub fn unreachable_after(self, unreachable_at: Duration) -> Self {
+        Self {
+            unreachable_at,
+            ..self
+        }
     }
 }

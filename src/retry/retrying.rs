@@ -1,6 +1,9 @@
 //! An API whose requests are repeated.
 
 use std::cell::Cell;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use super::api_error::{ApiError, ErrorKind};
@@ -8,7 +11,7 @@ use super::backoff::backoff;
 use super::clock::Clock;
 use super::deadline::Deadline;
 
-/// How long a denial is retried: longer than an API server that has just started gives wrong ones.
+/// How long a denial is doubted: longer than an API server takes from its first answer to its first right one.
 const DENIED_GRACE: Duration = Duration::from_secs(3);
 
 /// Why there is no answer.
@@ -19,7 +22,7 @@ pub enum Error {
     OutOfTime {
         /// The deadline that was set, in seconds.
         seconds: u64,
-        /// The last answer of the API server, if it was what took the time.
+        /// What the API server last answered, if it was that which took the time.
         #[source]
         last: Option<ApiError>,
     },
@@ -36,6 +39,8 @@ pub struct Retrying<'a, A, C> {
     pub clock: &'a C,
     /// When to give up.
     pub deadline: Deadline,
+    /// Whether a server has accepted a connection.
+    reached: Cell<bool>,
     /// Until when a denial may still be a server's that has just started.
     denied_grace: Cell<Option<Duration>>,
 }
@@ -47,6 +52,7 @@ impl<'a, A, C: Clock> Retrying<'a, A, C> {
             api,
             clock,
             deadline,
+            reached: Cell::default(),
             denied_grace: Cell::default(),
         }
     }
@@ -58,10 +64,49 @@ impl<'a, A, C: Clock> Retrying<'a, A, C> {
     ) -> Result<T, Error> {
         let mut pauses = backoff();
         loop {
-            match request().await {
+            match self.in_time(request()).await? {
                 Ok(answer) => return Ok(answer),
                 Err(error) => self.wait(error, &mut pauses).await?,
             }
+        }
+    }
+
+    /// The outcome of one request, which is neither begun nor waited for past the deadline.
+    pub(super) async fn in_time<T>(
+        &self,
+        request: impl Future<Output = Result<T, ApiError>>,
+    ) -> Result<Result<T, ApiError>, Error> {
+        if self.clock.elapsed() >= self.deadline.at {
+            return Err(self.out_of_time(None));
+        }
+        let mut request = pin!(request);
+        let mut deadline = pin!(self.clock.until(self.deadline.at));
+        let outcome = poll_fn(|context| match request.as_mut().poll(context) {
+            Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
+            Poll::Pending => deadline.as_mut().poll(context).map(|()| None),
+        })
+        .await
+        .ok_or_else(|| self.out_of_time(None))?;
+        let unreachable = matches!(&outcome, Err(error) if error.kind == ErrorKind::Unreachable);
+        if !unreachable {
+            self.reached.set(true);
+        }
+        Ok(outcome)
+    }
+
+    /// When to give up, as far as is known by now.
+    fn end(&self) -> Duration {
+        if self.reached.get() {
+            self.deadline.at
+        } else {
+            self.deadline.unreachable_at
+        }
+    }
+
+    fn out_of_time(&self, last: Option<ApiError>) -> Error {
+        Error::OutOfTime {
+            seconds: self.end().as_secs(),
+            last,
         }
     }
 
@@ -81,23 +126,31 @@ impl<'a, A, C: Clock> Retrying<'a, A, C> {
                 self.pause(at_least.unwrap_or_default(), Some(error), pauses)
                     .await
             }
-            ErrorKind::Expired => self.pause(Duration::ZERO, Some(error), pauses).await,
-            ErrorKind::Denied | ErrorKind::NotInstalled | ErrorKind::NoCredentials
+            ErrorKind::Unreachable | ErrorKind::Expired => {
+                self.pause(Duration::ZERO, Some(error), pauses).await
+            }
+            ErrorKind::Denied
+            | ErrorKind::Forbidden
+            | ErrorKind::NotInstalled
+            | ErrorKind::Untrusted
+            | ErrorKind::NoCredentials
                 if self.is_in_grace() =>
             {
                 let doubted = self.pause(Duration::ZERO, None, pauses).await;
-                // Without time for a retry the denial is final.
+                // Without time for a doubt it stands as it is.
                 doubted.map_err(|_| Error::Api(error))
             }
             ErrorKind::Denied
+            | ErrorKind::Forbidden
             | ErrorKind::NotInstalled
+            | ErrorKind::Untrusted
             | ErrorKind::NoCredentials
             | ErrorKind::Refused => Err(Error::Api(error)),
         }
     }
 
-    /// Whether the first denial was a moment ago: an API server that has just started knows neither
-    /// roles nor kinds yet, and a kubeconfig that is being replaced may be half a file.
+    /// Whether the first denial came just now: an API server that starts knows neither roles nor kinds for a moment, and
+    /// a kubeconfig that is replaced may be half a file.
     fn is_in_grace(&self) -> bool {
         let elapsed = self.clock.elapsed();
         let until = self.denied_grace.get().unwrap_or(elapsed + DENIED_GRACE);
@@ -105,8 +158,7 @@ impl<'a, A, C: Clock> Retrying<'a, A, C> {
         elapsed < until
     }
 
-    /// Full jitter on top of what the server asked for: rivals that failed together do not come
-    /// back together.
+    /// Full jitter on top of what the server asked for: rivals that failed together do not come back together.
     async fn pause(
         &self,
         at_least: Duration,
@@ -118,12 +170,9 @@ impl<'a, A, C: Clock> Retrying<'a, A, C> {
                 .next()
                 .unwrap_or_default()
                 .mul_f64(self.clock.chance());
-        // No attempt starts that could end after the deadline.
-        if self.clock.elapsed() + pause + self.deadline.attempt > self.deadline.at {
-            return Err(Error::OutOfTime {
-                seconds: self.deadline.at.as_secs(),
-                last,
-            });
+        // After it there has to be some time left for an answer.
+        if self.clock.elapsed() + pause >= self.end() {
+            return Err(self.out_of_time(last));
         }
         self.clock.pause(pause).await;
         Ok(())

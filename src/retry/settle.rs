@@ -57,10 +57,15 @@ impl<A, C: Clock> Retrying<'_, A, C> {
         let mut unsettled = false;
         let mut pauses = backoff();
         loop {
-            let lost = match write().await {
-                Ok(Commit::Lost) if unsettled => self.retry(&read).await,
-                Ok(commit) => return Ok(commit),
+            let lost = match self.in_time(write()).await {
+                Ok(Ok(Commit::Lost)) if unsettled => self.retry(&read).await,
+                Ok(Ok(commit)) => return Ok(commit),
                 Err(error) => {
+                    // It was waited for in vain, or not even begun; what is not known is kept.
+                    unsettled = true;
+                    Err(error)
+                }
+                Ok(Err(error)) => {
                     unsettled |= matches!(error.kind, ErrorKind::Transient(_));
                     let waited = self.wait(error, &mut pauses).await;
                     waited.map(|()| AfterLoss::Again)

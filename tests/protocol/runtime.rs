@@ -212,6 +212,10 @@ impl Clock for StoppedClock {
 
     async fn pause(&self, _: Duration) {}
 
+    async fn until(&self, _: Duration) {
+        std::future::pending().await;
+    }
+
     fn chance(&self) -> f64 {
         0.0
     }

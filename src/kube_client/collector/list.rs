@@ -10,7 +10,8 @@ use serde_json::value::RawValue;
 
 use crate::collector::{LeaseSnapshot, NodeSnapshot, Page, Phase, PodSnapshot};
 use crate::kube_client::KubeClient;
-use crate::kube_client::request::{Response, api_error, built};
+use crate::kube_client::answer::Response;
+use crate::kube_client::request::{api_error, built};
 use crate::lease::State;
 use crate::retry::{ApiError, ErrorKind};
 

@@ -1,0 +1,250 @@
+//! A cluster, and sending one request to it.
+
+use std::cell::Cell;
+use std::error::Error as StdError;
+use std::fmt;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http::{Method, Request, StatusCode};
+use jiff::Timestamp;
+use tokio::sync::Mutex;
+use tokio::time::timeout;
+
+use super::access::Server;
+use super::answer::{Meaning, Response, date, judge, server_message};
+use super::connection::{ConnectError, Connection};
+use super::credentials::Credentials;
+use super::dial::Reply;
+use super::exec_plugin::ExecCredential;
+use super::forbidden::Forbidden;
+use super::request::{api_error, readable};
+use crate::retry::{ApiError, Deadline, ErrorKind};
+
+/// How long a request may be without an answer before it is sent on another connection too: API Priority and Fairness
+/// queues it for up to 15 s, and one that is cut before that has to queue again.
+const PATIENT: Duration = Duration::from_secs(16);
+
+/// After so many server errors in a row another connection is opened: a load balancer may have pinned this one to a sick
+/// server.
+const SERVER_ERRORS: u32 = 2;
+
+/// A cluster, reached with the credentials of a kubeconfig or of a service account.
+pub struct KubeClient {
+    credentials: Credentials,
+    /// How long an exec plugin may take.
+    exec_limit: Duration,
+    state: Mutex<State>,
+    server_errors: Cell<u32>,
+    /// What the server's clock showed with its last answer.
+    time: Cell<Option<Timestamp>>,
+    /// How many objects the next page of a list should have, by the size of those on the last one.
+    pub(super) fitting: Cell<u32>,
+}
+
+#[derive(Default)]
+struct State {
+    connection: Option<Rc<Connection>>,
+    /// What an exec plugin has said.
+    credential: Option<ExecCredential>,
+    /// The last connection that could not be opened.
+    failure: Option<Failure>,
+}
+
+/// Shared by the requests that waited for the connection.
+#[derive(Clone)]
+struct Failure {
+    at: Instant,
+    server: Option<Server>,
+    kind: ErrorKind,
+    source: SharedError,
+}
+
+/// An error that several requests have failed by.
+#[derive(Debug, Clone)]
+struct SharedError(Arc<dyn StdError + Send + Sync>);
+
+impl fmt::Display for SharedError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl StdError for SharedError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source()
+    }
+}
+
+impl KubeClient {
+    /// The cluster that these credentials lead to. Files are read with the first request, and again after any error of the
+    /// connection or the credentials, since they may have been replaced meanwhile.
+    #[must_use]
+    pub fn new(credentials: Credentials, deadline: Deadline) -> Self {
+        Self {
+            credentials,
+            // What is left is for what the credentials are needed for.
+            exec_limit: deadline.at * 4 / 5,
+            state: Mutex::default(),
+            server_errors: Cell::default(),
+            time: Cell::new(None),
+            fitting: Cell::default(),
+        }
+    }
+
+    /// What the server's clock showed with its last answer, in whole seconds.
+    pub(super) fn server_time_of_last_answer(&self) -> Option<Timestamp> {
+        self.time.get()
+    }
+
+    /// Sends one request; returns with the answer what was asked of whom.
+    pub(super) async fn send(
+        &self,
+        request: Request<Vec<u8>>,
+    ) -> Result<(String, Response), ApiError> {
+        let (connection, (status, headers, body)) = self.reply(&request).await?;
+        let what = what(&request, Some(&connection.server));
+        self.time.set(date(&headers).or(self.time.get()));
+        self.watch(status, &connection);
+        match judge(status, &headers, &body) {
+            Ok(Meaning::Done) => Ok((what, Response::Done(body))),
+            Ok(Meaning::Absent) => Ok((what, Response::Absent)),
+            Ok(Meaning::Conflict) => Ok((what, Response::Conflict)),
+            Err(kind) => {
+                let message = server_message(status, &body);
+                Err(match kind {
+                    ErrorKind::Denied | ErrorKind::Forbidden => {
+                        let place = self.credentials.place();
+                        api_error(&what, kind, Forbidden::new(status, message, place))
+                    }
+                    ErrorKind::Transient(_)
+                    | ErrorKind::Unreachable
+                    | ErrorKind::Expired
+                    | ErrorKind::NotInstalled
+                    | ErrorKind::Untrusted
+                    | ErrorKind::NoCredentials
+                    | ErrorKind::Refused => api_error(&what, kind, message),
+                })
+            }
+        }
+    }
+
+    /// Lets go of a connection to a server that does not know us any more, or fails again and again.
+    fn watch(&self, status: StatusCode, connection: &Rc<Connection>) {
+        if status == StatusCode::UNAUTHORIZED {
+            self.hang_up(connection);
+            if let Ok(mut state) = self.state.try_lock() {
+                state.credential = None;
+            }
+        }
+        if !status.is_server_error() {
+            self.server_errors.set(0);
+            return;
+        }
+        let errors = self.server_errors.get() + 1;
+        self.server_errors.set(errors % SERVER_ERRORS);
+        if errors >= SERVER_ERRORS {
+            self.hang_up(connection);
+        }
+    }
+
+    /// The answer, of whichever connection has it first.
+    async fn reply(&self, request: &Request<Vec<u8>>) -> Result<(Rc<Connection>, Reply), ApiError> {
+        let mut first = std::pin::pin!(self.attempt(request));
+        if let Ok(outcome) = timeout(PATIENT, &mut first).await {
+            return outcome;
+        }
+        let silent = self.let_go();
+        if request.method() != Method::GET {
+            // Another attempt at a write has to wait for the outcome of this one: it is for the caller to settle.
+            let server = silent.as_ref().map(|connection| &connection.server);
+            let why = format!("no answer within {} s", PATIENT.as_secs());
+            return Err(api_error(
+                &what(request, server),
+                ErrorKind::Transient(None),
+                why,
+            ));
+        }
+        let mut second = std::pin::pin!(self.attempt(request));
+        tokio::select! {
+            outcome = &mut first => match outcome {
+                Ok(reply) => Ok(reply),
+                Err(_) => second.await,
+            },
+            outcome = &mut second => match outcome {
+                Ok(reply) => Ok(reply),
+                Err(_) => first.await,
+            },
+        }
+    }
+
+    async fn attempt(
+        &self,
+        request: &Request<Vec<u8>>,
+    ) -> Result<(Rc<Connection>, Reply), ApiError> {
+        let connection = self.connection().await.map_err(|failure| {
+            let what = what(request, failure.server.as_ref());
+            api_error(&what, failure.kind, failure.source)
+        })?;
+        match connection.exchange(request.clone()).await {
+            Ok(reply) => Ok((connection, reply)),
+            Err(error) => {
+                self.hang_up(&connection);
+                let what = what(request, Some(&connection.server));
+                Err(api_error(&what, ErrorKind::Transient(None), error))
+            }
+        }
+    }
+
+    /// The connection that there is, or a new one. Requests that come meanwhile wait for that, and fail with it.
+    async fn connection(&self) -> Result<Rc<Connection>, Failure> {
+        let asked = Instant::now();
+        let mut state = self.state.lock().await;
+        if let Some(connection) = &state.connection {
+            return Ok(connection.clone());
+        }
+        if let Some(failure) = state.failure.as_ref().filter(|failure| failure.at > asked) {
+            return Err(failure.clone());
+        }
+        let limit = self.exec_limit;
+        match Connection::open(&self.credentials, &mut state.credential, limit).await {
+            Ok(connection) => Ok(state.connection.insert(Rc::new(connection)).clone()),
+            Err(ConnectError {
+                server,
+                kind,
+                source,
+            }) => {
+                let failure = Failure {
+                    at: Instant::now(),
+                    server,
+                    kind,
+                    source: SharedError(source.into()),
+                };
+                Err(state.failure.insert(failure).clone())
+            }
+        }
+    }
+
+    /// Lets go of the connection, whatever it is: the next request opens another, with the kubeconfig as it is then.
+    fn let_go(&self) -> Option<Rc<Connection>> {
+        // Whoever holds the state is opening one.
+        self.state.try_lock().ok()?.connection.take()
+    }
+
+    /// Lets go of this connection, unless there is another by now.
+    fn hang_up(&self, connection: &Rc<Connection>) {
+        let Ok(mut state) = self.state.try_lock() else {
+            return;
+        };
+        let is_this = |current: &Rc<Connection>| Rc::ptr_eq(current, connection);
+        if state.connection.as_ref().is_some_and(is_this) {
+            state.connection = None;
+        }
+    }
+}
+
+fn what(request: &Request<Vec<u8>>, server: Option<&Server>) -> String {
+    let server = server.map(Server::url).unwrap_or_default();
+    format!("{} {server}{}", request.method(), readable(request.uri()))
+}
