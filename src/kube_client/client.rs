@@ -151,7 +151,7 @@ impl KubeClient {
 
     /// The answer, of whichever connection has it first.
     async fn reply(&self, request: &Request<Vec<u8>>) -> Result<(Rc<Connection>, Reply), ApiError> {
-        let mut first = std::pin::pin!(self.attempt(request));
+        let mut first = Box::pin(self.attempt(request));
         if let Ok(outcome) = timeout(PATIENT, &mut first).await {
             return outcome;
         }
@@ -166,7 +166,7 @@ impl KubeClient {
                 why,
             ));
         }
-        let mut second = std::pin::pin!(self.attempt(request));
+        let mut second = Box::pin(self.attempt(request));
         tokio::select! {
             outcome = &mut first => match outcome {
                 Ok(reply) => Ok(reply),
@@ -208,7 +208,8 @@ impl KubeClient {
             return Err(failure.clone());
         }
         let limit = self.exec_limit;
-        match Connection::open(&self.credentials, &mut state.credential, limit).await {
+        let opened = Connection::open(&self.credentials, &mut state.credential, limit);
+        match Box::pin(opened).await {
             Ok(connection) => Ok(state.connection.insert(Rc::new(connection)).clone()),
             Err(ConnectError {
                 server,
