@@ -13,7 +13,7 @@ use super::{Error, Holder, State};
 use crate::allocate::Usage;
 use crate::ip::{Family, PoolName, Vrf};
 use crate::pool::Pool;
-use crate::retry::{Clock, Deadline, Retrying, WriteError};
+use crate::retry::{self, Clock, Deadline, ErrorKind, Retrying, WriteError, backoff};
 use crate::text::{NAME_BYTES, first_few, truncated};
 
 mod attempt;
@@ -227,15 +227,35 @@ impl<S: Store, C: Clock, H: Hints> Acquirer<'_, S, C, H> {
     }
 
     async fn create(&self, lease: &Lease) -> Result<Commit, Error> {
-        self.check_sandbox()?;
-        let outcome = self.leases.create(lease).await;
-        self.noted(lease, outcome)
+        self.write(lease, async || self.leases.create(lease).await)
+            .await
     }
 
     async fn replace(&self, before: &StoredLease, lease: &Lease) -> Result<Commit, Error> {
-        self.check_sandbox()?;
-        let outcome = self.leases.replace(before, lease).await;
-        self.noted(lease, outcome)
+        self.write(lease, async || self.leases.replace(before, lease).await)
+            .await
+    }
+
+    /// The pod was read a moment ago and is bound to this node. An authorizer that does not know that yet learns it soon, so
+    /// its denial is no answer while there is time, and as long as the sandbox exists.
+    async fn write(
+        &self,
+        lease: &Lease,
+        write: impl AsyncFn() -> Result<Commit, WriteError>,
+    ) -> Result<Commit, Error> {
+        let mut pauses = backoff();
+        loop {
+            self.check_sandbox()?;
+            match self.noted(lease, write().await) {
+                Err(Error::Retry(retry::Error::Api(denied)))
+                    if denied.kind == ErrorKind::Forbidden =>
+                {
+                    let waited = self.leases.back_off(&mut pauses).await;
+                    waited.map_err(|_| retry::Error::Api(denied))?;
+                }
+                outcome => return outcome,
+            }
+        }
     }
 
     fn noted(&self, lease: &Lease, outcome: Result<Commit, WriteError>) -> Result<Commit, Error> {

@@ -38,6 +38,22 @@ pub enum ErrorKind {
     Refused,
 }
 
+impl ErrorKind {
+    /// Whether another attempt would most likely end the same way: an API server that starts knows neither roles nor kinds
+    /// for a moment, and a kubeconfig that is replaced may be half a file.
+    pub(super) fn is_definite(self) -> bool {
+        match self {
+            Self::Denied
+            | Self::Forbidden
+            | Self::NotInstalled
+            | Self::Untrusted
+            | Self::NoCredentials
+            | Self::Refused => true,
+            Self::Transient(_) | Self::Unreachable | Self::Expired => false,
+        }
+    }
+}
+
 impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let outcome = match self.kind {

@@ -63,21 +63,24 @@ impl<'a, A, C: Clock> Retrying<'a, A, C> {
         request: impl AsyncFn() -> Result<T, ApiError>,
     ) -> Result<T, Error> {
         let mut pauses = backoff();
+        let mut last = None;
         loop {
-            match self.in_time(request()).await? {
+            match self.in_time(request(), &mut last).await? {
                 Ok(answer) => return Ok(answer),
-                Err(error) => self.wait(error, &mut pauses).await?,
+                Err(error) => last = Some(self.wait(error, &mut pauses).await?),
             }
         }
     }
 
-    /// The outcome of one request, which is neither begun nor waited for past the deadline.
+    /// The outcome of one request, which is neither begun nor waited for past the deadline. `last` is how the attempt before
+    /// it failed.
     pub(super) async fn in_time<T>(
         &self,
         request: impl Future<Output = Result<T, ApiError>>,
+        last: &mut Option<ApiError>,
     ) -> Result<Result<T, ApiError>, Error> {
         if self.clock.elapsed() >= self.deadline.at {
-            return Err(self.out_of_time(None));
+            return Err(self.out_of_time(last.take()));
         }
         let mut request = pin!(request);
         let mut deadline = pin!(self.clock.until(self.deadline.at));
@@ -86,7 +89,7 @@ impl<'a, A, C: Clock> Retrying<'a, A, C> {
             Poll::Pending => deadline.as_mut().poll(context).map(|()| None),
         })
         .await
-        .ok_or_else(|| self.out_of_time(None))?;
+        .ok_or_else(|| self.out_of_time(last.take()))?;
         let unreachable = matches!(&outcome, Err(error) if error.kind == ErrorKind::Unreachable);
         if !unreachable {
             self.reached.set(true);
@@ -103,50 +106,47 @@ impl<'a, A, C: Clock> Retrying<'a, A, C> {
         }
     }
 
+    /// What was definite and only doubted stands as it is.
     fn out_of_time(&self, last: Option<ApiError>) -> Error {
-        Error::OutOfTime {
-            seconds: self.end().as_secs(),
-            last,
+        match last {
+            Some(error) if error.kind.is_definite() => Error::Api(error),
+            last => Error::OutOfTime {
+                seconds: self.end().as_secs(),
+                last,
+            },
         }
     }
 
     /// Waits a moment after a lost race, so that rivals finish.
     pub async fn back_off(&self, pauses: &mut impl Iterator<Item = Duration>) -> Result<(), Error> {
-        self.pause(Duration::ZERO, None, pauses).await
+        let pause = self.next_pause(Duration::ZERO, pauses);
+        if self.clock.elapsed() + pause >= self.end() {
+            return Err(self.out_of_time(None));
+        }
+        self.clock.pause(pause).await;
+        Ok(())
     }
 
-    /// Waits as long as the error asks for; returns it where it is definite, or the time is over.
+    /// Waits as long as the error asks for, and returns it; an error where it is definite, or the time is over.
     pub(super) async fn wait(
         &self,
         error: ApiError,
         pauses: &mut impl Iterator<Item = Duration>,
-    ) -> Result<(), Error> {
-        match error.kind {
-            ErrorKind::Transient(at_least) => {
-                self.pause(at_least.unwrap_or_default(), Some(error), pauses)
-                    .await
-            }
-            ErrorKind::Unreachable | ErrorKind::Expired => {
-                self.pause(Duration::ZERO, Some(error), pauses).await
-            }
-            ErrorKind::Denied
-            | ErrorKind::Forbidden
-            | ErrorKind::NotInstalled
-            | ErrorKind::Untrusted
-            | ErrorKind::NoCredentials
-                if self.is_in_grace() =>
-            {
-                let doubted = self.pause(Duration::ZERO, None, pauses).await;
-                // Without time for a doubt it stands as it is.
-                doubted.map_err(|_| Error::Api(error))
-            }
-            ErrorKind::Denied
-            | ErrorKind::Forbidden
-            | ErrorKind::NotInstalled
-            | ErrorKind::Untrusted
-            | ErrorKind::NoCredentials
-            | ErrorKind::Refused => Err(Error::Api(error)),
+    ) -> Result<ApiError, Error> {
+        if error.kind == ErrorKind::Refused || error.kind.is_definite() && !self.is_in_grace() {
+            return Err(Error::Api(error));
         }
+        let at_least = if let ErrorKind::Transient(Some(at_least)) = error.kind {
+            at_least
+        } else {
+            Duration::ZERO
+        };
+        let pause = self.next_pause(at_least, pauses);
+        if self.clock.elapsed() + pause >= self.end() {
+            return Err(self.out_of_time(Some(error)));
+        }
+        self.clock.pause(pause).await;
+        Ok(error)
     }
 
     /// Whether the first denial came just now: an API server that starts knows neither roles nor kinds for a moment, and
@@ -159,22 +159,12 @@ impl<'a, A, C: Clock> Retrying<'a, A, C> {
     }
 
     /// Full jitter on top of what the server asked for: rivals that failed together do not come back together.
-    async fn pause(
+    fn next_pause(
         &self,
         at_least: Duration,
-        last: Option<ApiError>,
         pauses: &mut impl Iterator<Item = Duration>,
-    ) -> Result<(), Error> {
-        let pause = at_least
-            + pauses
-                .next()
-                .unwrap_or_default()
-                .mul_f64(self.clock.chance());
-        // After it there has to be some time left for an answer.
-        if self.clock.elapsed() + pause >= self.end() {
-            return Err(self.out_of_time(last));
-        }
-        self.clock.pause(pause).await;
-        Ok(())
+    ) -> Duration {
+        let most = pauses.next().unwrap_or_default();
+        at_least + most.mul_f64(self.clock.chance())
     }
 }

@@ -56,8 +56,9 @@ impl<A, C: Clock> Retrying<'_, A, C> {
     ) -> Result<Commit<T>, WriteError> {
         let mut unsettled = false;
         let mut pauses = backoff();
+        let mut failed = None;
         loop {
-            let lost = match self.in_time(write()).await {
+            let lost = match self.in_time(write(), &mut failed).await {
                 Ok(Ok(Commit::Lost)) if unsettled => self.retry(&read).await,
                 Ok(Ok(commit)) => return Ok(commit),
                 Err(error) => {
@@ -68,7 +69,10 @@ impl<A, C: Clock> Retrying<'_, A, C> {
                 Ok(Err(error)) => {
                     unsettled |= matches!(error.kind, ErrorKind::Transient(_));
                     let waited = self.wait(error, &mut pauses).await;
-                    waited.map(|()| AfterLoss::Again)
+                    waited.map(|error| {
+                        failed = Some(error);
+                        AfterLoss::Again
+                    })
                 }
             };
             match lost {

@@ -48,7 +48,7 @@ impl Attached {
 async fn where_no_server_listens_del_succeeds_within_ten_seconds() -> Result<()> {
     let pod = Attached::new(CacheEntry::Lost).await?;
     let kubeconfig = pod.leading_to("https://127.0.0.1:1")?;
-    insta::assert_snapshot!(pod.says(&kubeconfig).await?, @"leasehold: DEL: the addresses of container <container> (eth0) were not released, the collector will do it: no definite answer within 10 s: GET https://127.0.0.1:1/apis/leasehold.io/v1alpha1/ipleases/<address> was not answered: client error (Connect): tcp connect error: Connection refused (os error 111)");
+    insta::assert_snapshot!(pod.says(&kubeconfig).await?, @"leasehold: DEL: the addresses of container <container> (eth0) were not released, the collector will do it: no definite answer within 10 s: GET https://127.0.0.1:1/apis/leasehold.io/v1alpha1/ipleases/<address> was not sent: cannot connect to 127.0.0.1:1: Connection refused (os error 111)");
     pod.is(&["Held"], "a DEL that reached no server").await
 }
 
@@ -60,7 +60,7 @@ async fn where_no_server_answers_del_succeeds_within_ten_seconds() -> Result<()>
     let port = silent.local_addr()?.port().to_string();
     let kubeconfig = pod.leading_to(&format!("https://127.0.0.1:{port}"))?;
     let message = pod.says(&kubeconfig).await?.replace(&port, "<port>");
-    insta::assert_snapshot!(message, @"leasehold: DEL: the addresses of container <container> (eth0) were not released, the collector will do it: no definite answer within 10 s: GET https://127.0.0.1:<port>/apis/leasehold.io/v1alpha1/ipleases/<address> was not answered: no answer within 2 s");
+    insta::assert_snapshot!(message, @"leasehold: DEL: the addresses of container <container> (eth0) were not released, the collector will do it: no definite answer within 10 s: GET https://127.0.0.1:<port>/apis/leasehold.io/v1alpha1/ipleases/<address> was not sent: cannot connect to 127.0.0.1:<port>: no answer within 10 s");
     pod.is(&["Held"], "a DEL that was not answered").await
 }
 
