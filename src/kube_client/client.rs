@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::error::Error as StdError;
 use std::fmt;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,7 +15,7 @@ use tokio::time::timeout;
 
 use super::access::Server;
 use super::answer::{Meaning, Response, date, judge, server_message};
-use super::connection::{ConnectError, Connection};
+use super::connection::{ConnectError, Connection, Limits};
 use super::credentials::Credentials;
 use super::dial::Reply;
 use super::exec_plugin::ExecCredential;
@@ -22,8 +23,8 @@ use super::forbidden::Forbidden;
 use super::request::{api_error, readable};
 use crate::retry::{ApiError, Deadline, ErrorKind};
 
-/// How long a request may be without an answer before it is sent on another connection too: API Priority and Fairness
-/// queues it for up to 15 s, and one that is cut before that has to queue again.
+/// How long a request may be without an answer at most: API Priority and Fairness queues it for up to 15 s, and one that is
+/// cut before that has to queue again.
 const PATIENT: Duration = Duration::from_secs(16);
 
 /// After so many server errors in a row another connection is opened: a load balancer may have pinned this one to a sick
@@ -33,8 +34,9 @@ const SERVER_ERRORS: u32 = 2;
 /// A cluster, reached with the credentials of a kubeconfig or of a service account.
 pub struct KubeClient {
     credentials: Credentials,
-    /// How long an exec plugin may take.
-    exec_limit: Duration,
+    limits: Limits,
+    /// How long a request may be without an answer before it is sent on another connection too.
+    patience: Duration,
     state: Mutex<State>,
     server_errors: Cell<u32>,
     /// What the server's clock showed with its last answer.
@@ -84,8 +86,9 @@ impl KubeClient {
     pub fn new(credentials: Credentials, deadline: Deadline) -> Self {
         Self {
             credentials,
-            // What is left is for what the credentials are needed for.
-            exec_limit: deadline.at * 4 / 5,
+            limits: Limits::within(deadline.at),
+            // One that is lost without a trace must leave time for another.
+            patience: PATIENT.min(deadline.at / 3),
             state: Mutex::default(),
             server_errors: Cell::default(),
             time: Cell::new(None),
@@ -151,54 +154,70 @@ impl KubeClient {
 
     /// The answer, of whichever connection has it first.
     async fn reply(&self, request: &Request<Vec<u8>>) -> Result<(Rc<Connection>, Reply), ApiError> {
-        let mut first = Box::pin(self.attempt(request));
-        if let Ok(outcome) = timeout(PATIENT, &mut first).await {
+        let connection = self.connection(request).await?;
+        let mut first = pin!(self.exchange(&connection, request));
+        if let Ok(outcome) = timeout(self.patience, &mut first).await {
             return outcome;
         }
-        let silent = self.let_go();
-        if request.method() != Method::GET {
-            // Another attempt at a write has to wait for the outcome of this one: it is for the caller to settle.
-            let server = silent.as_ref().map(|connection| &connection.server);
-            let why = format!("no answer within {} s", PATIENT.as_secs());
-            return Err(api_error(
-                &what(request, server),
+        self.hang_up(&connection);
+        let silent = |patience: Duration| {
+            let why = format!("no answer within {} s", patience.as_secs_f32());
+            api_error(
+                &what(request, Some(&connection.server)),
                 ErrorKind::Transient(None),
                 why,
-            ));
+            )
+        };
+        if request.method() != Method::GET {
+            // Another attempt at a write has to wait for the outcome of this one: it is for the caller to settle.
+            return Err(silent(self.patience));
         }
-        let mut second = Box::pin(self.attempt(request));
-        tokio::select! {
-            outcome = &mut first => match outcome {
-                Ok(reply) => Ok(reply),
-                Err(_) => second.await,
-            },
-            outcome = &mut second => match outcome {
-                Ok(reply) => Ok(reply),
-                Err(_) => first.await,
-            },
-        }
+        let mut second = pin!(async {
+            let another = self.connection(request).await?;
+            self.exchange(&another, request).await
+        });
+        let either = async {
+            tokio::select! {
+                outcome = &mut first => match outcome {
+                    Ok(reply) => Ok(reply),
+                    Err(_) => second.await,
+                },
+                outcome = &mut second => match outcome {
+                    Ok(reply) => Ok(reply),
+                    Err(_) => first.await,
+                },
+            }
+        };
+        timeout(self.patience, either).await.unwrap_or_else(|_| {
+            self.let_go();
+            Err(silent(self.patience * 2))
+        })
     }
 
-    async fn attempt(
+    async fn exchange(
         &self,
+        connection: &Rc<Connection>,
         request: &Request<Vec<u8>>,
     ) -> Result<(Rc<Connection>, Reply), ApiError> {
-        let connection = self.connection().await.map_err(|failure| {
-            let what = what(request, failure.server.as_ref());
-            api_error(&what, failure.kind, failure.source)
-        })?;
         match connection.exchange(request.clone()).await {
-            Ok(reply) => Ok((connection, reply)),
+            Ok(reply) => Ok((connection.clone(), reply)),
             Err(error) => {
-                self.hang_up(&connection);
+                self.hang_up(connection);
                 let what = what(request, Some(&connection.server));
                 Err(api_error(&what, ErrorKind::Transient(None), error))
             }
         }
     }
 
+    async fn connection(&self, request: &Request<Vec<u8>>) -> Result<Rc<Connection>, ApiError> {
+        self.shared_connection().await.map_err(|failure| {
+            let what = what(request, failure.server.as_ref());
+            api_error(&what, failure.kind, failure.source)
+        })
+    }
+
     /// The connection that there is, or a new one. Requests that come meanwhile wait for that, and fail with it.
-    async fn connection(&self) -> Result<Rc<Connection>, Failure> {
+    async fn shared_connection(&self) -> Result<Rc<Connection>, Failure> {
         let asked = Instant::now();
         let mut state = self.state.lock().await;
         if let Some(connection) = &state.connection {
@@ -207,8 +226,7 @@ impl KubeClient {
         if let Some(failure) = state.failure.as_ref().filter(|failure| failure.at > asked) {
             return Err(failure.clone());
         }
-        let limit = self.exec_limit;
-        let opened = Connection::open(&self.credentials, &mut state.credential, limit);
+        let opened = Connection::open(&self.credentials, &mut state.credential, self.limits);
         match Box::pin(opened).await {
             Ok(connection) => Ok(state.connection.insert(Rc::new(connection)).clone()),
             Err(ConnectError {
@@ -228,9 +246,11 @@ impl KubeClient {
     }
 
     /// Lets go of the connection, whatever it is: the next request opens another, with the kubeconfig as it is then.
-    fn let_go(&self) -> Option<Rc<Connection>> {
+    fn let_go(&self) {
         // Whoever holds the state is opening one.
-        self.state.try_lock().ok()?.connection.take()
+        if let Ok(mut state) = self.state.try_lock() {
+            state.connection = None;
+        }
     }
 
     /// Lets go of this connection, unless there is another by now.

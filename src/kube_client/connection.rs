@@ -21,6 +21,29 @@ pub(super) struct Connection {
     authorization: Option<HeaderValue>,
 }
 
+/// How long the parts of a way to a server may take.
+#[derive(Clone, Copy)]
+pub(super) struct Limits {
+    /// A program that says who we are.
+    exec: Duration,
+    /// TCP and TLS together, to one address.
+    dial: Duration,
+}
+
+/// How long TCP and TLS may take at most. A server under load takes a second.
+const DIAL: Duration = Duration::from_secs(10);
+
+impl Limits {
+    /// In a call of this length.
+    pub fn within(call: Duration) -> Self {
+        Self {
+            // What is left is for what the credentials are needed for.
+            exec: call * 4 / 5,
+            dial: DIAL.min(call / 3),
+        }
+    }
+}
+
 /// Why there is no connection.
 pub(super) struct ConnectError {
     /// To which server, if that is known.
@@ -31,11 +54,11 @@ pub(super) struct ConnectError {
 
 impl Connection {
     /// Reads what leads there, and connects. A program that says who we are is run only if `credential` holds nothing, or
-    /// what has expired, and has so long for it.
+    /// what has expired.
     pub async fn open(
         credentials: &Credentials,
         credential: &mut Option<ExecCredential>,
-        limit: Duration,
+        limits: Limits,
     ) -> Result<Self, ConnectError> {
         let unusable = |source: BoxError| ConnectError {
             server: None,
@@ -50,7 +73,7 @@ impl Connection {
             let expired =
                 |known: &ExecCredential| known.expires.is_some_and(|at| at <= Timestamp::now());
             if credential.as_ref().is_none_or(expired) {
-                let run = credentials.run(exec, limit).await;
+                let run = credentials.run(exec, limits.exec).await;
                 *credential = Some(run.map_err(|error| unusable(error.into()))?);
             }
         }
@@ -75,7 +98,7 @@ impl Connection {
             None
         };
         let server = access.server;
-        match dial(&server, tls).await {
+        match dial(&server, tls, limits.dial).await {
             Ok(http) => Ok(Self {
                 http,
                 server,

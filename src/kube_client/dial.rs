@@ -30,9 +30,6 @@ use super::resolve::resolve;
 use super::tls::Untrusted;
 use crate::retry::ErrorKind;
 
-/// How long TCP and TLS may take together. A server under load takes a second.
-const CONNECT: Duration = Duration::from_secs(10);
-
 /// When the next address is tried beside one that has not answered.
 const NEXT_ADDRESS: Duration = Duration::from_millis(500);
 
@@ -100,8 +97,12 @@ async fn reply(response: http::Response<hyper::body::Incoming>) -> Result<Reply,
     Ok((head.status, head.headers, body.collect().await?.to_bytes()))
 }
 
-/// Connects to the first address of the server that can be talked to.
-pub(super) async fn dial(server: &Server, tls: Option<ClientConfig>) -> Result<Http, DialError> {
+/// Connects to the first address of the server that can be talked to. Each has so long for TCP and TLS together.
+pub(super) async fn dial(
+    server: &Server,
+    tls: Option<ClientConfig>,
+    limit: Duration,
+) -> Result<Http, DialError> {
     let addresses = resolve(server.host()).await.map_err(unreachable)?;
     let tls = tls.map(Arc::new);
     let mut waiting = addresses.into_iter();
@@ -111,7 +112,7 @@ pub(super) async fn dial(server: &Server, tls: Option<ClientConfig>) -> Result<H
         let next: Option<IpAddr> = waiting.next();
         if let Some(address) = next {
             let address = SocketAddr::new(address, server.port());
-            attempts.spawn(connect(address, server.clone(), tls.clone()));
+            attempts.spawn(connect(address, server.clone(), tls.clone(), limit));
         }
         next.is_some()
     };
@@ -151,12 +152,13 @@ async fn connect(
     address: SocketAddr,
     server: Server,
     tls: Option<Arc<ClientConfig>>,
+    limit: Duration,
 ) -> Result<Http, DialError> {
-    match timeout(CONNECT, handshakes(address, server, tls)).await {
+    match timeout(limit, handshakes(address, server, tls)).await {
         Ok(outcome) => outcome,
         Err(_) => Err(unreachable(format!(
             "cannot connect to {address}: no answer within {} s",
-            CONNECT.as_secs()
+            limit.as_secs_f32()
         ))),
     }
 }

@@ -213,7 +213,7 @@ impl Clock for StoppedClock {
     async fn pause(&self, _: Duration) {}
 
     async fn until(&self, _: Duration) {
-        std::future::pending().await;
+        std::future::pending::<()>().await;
     }
 
     fn chance(&self) -> f64 {

@@ -96,10 +96,7 @@ async fn nothing_is_taken_back_on_incomplete_knowledge() -> Result<()> {
     rule.remove();
 
     proxy.refuse().await;
-    let words = [
-        "the leases could not be listed to the end",
-        "was not answered",
-    ];
+    let words = ["the leases could not be listed to the end", "was not sent"];
     faulty
         .fails("the API server is gone", &quick, &words)
         .await?;
