@@ -50,9 +50,13 @@ pub(super) struct Identity {
 impl Access {
     pub fn of(kubeconfig: &Kubeconfig) -> Result<Self, BoxError> {
         let (cluster, user) = context(kubeconfig)?;
-        if let Some(proxy) = cluster.proxy_url.as_deref().filter(|url| !url.is_empty()) {
-            let proxy = crate::text::shown(proxy);
-            return Err(format!("it has proxy-url: {proxy}, which is not supported").into());
+        // Its value may hold a password.
+        if cluster
+            .proxy_url
+            .as_deref()
+            .is_some_and(|url| !url.is_empty())
+        {
+            return Err("it has a proxy-url, which is not supported".into());
         }
         Ok(Self {
             server: Server::of(cluster)?,
@@ -117,7 +121,9 @@ impl Server {
                 || cluster.insecure_skip_tls_verify == Some(true);
             format!("{}://{url}", if tls { "https" } else { "http" })
         };
-        let wrong = |why: &str| format!("its server {:?} {why}", crate::text::shown(url));
+        // What is before it may be a password.
+        let without_user = url.rsplit_once('@').map_or(url, |(_, rest)| rest);
+        let wrong = |why: &str| format!("its server {:?} {why}", crate::text::shown(without_user));
         let uri: Uri = with_scheme
             .parse()
             .map_err(|error| wrong(&format!("is no URL: {error}")))?;
@@ -126,6 +132,9 @@ impl Server {
             return Err(wrong("is neither HTTPS nor HTTP").into());
         }
         let authority = uri.authority().ok_or_else(|| wrong("names no host"))?;
+        if authority.as_str().contains('@') {
+            return Err(wrong("has a user before its host, which is not supported").into());
+        }
         let name = cluster
             .tls_server_name
             .as_deref()
@@ -324,3 +333,6 @@ fn data_or_file(
         None => Ok(None),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -259,7 +259,10 @@ async fn a_server_that_is_not_there_or_not_the_one_is_reported_as_such() -> Resu
     for (certificate, what) in [
         (Certificate::Expired, "certificate expired"),
         (Certificate::OtherName, "certificate not valid for name"),
-        (Certificate::OtherAuthority, "UnknownIssuer"),
+        (
+            Certificate::OtherAuthority,
+            "not signed by the kubeconfig's certificate-authority",
+        ),
     ] {
         env.proxy().present(certificate)?;
         expect(INVALID_CONFIG, what).await?;
