@@ -66,8 +66,8 @@ async fn status_says_which_kubeconfig_is_no_good_and_why() -> Result<()> {
     insta::assert_snapshot!(lines.join("\n"), @"
     50: the kubeconfig <folder>/missing cannot be used; No such file or directory (os error 2)
     50: the kubeconfig <folder> cannot be used; it is not a regular file
-    50: the kubeconfig <folder>/empty cannot be used; it names no cluster with a server
-    50: the kubeconfig <folder>/other cannot be used; it names no cluster with a server
+    50: the kubeconfig <folder>/empty cannot be used; it has no current-context, and no context with a cluster and a user
+    50: the kubeconfig <folder>/other cannot be used; it has no current-context, and no context with a cluster and a user
     50: the kubeconfig <folder>/text cannot be used; it is not a kubeconfig from line 1, column 1 on
     50: the kubeconfig <folder>/broken cannot be used; it is not a kubeconfig from line 1, column 34 on
     50: the kubeconfig <folder>/binary cannot be used; it is not a kubeconfig from line 1, column 1 on
