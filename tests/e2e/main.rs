@@ -17,6 +17,7 @@ mod hostile;
 mod kinds;
 mod leniency;
 mod metrics;
+mod name_service;
 mod policy;
 mod races;
 mod readme;
