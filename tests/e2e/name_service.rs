@@ -1,6 +1,6 @@
 //! Nodes whose `/etc/nsswitch.conf` names modules of another C library: names are resolved without loading them.
 //!
-//! On Flatcar, Fedora CoreOS and Amazon Linux a lookup by the C library loads `libnss_mymachines.so.2` and
+//! On Flatcar and Amazon Linux 2023 a lookup by the C library loads `libnss_mymachines.so.2` and
 //! `libnss_resolve.so.2`, built against the node's own C library, into a static program, which then dies of a signal.
 
 use std::fs;
