@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, ensure};
@@ -101,6 +101,11 @@ fn exec(path: &Path, command: &[&str]) -> Result<String> {
     let (program, args) = command.split_first().context("an empty command")?;
     let out = enter(path, || Ok(Command::new(program).args(args).output()?))
         .with_context(|| format!("run {program}"))?;
+    checked(command, &out)
+}
+
+/// What a command has printed, if it has succeeded.
+pub(crate) fn checked(command: &[&str], out: &Output) -> Result<String> {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end().to_owned();
     ensure!(
         out.status.success(),

@@ -7,7 +7,8 @@ use anyhow::{Context, Result};
 use flate2::{Compression, GzBuilder};
 use tar::{Builder, EntryType, Header};
 
-use crate::{Entry, layout::digest};
+use crate::Entry;
+use crate::digest::digest;
 
 /// A layer, and how the configuration and the manifest name it.
 pub(crate) struct Layer {

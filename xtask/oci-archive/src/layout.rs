@@ -5,9 +5,9 @@ use std::io::Write;
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 use tar::{Builder, EntryType};
 
+use crate::digest::digest;
 use crate::layer::{append, layer};
 use crate::{Image, Platform};
 
@@ -96,10 +96,4 @@ fn manifest(image: &Image, platform: &Platform, blobs: &mut Blobs) -> Result<Val
     );
     descriptor["platform"] = json!({"architecture": platform.architecture, "os": "linux"});
     Ok(descriptor)
-}
-
-pub(crate) fn digest(blob: &[u8]) -> String {
-    let hash = Sha256::digest(blob);
-    let digits: Vec<String> = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("sha256:{}", digits.concat())
 }

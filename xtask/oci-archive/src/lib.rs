@@ -6,6 +6,7 @@
 //!
 //! Source: OCI image format specification 1.1 (image layout, image index, manifest, configuration).
 
+mod digest;
 mod layer;
 mod layout;
 

@@ -65,7 +65,7 @@ fn every_blob_is_what_its_name_says_and_every_reference_is_there() {
     while let Some(path) = open.pop() {
         let content = &files[&path];
         if let Some(hash) = path.strip_prefix("blobs/sha256/") {
-            assert_eq!(layout::digest(content), format!("sha256:{hash}"));
+            assert_eq!(digest::digest(content), format!("sha256:{hash}"));
         }
         seen += 1;
         let Ok(json) = serde_json::from_slice::<Value>(content) else {

@@ -12,11 +12,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 
 use crate::guardian;
-use crate::netns::Netns;
+use crate::netns::{Netns, checked};
 
 const BOOT: &str = include_str!("boot.sh");
 const NODE: &str = include_str!("node.sh");
@@ -142,15 +142,7 @@ impl Machine {
             .stdin(Stdio::null())
             .output()
             .with_context(|| format!("run {}", command.join(" ")))?;
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end().to_owned();
-        ensure!(
-            out.status.success(),
-            "{}: {}: {}",
-            command.join(" "),
-            out.status,
-            text(&out.stderr)
-        );
-        Ok(text(&out.stdout))
+        checked(command, &out)
     }
 
     /// The ids, on the node, of its processes of this name.
