@@ -17,7 +17,7 @@ use super::KubeClient;
 use super::answer::Response;
 use super::request::{api_error, built, list_params, parse};
 use crate::allocate::{Owner, Taken, TakenState};
-use crate::api::{IPLease, IPLeaseSpec};
+use crate::api::IPLease;
 use crate::lease::{
     Commit, Freshness, Lease, LeaseFilter, LeaseName, ListScope, Peek, Store, StoredLease,
 };
@@ -62,16 +62,16 @@ impl Store for KubeClient {
     }
 
     async fn create(&self, lease: &Lease) -> Result<Commit, ApiError> {
-        let object = lease.to_object();
-        let request = path().create(&PostParams::default(), written(&object)?);
+        let object = written(&lease.to_object())?;
+        let request = path().create(&PostParams::default(), object.to_string().into_bytes());
         let (what, answer) = self.send(built(request)?).await?;
         committed(&what, answer, &object)
     }
 
     async fn replace(&self, seen: &StoredLease, lease: &Lease) -> Result<Commit, ApiError> {
-        let object = lease.to_object_over(seen);
-        let name = lease.name.to_string();
-        let request = path().replace(&name, &PostParams::default(), written(&object)?);
+        let object = written(&lease.to_object_over(seen))?;
+        let (name, body) = (lease.name.to_string(), object.to_string().into_bytes());
+        let request = path().replace(&name, &PostParams::default(), body);
         let (what, answer) = self.send(built(request)?).await?;
         committed(&what, answer, &object)
     }
@@ -127,8 +127,8 @@ impl Store for KubeClient {
     }
 }
 
-fn written(lease: &IPLease) -> Result<Vec<u8>, ApiError> {
-    serde_json::to_vec(lease).map_err(|error| api_error("a lease", ErrorKind::Refused, error))
+fn written(lease: &IPLease) -> Result<Value, ApiError> {
+    serde_json::to_value(lease).map_err(|error| api_error("a lease", ErrorKind::Refused, error))
 }
 
 fn understood(what: &str, lease: IPLease) -> Result<StoredLease, ApiError> {
@@ -140,17 +140,19 @@ fn not_installed(what: &str) -> ApiError {
 }
 
 /// An absent object is a lost race as much as a changed one.
-fn committed(what: &str, answer: Response, sent: &IPLease) -> Result<Commit, ApiError> {
+fn committed(what: &str, answer: Response, sent: &Value) -> Result<Commit, ApiError> {
     let body = match answer {
         Response::Done(body) => body,
         Response::Absent | Response::Conflict => return Ok(Commit::Lost),
     };
     // As stored: a field that is absent has its default once it is an IPLease.
     let stored: Value = parse(what, &body)?;
-    match dropped(&json(&sent.spec)?, &stored["spec"], "spec") {
-        None => Ok(Commit::Won(understood(what, parse(what, &body)?)?)),
-        Some(field) => Err(api_error(what, ErrorKind::Refused, NotStored { field })),
+    if let Some(field) = dropped(&sent["spec"], &stored["spec"], "spec") {
+        return Err(api_error(what, ErrorKind::Refused, NotStored { field }));
     }
+    let stored = serde_json::from_value(stored)
+        .map_err(|error| api_error(what, ErrorKind::Transient(None), error))?;
+    Ok(Commit::Won(understood(what, stored)?))
 }
 
 /// The API server prunes what its definition of the kind does not have (Kubernetes, "Field pruning").
@@ -160,10 +162,6 @@ fn committed(what: &str, answer: Response, sent: &IPLease) -> Result<Commit, Api
 )]
 struct NotStored {
     field: String,
-}
-
-fn json(spec: &IPLeaseSpec) -> Result<Value, ApiError> {
-    serde_json::to_value(spec).map_err(|error| api_error("a lease", ErrorKind::Refused, error))
 }
 
 /// The first field of `sent` that `stored` does not have, as a path below `path`.
