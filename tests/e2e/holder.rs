@@ -9,21 +9,19 @@ use testbed::Cluster;
 use crate::env::{Isolation, TestEnv};
 
 /// What the next holder must not inherit: a permission to release, a label, an owner whose end deletes the lease, and a finalizer.
-async fn write_metadata(env: &TestEnv, name: &str, finalizer: bool) -> Result<()> {
+async fn write_metadata(env: &TestEnv, name: &str) -> Result<()> {
     let leases: Api<IPLease> = env.api().await?;
     let uid = (leases.get(name).await?.spec.holder)
         .context("a holder")?
         .uid;
-    let mut metadata = json!({
+    let metadata = json!({
         "annotations": {"ipam.leasehold.io/release": uid, "example.com/note": "former"},
         "labels": {"noted": "yes"},
         "ownerReferences": [{
             "apiVersion": "v1", "kind": "Node", "name": "no-such-node", "uid": "00000000-0000-4000-8000-000000000001",
         }],
+        "finalizers": ["example.com/keep"],
     });
-    if finalizer {
-        metadata["finalizers"] = json!(["example.com/keep"]);
-    }
     let patch = Patch::Merge(json!({"metadata": metadata}));
     leases.patch(name, &PatchParams::default(), &patch).await?;
     Ok(())
@@ -37,7 +35,7 @@ async fn nothing_of_the_former_holder_is_on_the_lease_of_the_next_one() -> Resul
     let leases: Api<IPLease> = env.api().await?;
     let (_former, former) = env.pod_on("former", &pool).await?;
     former.add().await?.success()?;
-    write_metadata(&env, &name, true).await?;
+    write_metadata(&env, &name).await?;
 
     former.del().await?.success()?;
     let (_next, next) = env.pod_on("next", &pool).await?;
@@ -67,12 +65,8 @@ async fn a_lease_that_is_being_deleted_counts_as_taken() -> Result<()> {
     let leases: Api<IPLease> = env.api().await?;
     let (_former, former) = env.pod_on("former", &pool).await?;
     former.add().await?.success()?;
-    write_metadata(&env, &name, true).await?;
+    write_metadata(&env, &name).await?;
     former.del().await?.success()?;
-    let finalizer = Patch::Merge(json!({"metadata": {"finalizers": ["example.com/keep"]}}));
-    leases
-        .patch(&name, &PatchParams::default(), &finalizer)
-        .await?;
     leases.delete(&name, &DeleteParams::default()).await?;
 
     let (_next, next) = env.pod_on("next", &pool).await?;
