@@ -84,17 +84,17 @@ pub trait Api: Store {
     /// The uids of pods of which a kubelet has said since then that it could not tear them down.
     async fn failed_teardowns(&self, since: Timestamp) -> Result<HashSet<Box<str>>, ApiError>;
 
-    /// One pod as of now.
+    /// One pod, read consistently.
     async fn pod(&self, namespace: &str, name: &str) -> Result<Option<PodSnapshot>, ApiError>;
-    /// One node as of now.
+    /// One node, read consistently.
     async fn node(&self, name: &str) -> Result<Option<NodeSnapshot>, ApiError>;
     /// What the claim that keeps this lease says of it now.
     async fn claim(&self, lease: &LeaseSnapshot) -> Result<ClaimSnapshot, ApiError>;
-    /// One pool as of now.
+    /// One pool, read consistently.
     async fn pool(&self, name: &str) -> Result<Option<IPPool>, ApiError>;
     /// The labels and annotations of a namespace and a node; empty where one of them does not exist.
     async fn surroundings(&self, namespace: &str, node: &str) -> Result<Surroundings, ApiError>;
-    /// A ConfigMap as of now.
+    /// A ConfigMap, read consistently.
     async fn config_map(&self, namespace: &str, name: &str) -> Result<ConfigMapSnapshot, ApiError>;
 
     /// Writes the status of exactly this version of a pool. `false`: another version is there, or none.

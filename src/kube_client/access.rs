@@ -208,7 +208,7 @@ impl Identity {
     }
 }
 
-/// Whoever would be impersonated is not the node whose leases a policy lets it write.
+/// The user that would be impersonated is not the node whose leases a policy lets it write.
 fn refuse_impersonation(user: &AuthInfo) -> Result<(), BoxError> {
     let fields = [
         (

@@ -133,7 +133,7 @@ impl KubeClient {
         }
     }
 
-    /// Lets go of a connection to a server that does not know us any more, or fails again and again.
+    /// Drops a connection to a server that does not know us any more, or fails again and again.
     fn watch(&self, status: StatusCode, connection: &Rc<Connection>) {
         if status == StatusCode::UNAUTHORIZED {
             self.hang_up(connection);
@@ -189,7 +189,7 @@ impl KubeClient {
             }
         };
         timeout(self.patience, either).await.unwrap_or_else(|_| {
-            self.let_go();
+            self.drop_connection();
             Err(silent(self.patience * 2))
         })
     }
@@ -245,15 +245,15 @@ impl KubeClient {
         }
     }
 
-    /// Lets go of the connection, whatever it is: the next request opens another, with the kubeconfig as it is then.
-    fn let_go(&self) {
-        // Whoever holds the state is opening one.
+    /// Drops the connection, whichever it is: the next request opens another, with the kubeconfig as it is then.
+    fn drop_connection(&self) {
+        // The request that holds the state is opening one.
         if let Ok(mut state) = self.state.try_lock() {
             state.connection = None;
         }
     }
 
-    /// Lets go of this connection, unless there is another by now.
+    /// Drops this connection, unless there is another by now.
     fn hang_up(&self, connection: &Rc<Connection>) {
         let Ok(mut state) = self.state.try_lock() else {
             return;

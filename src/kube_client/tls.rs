@@ -182,7 +182,7 @@ impl Verifier {
         })
     }
 
-    /// A certificate that is listed itself is trusted for its names and its time, whoever has signed it.
+    /// A certificate that is listed itself is trusted for its names and its time, whichever authority has signed it.
     fn verify_pinned(leaf: &CertificateDer<'_>, name: &ServerName<'_>) -> Result<(), Error> {
         verify_server_name(&ParsedCertificate::try_from(leaf)?, name)?;
         let (from, until) = validity(leaf).ok_or(CertificateError::BadEncoding)?;

@@ -82,7 +82,7 @@ pub enum Previous {
 /// Why there is no address.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
-    /// Each pool that fits is full, as of now.
+    /// Each pool that fits is full, by a consistent read.
     #[error("no free {family} address in {}: enlarge a pool or name a backup", names(.pools))]
     Exhausted {
         /// The family that was asked for.

@@ -60,7 +60,7 @@ pub enum Peek {
     reason = "one thread: no future of it has to be Send"
 )]
 pub trait Store {
-    /// The lease of that name as of now.
+    /// The lease of that name, read consistently.
     async fn read(&self, name: &LeaseName) -> Result<Option<StoredLease>, ApiError>;
     /// The leases of these names, of any age, each a request and all at once.
     async fn peek(&self, names: &[LeaseName]) -> Result<Vec<Peek>, ApiError>;
@@ -76,6 +76,6 @@ pub trait Store {
         scope: ListScope<'_>,
         freshness: Freshness,
     ) -> Result<Vec<Taken>, ApiError>;
-    /// The leases that the filter admits, as of now.
+    /// The leases that the filter admits, read consistently.
     async fn find(&self, filter: LeaseFilter<'_>) -> Result<Vec<StoredLease>, ApiError>;
 }

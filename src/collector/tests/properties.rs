@@ -168,7 +168,7 @@ impl Chance {
     }
 }
 
-/// What is released, where the pods are `pods` as of now.
+/// What is released, where the pods are `pods` in live reads.
 fn released(
     snapshot: &Snapshot,
     pods: &[PodSnapshot],

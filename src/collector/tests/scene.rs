@@ -148,7 +148,7 @@ impl Scene {
         }
     }
 
-    /// With this pod in the list and as of now.
+    /// With this pod in the list and in live reads.
     pub fn pod(mut self, pod: PodSnapshot) -> Self {
         self.live.pod = Some(pod.clone());
         self.lists.pods.push(pod);
@@ -160,7 +160,7 @@ impl Scene {
         self
     }
 
-    /// Without its Node object, in the list and as of now.
+    /// Without its Node object, in the list and in live reads.
     pub fn without_node(self) -> Self {
         self.with(|scene| {
             scene.lists.nodes.clear();
@@ -168,7 +168,7 @@ impl Scene {
         })
     }
 
-    /// With its node like this, in the list and as of now.
+    /// With its node like this, in the list and in live reads.
     pub fn node(self, node: &NodeSnapshot) -> Self {
         self.with(|scene| {
             scene.lists.nodes.insert("n1".into(), node.clone());

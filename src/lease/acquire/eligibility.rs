@@ -27,7 +27,7 @@ pub(super) enum Cooling {
     Any,
 }
 
-/// Judges a lease for `us`. One that is being deleted is on its way to being absent, whoever holds
+/// Judges a lease for `us`. One that is being deleted is on its way to being absent, whichever pod holds
 /// it then.
 pub(super) fn judge(
     stored: &StoredLease,
