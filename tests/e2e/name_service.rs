@@ -38,8 +38,18 @@ impl Root {
             "lib".to_owned(),
             "usr/lib".to_owned(),
         ];
-        for folder in libraries.iter().map(String::as_str).chain(["etc"]) {
+        for folder in libraries.iter().map(String::as_str).chain(["dev", "etc"]) {
             fs::create_dir_all(root.0.join(folder))?;
+        }
+        // Retries take their jitter from there (Linux, "random(4)").
+        for (name, minor) in [("random", "8"), ("urandom", "9")] {
+            let device = root.0.join("dev").join(name);
+            let made = Command::new("mknod")
+                .arg(&device)
+                .args(["c", "1", minor])
+                .output()
+                .context("run mknod")?;
+            ensure!(made.status.success(), "{made:?}");
         }
         root.write(
             "etc/nsswitch.conf",
@@ -123,6 +133,15 @@ async fn a_server_is_found_by_name_without_the_modules_of_the_nodes_c_library() 
     );
     let gc = ["/leasehold-gc", "--kubeconfig", "/admin.kubeconfig"];
     let gc = root.run(&[&gc[..], &["--dry-run"]].concat(), &[], "")?;
-    ensure!(gc.status.success(), "the collector: {gc:?}");
+    // 1: something else on the shared cluster needs a person; 2: it could not read the cluster.
+    ensure!(
+        matches!(gc.status.code(), Some(0 | 1)),
+        "the collector ended with {}: {}",
+        gc.status,
+        String::from_utf8_lossy(&gc.stderr)
+    );
+    let text = String::from_utf8_lossy(&gc.stdout);
+    let summary = text.lines().last().unwrap_or_default();
+    ensure!(summary.starts_with("read "), "the collector: {summary}");
     Ok(())
 }
