@@ -168,11 +168,6 @@ impl Report {
         events.filter(|event| event["event"] == sort).collect()
     }
 
-    /// How many leases were kept for this reason.
-    pub fn kept(&self, why: &str) -> u64 {
-        self.summary["kept"][why].as_u64().unwrap_or_default()
-    }
-
     /// The reason by which this lease was released or kept, in one word.
     pub fn reason(&self, lease: &str) -> Option<&str> {
         let event = self.events.iter().find(|event| event["lease"] == lease)?;
