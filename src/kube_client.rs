@@ -19,6 +19,7 @@ mod kubeconfig;
 mod leases;
 mod node_credentials;
 mod plugin;
+mod pod;
 mod request;
 mod resolve;
 mod tls;

@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 
 use super::KubeClient;
 use super::answer::Response;
+use super::pod::PodObject;
 use super::request::{api_error, built};
 use crate::api::{IPLease, IPPool, ReservedIP, Subnet};
 use crate::collector::{
@@ -27,13 +28,11 @@ mod config_map;
 mod event;
 mod list;
 mod node;
-mod pod;
 
 use config_map::ConfigMapObject;
 use event::EventObject;
 use list::Identity;
 use node::{HeartbeatObject, LabeledObject, NodeObject};
-use pod::PodObject;
 
 /// Where kubelets renew the leases of their nodes.
 const HEARTBEATS: &str = "kube-node-lease";
@@ -57,7 +56,7 @@ impl Api for KubeClient {
     }
 
     async fn pods(&self, after: Option<&str>) -> Result<Page<PodSnapshot>, ApiError> {
-        let read = |object: PodObject| Ok(Some(PodSnapshot::from(object)));
+        let read = |object: PodObject| Ok(Some(PodSnapshot::try_from(object)?));
         let params = ListParams::default();
         self.page(Pod::url_path(&(), None), params, after, read, |it| {
             Some(it.pod())
@@ -116,7 +115,8 @@ impl Api for KubeClient {
     async fn pod(&self, namespace: &str, name: &str) -> Result<Option<PodSnapshot>, ApiError> {
         let path = Pod::url_path(&(), Some(namespace));
         let object = self.one::<PodObject>(path, name).await?;
-        Ok(object.map(PodSnapshot::from))
+        let read = object.map(PodSnapshot::try_from).transpose();
+        read.map_err(|problem| api_error(name, ErrorKind::Transient(None), problem))
     }
 
     async fn node(&self, name: &str) -> Result<Option<NodeSnapshot>, ApiError> {

@@ -1,7 +1,6 @@
 //! What the plugin reads over the wire: each call of [`Api`] and [`Objects`] as a request.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use k8s_openapi::api::authentication::v1::SelfSubjectReview;
 use k8s_openapi::api::core::v1::{Namespace, Node, Pod};
@@ -10,24 +9,17 @@ use kube::core::Request as Path;
 use kube::core::params::{GetParams, ListParams, PostParams};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
 
 use super::KubeClient;
+use super::pod::PodObject;
 use super::request::{api_error, built, list_params};
-use crate::api::{
-    IPPool, MAX_TERMINATION_GRACE_PERIOD_SECONDS, ReservedIP, Subnet,
-    TERMINATION_GRACE_PERIOD_SECONDS,
-};
+use crate::api::{IPPool, ReservedIP, Subnet};
 use crate::cni::PodRef;
 use crate::gather::{ObjectMetadata, Objects};
 use crate::lease::Freshness;
 use crate::plugin::{Api, PodSnapshot};
 use crate::retry::{ApiError, ErrorKind};
 
-/// The static pod that a mirror pod stands for (kubelet, `pkg/kubelet/types`).
-const MIRROR: &str = "kubernetes.io/config.mirror";
-/// What Multus writes once all interfaces are there (Network Plumbing Working Group, "network-status").
-const NETWORK_STATUS: &str = "k8s.v1.cni.cncf.io/network-status";
 /// The user names of kubelets (Kubernetes, "Using Node Authorization").
 const NODE_USER: &str = "system:node:";
 
@@ -152,10 +144,8 @@ struct MetadataObject {
 }
 
 #[derive(Deserialize, Default)]
-#[serde(default, rename_all = "camelCase")]
+#[serde(default)]
 struct Metadata {
-    uid: String,
-    deletion_timestamp: Option<String>,
     labels: BTreeMap<String, String>,
     annotations: BTreeMap<String, String>,
 }
@@ -165,90 +155,11 @@ impl From<Metadata> for ObjectMetadata {
         Metadata {
             labels,
             annotations,
-            ..
         }: Metadata,
     ) -> Self {
         Self {
             labels,
             annotations,
-        }
-    }
-}
-
-/// How long a pod may take to end, by its `terminationGracePeriodSeconds`: 1 where it is negative (Kubernetes, `PodSpec`),
-/// and no more than fits into a lease.
-pub(super) fn termination(seconds: Option<i64>) -> Duration {
-    let seconds = seconds.unwrap_or(TERMINATION_GRACE_PERIOD_SECONDS);
-    let seconds = seconds.min(MAX_TERMINATION_GRACE_PERIOD_SECONDS);
-    Duration::from_secs(seconds.try_into().unwrap_or(1))
-}
-
-/// What is read of a pod, which may be large.
-#[derive(Deserialize)]
-struct PodObject {
-    metadata: Metadata,
-    spec: PodSpec,
-    #[serde(default)]
-    status: PodStatus,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct PodSpec {
-    node_name: Option<String>,
-    termination_grace_period_seconds: Option<i64>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default, rename_all = "camelCase")]
-struct PodStatus {
-    phase: String,
-    #[serde(rename = "podIPs")]
-    pod_ips: Vec<serde::de::IgnoredAny>,
-    container_statuses: Vec<ContainerStatus>,
-    init_container_statuses: Vec<ContainerStatus>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default, rename_all = "camelCase")]
-struct ContainerStatus {
-    #[serde(rename = "containerID")]
-    container_id: String,
-    restart_count: u32,
-    last_state: Map<String, Value>,
-}
-
-impl ContainerStatus {
-    fn has_run(&self) -> bool {
-        !self.container_id.is_empty() || self.restart_count > 0 || !self.last_state.is_empty()
-    }
-}
-
-impl From<PodObject> for PodSnapshot {
-    fn from(
-        PodObject {
-            metadata,
-            spec,
-            status,
-        }: PodObject,
-    ) -> Self {
-        let statuses = || {
-            status
-                .container_statuses
-                .iter()
-                .chain(&status.init_container_statuses)
-        };
-        Self {
-            uid: metadata.uid.clone(),
-            mirrors: metadata.annotations.get(MIRROR).cloned(),
-            node: spec.node_name,
-            termination: termination(spec.termination_grace_period_seconds),
-            deleting: metadata.deletion_timestamp.is_some(),
-            had_sandbox: !status.pod_ips.is_empty()
-                || statuses().any(ContainerStatus::has_run)
-                || metadata.annotations.contains_key(NETWORK_STATUS),
-            phase: status.phase,
-            metadata: metadata.into(),
         }
     }
 }

@@ -1,20 +1,16 @@
-//! What is read of a pod, which may be large.
+//! What Multus writes about the interfaces of a pod besides its first.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 
-use crate::annotations::{Annotations, Network, networks};
-use crate::collector::{Attached, Phase, PodEnd, PodSnapshot, Report};
+use super::Metadata;
+use crate::annotations::{Network, networks};
+use crate::collector::{Attached, Report};
 use crate::ip::Family;
-use crate::kube_client::plugin::termination;
 
-/// The uid of the static pod that a mirror pod stands for (kubelet, `pkg/kubelet/types`).
-const MIRROR: &str = "kubernetes.io/config.mirror";
-/// What Multus writes (Network Plumbing Working Group, "network-status").
-const NETWORK_STATUS: &str = "k8s.v1.cni.cncf.io/network-status";
+/// The annotation (Network Plumbing Working Group, "network-status").
+pub(super) const NETWORK_STATUS: &str = "k8s.v1.cni.cncf.io/network-status";
 /// The beginnings of the annotations that choose networks and pools.
 const CHOOSING: [&str; 4] = [
     "ipam.leasehold.io/",
@@ -22,66 +18,6 @@ const CHOOSING: [&str; 4] = [
     "k8s.v1.cni.cncf.io/networks",
     "v1.multus-cni.io/",
 ];
-
-#[derive(Deserialize)]
-pub(super) struct PodObject {
-    metadata: Metadata,
-    #[serde(default)]
-    spec: Spec,
-    #[serde(default)]
-    status: Status,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Metadata {
-    namespace: Box<str>,
-    name: Box<str>,
-    uid: Box<str>,
-    deletion_timestamp: Option<IgnoredAny>,
-    deletion_grace_period_seconds: Option<i64>,
-    #[serde(default)]
-    labels: BTreeMap<String, String>,
-    #[serde(default)]
-    annotations: Annotations,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default, rename_all = "camelCase")]
-struct Spec {
-    node_name: Box<str>,
-    host_network: bool,
-    termination_grace_period_seconds: Option<i64>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default, rename_all = "camelCase")]
-struct Status {
-    phase: String,
-    #[serde(rename = "podIPs")]
-    pod_ips: Vec<PodIp>,
-    container_statuses: Vec<Container>,
-    init_container_statuses: Vec<Container>,
-    ephemeral_container_statuses: Vec<Container>,
-}
-
-#[derive(Deserialize)]
-struct PodIp {
-    #[serde(default)]
-    ip: String,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct Container {
-    state: State,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct State {
-    running: Option<IgnoredAny>,
-}
 
 /// An entry of `network-status`.
 #[derive(Deserialize)]
@@ -94,56 +30,8 @@ struct NetworkStatus {
     ips: Vec<String>,
 }
 
-impl From<PodObject> for PodSnapshot {
-    fn from(object: PodObject) -> Self {
-        let PodObject {
-            metadata,
-            spec,
-            status,
-        } = object;
-        let own = termination(spec.termination_grace_period_seconds);
-        let phase = match status.phase.as_str() {
-            "Succeeded" => Phase::Finished(PodEnd::Succeeded),
-            "Failed" => Phase::Finished(PodEnd::Failed),
-            "Running" => Phase::Running,
-            _ => Phase::Other,
-        };
-        let mut statuses = status
-            .container_statuses
-            .iter()
-            .chain(&status.init_container_statuses)
-            .chain(&status.ephemeral_container_statuses);
-        let containers_ended = statuses.all(|container| container.state.running.is_none());
-        // In its node's network a pod reports the node's addresses, and before it is bound no kubelet does.
-        let is_attached = !spec.host_network && !spec.node_name.is_empty();
-        let addresses = status.pod_ips.iter().filter(|_| is_attached);
-        let addresses = addresses.filter_map(|ip| ip.ip.parse().ok()).collect();
-        let attached = (is_attached && phase == Phase::Running)
-            .then(|| attached(&metadata))
-            .flatten();
-        let mirrors = metadata.annotations.get(MIRROR);
-        Self {
-            mirrors: mirrors.map(|uid| uid.as_str().into()),
-            node: spec.node_name,
-            phase,
-            deleting: metadata.deletion_timestamp.is_some(),
-            containers_ended,
-            termination: match metadata.deletion_grace_period_seconds {
-                // Its deletion may have given it more or less time; less may come too late.
-                Some(given) => own.max(termination(Some(given))),
-                None => own,
-            },
-            addresses,
-            attached: attached.map(Box::new),
-            namespace: metadata.namespace,
-            name: metadata.name,
-            uid: metadata.uid,
-        }
-    }
-}
-
 /// What `network-status` says of the networks that `networks` asks for. An annotation that can't be read says nothing.
-fn attached(metadata: &Metadata) -> Option<Attached> {
+pub(super) fn attached(metadata: &Metadata) -> Option<Attached> {
     let text = metadata.annotations.get(NETWORK_STATUS)?;
     let entries: Vec<NetworkStatus> = serde_json::from_str(text).ok()?;
     let asked = networks(&metadata.annotations).ok()?;
@@ -188,6 +76,3 @@ fn names(entry: &str, network: &Network, home: &str) -> bool {
         None => entry == network.name,
     }
 }
-
-#[cfg(test)]
-mod tests;

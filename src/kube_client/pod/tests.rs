@@ -1,10 +1,14 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::collector::PodSnapshot;
+
+fn object(pod: Value) -> PodObject {
+    serde_json::from_value(pod).expect("a pod")
+}
 
 fn read(pod: Value) -> PodSnapshot {
-    let object: PodObject = serde_json::from_value(pod).expect("a pod");
-    object.into()
+    object(pod).try_into().expect("a pod with an identity")
 }
 
 /// A pod that is bound and runs, with these annotations.
@@ -116,7 +120,7 @@ fn network_status_counts_for_the_networks_that_are_asked_for() {
             json!(""),
         ),
         (
-            "it is broken",
+            "it is malformed",
             "/metadata/annotations/k8s.v1.cni.cncf.io~1network-status",
             json!("{"),
         ),
@@ -162,5 +166,65 @@ fn of_two_times_to_end_the_longer_one_counts() {
             expected,
             "{own:?}, {given:?}"
         );
+    }
+}
+
+#[test]
+fn any_sign_of_a_run_shows_that_a_pod_had_a_sandbox() {
+    let ran = json!({"containerID": "containerd://1"});
+    for (pod, expected) in [
+        (json!({}), false),
+        (json!({"status": {"phase": "Pending"}}), false),
+        (json!({"status": {"podIPs": [{"ip": "10.0.0.1"}]}}), true),
+        (json!({"status": {"containerStatuses": [ran]}}), true),
+        (json!({"status": {"initContainerStatuses": [ran]}}), true),
+        (
+            json!({"status": {"ephemeralContainerStatuses": [ran]}}),
+            false,
+        ),
+        (
+            json!({"status": {"containerStatuses": [{"restartCount": 0, "lastState": {}}]}}),
+            false,
+        ),
+        (
+            json!({"status": {"containerStatuses": [{"restartCount": 1}]}}),
+            true,
+        ),
+        (
+            json!({"status": {"containerStatuses": [{"lastState": {"terminated": {}}}]}}),
+            true,
+        ),
+        (
+            json!({"metadata": {"annotations": {NETWORK_STATUS: "[]"}}}),
+            true,
+        ),
+    ] {
+        let snapshot = plugin::PodSnapshot::from(object(pod.clone()));
+        assert_eq!(snapshot.had_sandbox, expected, "{pod}");
+    }
+}
+
+#[test]
+fn a_malformed_status_makes_no_pod_unreadable() {
+    let malformed = json!({"phase": "Running", "podIPs": [{"ip": 1}, {"ip": "10.0.0.1"}], "containerStatuses": [
+        {"containerID": 1, "restartCount": -1, "lastState": [], "state": "?"},
+    ]});
+    let pod = with(running(&json!({})), "/status", malformed);
+    let snapshot = read(pod.clone());
+    assert_eq!(addresses(&snapshot), ["10.0.0.1"]);
+    assert!(!snapshot.containers_ended, "one may be running");
+    assert_eq!(plugin::PodSnapshot::from(object(pod)).uid, "u");
+}
+
+#[test]
+fn the_collector_reads_no_pod_without_an_identity() {
+    for missing in ["namespace", "name", "uid"] {
+        let mut pod = running(&json!({}));
+        pod["metadata"]
+            .as_object_mut()
+            .expect("metadata")
+            .remove(missing);
+        let read = PodSnapshot::try_from(object(pod));
+        assert!(read.is_err(), "{missing}: {read:?}");
     }
 }
