@@ -15,6 +15,7 @@
 )]
 
 mod definitions;
+mod ip_claim;
 mod ip_lease;
 mod ippool;
 mod reserved_ip;
@@ -24,6 +25,7 @@ mod subnet;
 mod time;
 
 pub use definitions::definitions;
+pub use ip_claim::{ClaimWriter, IPClaim, IPClaimSpec, IPClaimStatus, SetOwner};
 pub use ip_lease::{ClaimRef, Holder, IPLease, IPLeaseSpec, State, lease_name};
 pub use ippool::{IPPool, IPPoolSpec, IPPoolStatus};
 pub use reserved_ip::{ReservedIP, ReservedIPSpec};

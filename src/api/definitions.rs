@@ -4,7 +4,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::CustomResourceExt;
 use serde_json::Value;
 
-use super::{IPLease, IPPool, ReservedIP, Subnet, schema};
+use super::{IPClaim, IPLease, IPPool, ReservedIP, Subnet, schema};
 
 /// The definition of each kind, in the order of their names.
 ///
@@ -18,6 +18,7 @@ use super::{IPLease, IPPool, ReservedIP, Subnet, schema};
 /// None, as long as the types have a schema at all, which a test checks.
 pub fn definitions() -> Result<Vec<CustomResourceDefinition>, serde_json::Error> {
     [
+        IPClaim::crd(),
         IPLease::crd(),
         IPPool::crd(),
         ReservedIP::crd(),

@@ -135,3 +135,38 @@ pub(super) fn second_holder_of_a_claim() -> Rule {
         .message("only a claim has two holders: set holder and claim too, or leave coHolder away")
         .field_path(".coHolder")
 }
+
+/// A claim says in one way which addresses it has.
+pub(super) fn one_way_to_name_addresses() -> Rule {
+    Rule::new(
+        "[has(self.addresses) && self.addresses.size() > 0, has(self.size), has(self.owner)]\
+         .filter(way, way).size() == 1",
+    )
+    .message(
+        "a claim says in one way which addresses it has: set either addresses, or size and pools",
+    )
+}
+
+/// A size is of pools.
+pub(super) fn size_of_pools() -> Rule {
+    Rule::new("has(self.size) == (has(self.pools) && self.pools.size() > 0)")
+        .message("size and pools go together: so many addresses of these pools")
+        .field_path(".pools")
+}
+
+/// A derived claim stays its owner's, and a person's claim a person's.
+pub(super) fn owner_for_ever() -> Rule {
+    Rule::new(
+        "has(self.owner) == has(oldSelf.owner) && (!has(self.owner) || self.owner == oldSelf.owner)",
+    )
+    .message("the owner of a claim can't change: make another claim")
+    .field_path(".owner")
+}
+
+/// The names of derived claims are not for persons.
+pub(super) fn derived_name() -> Rule {
+    Rule::new("self.metadata.name.matches('-[0-9a-f]{32}$') == has(self.spec.owner)").message(expression(
+        "has(self.spec.owner) ? 'the name of a claim with an owner ends in \"-\" and 32 hex digits' \
+         : 'a name that ends in \"-\" and 32 hex digits is for the claims that the plugin makes: choose another'",
+    ))
+}

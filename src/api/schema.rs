@@ -15,6 +15,9 @@ pub(super) const MAX_ROUTES: u32 = 256;
 /// A day. For longer, use a ReservedIP.
 pub(super) const MAX_COOLDOWN_SECONDS: i64 = 86_400;
 
+/// Addresses of each family in a claim: its list is one object, and a call reads all its leases.
+pub(super) const MAX_CLAIM_SIZE: i64 = 1024;
+
 /// The longest address: `ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff`.
 const ADDRESS: u32 = 39;
 /// The longest CIDR: the longest address with `/128`.
@@ -153,6 +156,28 @@ pub(super) fn nodes(_: &mut SchemaGenerator) -> Schema {
             "this can't be the name of a node: write exact names, one to an item; a pattern is for nodeAffinity",
         )],
     ))
+}
+
+/// A list of pools.
+pub(super) fn pool_names(_: &mut SchemaGenerator) -> Schema {
+    let mut schema = list(&string(
+        SUBDOMAIN,
+        [
+            Rule::new("!format.dns1123Subdomain().validate(self).hasValue()")
+                .message("this can't be the name of a pool: write exact names, one to an item"),
+        ],
+    ));
+    schema.insert("maxItems".to_owned(), 64.into());
+    schema
+}
+
+/// The addresses of a set, of both families.
+pub(super) fn members(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "maxItems": 2 * MAX_CLAIM_SIZE,
+        "items": {"type": "string", "maxLength": ADDRESS},
+    })
 }
 
 /// A list of network attachments.

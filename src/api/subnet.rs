@@ -4,7 +4,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{rules, schema};
+use super::{IPPoolStatus, LabelSelector, rules, schema};
 
 /// A segment: a pool of the same subnet and VRF inherits what it does not set itself.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
@@ -15,6 +15,7 @@ use super::{rules, schema};
     plural = "subnets",
     shortname = "lhsubnet",
     category = "leasehold",
+    status = "IPPoolStatus",
     derive = "PartialEq",
     derive = "Default",
     doc = "A Subnet describes a layer-2 segment once, for all IPPools in it.",
@@ -25,6 +26,20 @@ use super::{rules, schema};
         name = "Age",
         type_ = "date",
         json_path = ".metadata.creationTimestamp"
+    ),
+    printcolumn(
+        name = "Free",
+        type_ = "integer",
+        json_path = ".status.free",
+        description = "addresses without a lease, as the collector counted last",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Capacity",
+        type_ = "integer",
+        json_path = ".status.capacity",
+        description = "addresses that sets may have at all",
+        priority = 1
     )
 )]
 #[x_kube(
@@ -41,13 +56,13 @@ pub struct SubnetSpec {
     #[schemars(schema_with = "schema::subnet")]
     pub subnet: String,
 
-    /// The addresses that automatic pools may give: addresses (`10.6.0.9`), ranges
+    /// The addresses that sets are made of, for pods that name this Subnet: addresses (`10.6.0.9`), ranges
     /// (`10.6.0.10-10.6.0.99`) or CIDRs (`10.6.1.0/24`) inside the subnet. Default: the whole subnet.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::spans")]
     pub ips: Vec<String>,
 
-    /// Addresses of `ips` that they may not give, in the same forms. Default: none.
+    /// Addresses of `ips` that no set gets, in the same forms. Default: none.
     #[serde(rename = "excludeIPs", default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::spans")]
     pub exclude_ips: Vec<String>,
@@ -66,6 +81,17 @@ pub struct SubnetSpec {
         extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["dst"])
     )]
     pub routes: Vec<RouteSpec>,
+
+    /// Makes sets only for namespaces with such labels. Default: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::selector")]
+    pub namespace_affinity: Option<LabelSelector>,
+
+    /// Makes sets only for pods on nodes with such labels: of several Subnets that a pod names, the one of its
+    /// zone. Default: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::selector")]
+    pub node_affinity: Option<LabelSelector>,
 
     /// The address space of the segment: a DNS label that begins with a letter. Default: `""`, the
     /// cluster's own. Immutable.

@@ -59,6 +59,41 @@ status:
 }
 
 #[test]
+fn a_claim_comes_back_as_it_was() {
+    comes_back_as_it_was::<IPClaim>(
+        r#"
+apiVersion: leasehold.io/v1alpha1
+kind: IPClaim
+metadata:
+  name: web
+  namespace: shop
+spec:
+  addresses: [10.6.0.9, 10.6.0.20-10.6.0.29]
+  size: 4
+  pools: [a]
+  vrf: blue
+  owner: {group: apps, kind: Deployment, name: web, interface: eth0, network: net, subnet: vlan-100}
+  reclaim: false
+status:
+  addresses: [10.6.0.9]
+  confirmed: [10.6.0.9]
+  leaving: [10.6.0.20]
+  size: 1
+  used: 1
+  maker: {pod: web-1, node: n1, container: c1, renewals: 3}
+  writer: {pod: web-1, node: n1, container: c1}
+  conditions:
+  - type: Ready
+    status: "True"
+    reason: Confirmed
+    message: ""
+    lastTransitionTime: "2026-01-31T12:00:00Z"
+  observedGeneration: 2
+"#,
+    );
+}
+
+#[test]
 fn a_subnet_comes_back_as_it_was() {
     comes_back_as_it_was::<Subnet>(
         r#"
@@ -73,6 +108,8 @@ spec:
   gateway: fd00:6::1
   routes:
   - {dst: "fd00:7::/64", gw: "fd00:6::2"}
+  namespaceAffinity: {matchLabels: {team: shop}}
+  nodeAffinity: {matchLabels: {zone: b}}
   vrf: blue
 "#,
     );

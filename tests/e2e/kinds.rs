@@ -4,6 +4,7 @@
 //! fault that the server then finds. Objects are created and replaced as a dry run, which is validated like
 //! any other request, so that the rows leave nothing behind.
 
+mod ip_claim;
 mod ip_lease;
 mod ippool;
 mod reserved_ip;
@@ -105,6 +106,15 @@ impl<K: Resource<DynamicType = ()>> Judge<K> {
         })
     }
 
+    /// The same of a kind whose objects are in namespaces.
+    async fn of_a_namespace() -> Result<Self> {
+        let client = testbed::shared().await?.admin().await?;
+        Ok(Self {
+            objects: Api::namespaced_with(client, "default", &ApiResource::erase::<K>(&())),
+            kind: PhantomData,
+        })
+    }
+
     /// Holds every rule against the server, and reports all that fail at once.
     async fn holds(&self, rules: Vec<Rule>) -> Result<()> {
         let mut failures = Vec::new();
@@ -197,7 +207,7 @@ async fn the_kinds_are_applied_with_and_without_kustomize() -> Result<()> {
         let applied = cluster
             .kubectl(&["apply", "--dry-run=server", how, folder])
             .await?;
-        assert_eq!(applied.lines().count(), 4, "{how}: {applied}");
+        assert_eq!(applied.lines().count(), 5, "{how}: {applied}");
     }
     Ok(())
 }
