@@ -120,6 +120,11 @@ pub struct IPLeaseSpec {
     )]
     pub released_at: Option<MicroTime>,
 
+    /// Whether the holder's attachment failed after the address was given, for example because another
+    /// machine answers for it. The same pod then prefers another address. Default: false.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub attachment_failed: bool,
+
     /// Until when it stays in quarantine.
     #[serde(
         default,
@@ -157,6 +162,7 @@ impl Default for IPLeaseSpec {
             termination_grace_period_seconds: super::TERMINATION_GRACE_PERIOD_SECONDS,
             held_since: None,
             released_at: None,
+            attachment_failed: false,
             quarantined_until: None,
             foreign_mac: None,
             unknown: BTreeMap::new(),

@@ -40,6 +40,9 @@ pub struct Del {
     /// The addresses that the ADD gave; none where that is not certain, and a search has to find
     /// them.
     pub previous: Option<Vec<IpAddr>>,
+    /// Whether the runtime knows of no result, though the version of the configuration has it pass that on: if the
+    /// namespace exists, another plugin failed after this one.
+    pub follows_failed_add: bool,
     /// What was wrong, in lines for stderr.
     pub remarks: Vec<String>,
 }
@@ -56,6 +59,7 @@ impl Del {
         let version = document.version();
         let (document, fault) = document.salvaged();
         // A document that is cut off may lack its version for that reason: one remark will do.
+        let is_whole = fault.is_none();
         let version = match fault {
             Some(fault) => {
                 remarks.add(&fault);
@@ -63,13 +67,16 @@ impl Del {
             }
             None => remarks.unless(version),
         };
+        let result = document.get("prevResult");
+        let follows_failed_add =
+            result.is_none() && is_whole && version.is_some_and(passes_result_to_del);
         let network = remarks.unless(document::network(&document));
         let ipam = remarks.unless(document::ipam(&document));
         let (config, faults) = ipam.as_ref().map(Config::lenient).unwrap_or_default();
         for fault in &faults {
             remarks.add(fault);
         }
-        let previous = match document.get("prevResult") {
+        let previous = match result {
             Some(result) if knows_its_vrf(ipam.as_ref()) => remarks
                 .unless(addresses::of_result(&result, &interface))
                 .filter(|addresses| !addresses.is_empty()),
@@ -84,9 +91,15 @@ impl Del {
             network,
             config,
             previous,
+            follows_failed_add,
             remarks: remarks.into_lines(),
         })
     }
+}
+
+/// Runtimes pass the result of ADD to DEL since 0.4.0.
+fn passes_result_to_del(version: SpecVersion) -> bool {
+    version >= SpecVersion::new(0, 4, 0)
 }
 
 /// An address names a lease only together with the address space that it is in.

@@ -149,6 +149,7 @@ impl Missing<'_> {
             termination: self.pod.termination,
             held_since: None,
             released_at: None,
+            attachment_failed: false,
             quarantined_until: None,
             foreign_mac: None,
         }

@@ -211,6 +211,7 @@ impl<S: Store, C: Clock, H: Hints> Acquirer<'_, S, C, H> {
                 acquirer: self,
                 request,
                 ending: RefCell::default(),
+                avoided: RefCell::default(),
             };
             allocations.push(search.run(&earlier).await?);
         }
@@ -313,6 +314,7 @@ impl Requester {
             termination: self.termination,
             held_since: Some(self.since),
             released_at: None,
+            attachment_failed: false,
             quarantined_until: None,
             foreign_mac: None,
         }

@@ -40,6 +40,7 @@ impl TryFrom<IPLease> for StoredLease {
             termination_grace_period_seconds,
             held_since,
             released_at,
+            attachment_failed,
             quarantined_until,
             foreign_mac,
             unknown: _,
@@ -55,6 +56,7 @@ impl TryFrom<IPLease> for StoredLease {
             termination: Duration::from_secs(termination_grace_period_seconds.unsigned_abs()),
             held_since: held_since.map(|MicroTime(at)| at),
             released_at: released_at.map(|MicroTime(at)| at),
+            attachment_failed,
             quarantined_until: quarantined_until.map(|MicroTime(at)| at),
             foreign_mac,
         };
@@ -121,6 +123,7 @@ impl Lease {
             termination_grace_period_seconds: seconds(self.termination),
             held_since: self.held_since.map(MicroTime),
             released_at: self.released_at.map(MicroTime),
+            attachment_failed: self.attachment_failed,
             quarantined_until: self.quarantined_until.map(MicroTime),
             foreign_mac: self.foreign_mac.clone(),
             unknown,

@@ -88,6 +88,8 @@ pub struct Lease {
     pub held_since: Option<Timestamp>,
     /// When it was released, by the clock of the node that did it.
     pub released_at: Option<Timestamp>,
+    /// Whether the last holder's attachment failed after the address was given.
+    pub attachment_failed: bool,
     /// When its quarantine ends.
     pub quarantined_until: Option<Timestamp>,
     /// The hardware address that answered for it from outside the cluster.

@@ -19,12 +19,13 @@ pub enum Released {
 /// Releases the lease that was read if (container, interface) holds it, and no other.
 ///
 /// A version that changed meanwhile is read and judged again. Neither pool nor claim is read: what
-/// becomes of the address is written in its lease.
+/// becomes of the address is written in its lease. That the attachment failed is, too.
 pub async fn release<S: Store, C: Clock>(
     leases: &Retrying<'_, S, C>,
     mut stored: StoredLease,
     container: &str,
     interface: &str,
+    attachment_failed: bool,
 ) -> Result<Released, Error> {
     let mut pauses = backoff();
     loop {
@@ -32,8 +33,10 @@ pub async fn release<S: Store, C: Clock>(
             return Ok(Released::NotHeld);
         }
         let now = leases.clock.now();
-        let next = released(&stored.lease, now);
-        let done = if next.has_cooled(now) {
+        let mut next = released(&stored.lease, now);
+        next.attachment_failed = attachment_failed && next.state == State::Cooling;
+        // Without its lease, the pod's next attempt would not know that this one failed.
+        let done = if next.has_cooled(now) && !next.attachment_failed {
             leases.delete(&stored).await?
         } else {
             matches!(leases.replace(&stored, &next).await?, Commit::Won(_))

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::release_cache::{CacheEntry, ReleaseCache};
 use crate::cni::Del;
+use crate::host;
 use crate::lease::{self, LeaseFilter, LeaseName, Released, Store, StoredLease};
 use crate::retry::{Clock, Deadline, Error, Retrying};
 use crate::text::chain;
@@ -90,5 +91,6 @@ async fn release_one<S: Store, C: Clock>(
 ) -> Result<Released, Error> {
     let uid = call.pod.as_ref().and_then(|pod| pod.uid.as_deref());
     let container = stored.recorded_container(&call.container, uid).to_owned();
-    lease::release(leases, stored, &container, &call.interface).await
+    let failed = call.follows_failed_add && call.netns.as_deref().is_some_and(host::exists);
+    lease::release(leases, stored, &container, &call.interface, failed).await
 }

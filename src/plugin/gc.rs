@@ -17,7 +17,8 @@ pub(super) async fn gc<A: Api, C: Clock>(call: &Gc, api: &A, clock: &C) -> Resul
     for stored in leases.find(LeaseFilter::Node(&node)).await? {
         if let Some((container, interface)) = stale(call, &stored) {
             let name = stored.lease.name.clone();
-            if let Err(error) = lease::release(&leases, stored, &container, &interface).await {
+            if let Err(error) = lease::release(&leases, stored, &container, &interface, false).await
+            {
                 left.push((name, error));
             }
         }

@@ -1,5 +1,6 @@
 //! Behind the real macvlan and bridge plugins: what a pod sees in its namespace, and what is left of it.
 
+mod failed;
 mod gateways;
 mod versions;
 

@@ -12,7 +12,7 @@ mod scenario;
 mod search;
 
 use leasehold::lease::State::{Cooling, Held};
-use runtime::Act::{Add, AddAgain, Del, EndNamespace};
+use runtime::Act::{Add, AddAgain, Del, DelFailed, EndNamespace};
 use runtime::{Act, Initial};
 use scenario::Scenario;
 
@@ -27,6 +27,7 @@ const RESTARTED: &[Act] = &[Del("c1"), EndNamespace("c1"), Add("c2"), Del("c1")]
 const RESTARTED_AGAIN: &[Act] = &[Del("c1"), EndNamespace("c1"), AddAgain("c2"), Del("c1")];
 const TURNED: &[Act] = &[Del("c1"), EndNamespace("c1"), AddAgain("c2")];
 const RIVAL: &[Act] = &[Add("c3")];
+const COME_AND_GONE_RIVAL: &[Act] = &[Add("c3"), Del("c3")];
 const COME_AND_GONE: &[Act] = &[Add("c1"), Del("c1"), Del("c1")];
 
 fn holds(scenario: &Scenario) {
@@ -93,6 +94,25 @@ fn two_pods_never_have_the_last_address_both() {
             cooldown,
             faults,
             ..Scenario::of(1, runtimes)
+        });
+    }
+}
+
+/// Preferring another address is never a reason to give none.
+#[test]
+fn a_pod_whose_attachments_fail_is_refused_only_where_the_pool_is_full() {
+    let failing: &[Act] = &[
+        Add("c1"),
+        DelFailed("c1"),
+        EndNamespace("c1"),
+        Add("c2"),
+        DelFailed("c2"),
+        Add("c0"),
+    ];
+    for (addresses, cooldown) in [(1, 0), (1, 30), (2, 0), (2, 30)] {
+        holds(&Scenario {
+            cooldown,
+            ..Scenario::of(addresses, &[failing, COME_AND_GONE_RIVAL])
         });
     }
 }

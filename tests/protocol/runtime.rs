@@ -27,6 +27,8 @@ pub enum Act {
     /// ADD, for a pod that shows it.
     AddAgain(&'static str),
     Del(&'static str),
+    /// DEL after an ADD whose address was of no use: another plugin failed.
+    DelFailed(&'static str),
     EndNamespace(&'static str),
 }
 
@@ -49,7 +51,11 @@ impl Stage<'_> {
                 Act::Add(container) => self.add(container, false).await,
                 Act::AddAgain(container) => self.add(container, true).await,
                 Act::Del(container) => {
-                    self.del(container, || self.invariants.begin_del(container))
+                    self.del(container, false, || self.invariants.begin_del(container))
+                        .await;
+                }
+                Act::DelFailed(container) => {
+                    self.del(container, true, || self.invariants.begin_del(container))
                         .await;
                 }
                 Act::EndNamespace(container) => {
@@ -115,7 +121,7 @@ impl Stage<'_> {
         .map_err(|failed| failed.error)
     }
 
-    async fn del(&self, container: &'static str, begun: impl Fn()) {
+    async fn del(&self, container: &'static str, attachment_failed: bool, begun: impl Fn()) {
         let leases = Retrying::new(&self.fake_store, &StoppedClock, deadline());
         let found = self
             .fake_store
@@ -123,7 +129,8 @@ impl Stage<'_> {
             .await;
         begun();
         for stored in found.expect("the store answers") {
-            let released = lease::release(&leases, stored, container, "eth0").await;
+            let released =
+                lease::release(&leases, stored, container, "eth0", attachment_failed).await;
             released.expect("there is time enough");
         }
     }
@@ -131,7 +138,7 @@ impl Stage<'_> {
     /// DEL of all, when no other call runs.
     pub fn clear(&self) {
         for container in ["c0", "c1", "c2", "c3", "c9"] {
-            let mut del = pin!(self.del(container, || ()));
+            let mut del = pin!(self.del(container, false, || ()));
             while step(del.as_mut()) == Poll::Pending {}
         }
     }
@@ -170,6 +177,7 @@ pub fn lease(&(address, container, state): &Initial, pool: &Pool) -> Lease {
         held_since: None,
         released_at: (state == State::Cooling)
             .then(|| StoppedClock.now() - Duration::from_mins(30)),
+        attachment_failed: false,
         quarantined_until: None,
         termination: Duration::from_secs(30),
         foreign_mac: None,

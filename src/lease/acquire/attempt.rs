@@ -54,6 +54,10 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
                     }
                     return Ok(None);
                 }
+                Eligibility::Avoided => {
+                    self.avoid(&stored, pool);
+                    return Ok(None);
+                }
                 Eligibility::Mine => {
                     return Ok(Some(Allocation {
                         stored,

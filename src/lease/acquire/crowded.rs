@@ -184,12 +184,12 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
                 Peek::Stored(stored) => stored,
             };
             *overlapped |= stored.lease.pool != pool.name;
-            if self.is_own_slot(&stored) {
-                probed.own = Some(address);
-            }
             match eligibility::judge(&stored, &self.requester().holder, Cooling::Cooled, now) {
-                Eligibility::Taken => probed.taken.push(address),
+                Eligibility::Taken | Eligibility::Avoided => probed.taken.push(address),
                 Eligibility::Mine | Eligibility::Earlier | Eligibility::Vacant => {
+                    if self.is_own_slot(&stored) {
+                        probed.own = Some(address);
+                    }
                     probed.open.push(address);
                     probed.leased.push(address);
                 }
@@ -228,10 +228,11 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
     ) -> Result<Option<Allocation>, Error> {
         let at = self.now();
         let leases = self.acquirer.leases;
-        let taken = leases.taken(scope, Freshness::Consistent).await?;
+        let mut taken = leases.taken(scope, Freshness::Consistent).await?;
         if let Some(allocation) = self.find_own(pool, &taken).await? {
             return Ok(Some(allocation));
         }
+        self.put_avoided_last(&mut taken);
         let (usable, seed, now) = (&pool.usable, self.seed(pool), self.now());
         let listed = match scope {
             ListScope::Pool(_) | ListScope::Vrf(_) => Listed::all(usable, &taken, seed, now),

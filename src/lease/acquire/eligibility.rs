@@ -14,17 +14,21 @@ pub(super) enum Eligibility {
     Earlier,
     /// No pod holds it, and it may be taken.
     Vacant,
+    /// It is ours from an attachment that failed: another address is better.
+    Avoided,
     /// It is not available.
     Taken,
 }
 
-/// Which cooling leases count as vacant. The pod's own always do.
+/// Which cooling leases count as vacant. The pod's own always do, but for those whose attachment failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cooling {
     /// Those whose time is over.
     Cooled,
-    /// Any of them: nothing else is free, or this very address was asked for.
+    /// Any of them: nothing else is free.
     Any,
+    /// Those too whose attachment failed: nothing else is there, or this very address was asked for.
+    Failed,
 }
 
 /// Judges a lease for `us`. One that is being deleted is on its way to being absent, whichever pod holds
@@ -53,7 +57,10 @@ pub(super) fn judge(
             Eligibility::Mine
         }
         State::Held if own => Eligibility::Earlier,
-        State::Cooling if own || cooling == Cooling::Any || lease.has_cooled(now) => {
+        State::Cooling if own && lease.attachment_failed && cooling != Cooling::Failed => {
+            Eligibility::Avoided
+        }
+        State::Cooling if own || cooling != Cooling::Cooled || lease.has_cooled(now) => {
             Eligibility::Vacant
         }
         State::Held | State::Cooling | State::Retained | State::Quarantined | State::Unknown => {

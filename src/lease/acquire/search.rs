@@ -1,9 +1,10 @@
 //! The search for one address: own ones first, then in one pool after the other, then among those that cool.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -13,7 +14,7 @@ use super::super::{Error, State};
 use super::eligibility::Cooling;
 use super::hints::Hints;
 use super::{Acquirer, AddressRequest, Allocation, Refusal, Requester};
-use crate::allocate::{PoolHint, Seed, Taken, Usage};
+use crate::allocate::{PoolHint, Seed, Taken, TakenState, Usage};
 use crate::ip::{Family, PoolName};
 use crate::pool::Pool;
 use crate::retry::{Clock, backoff};
@@ -27,6 +28,14 @@ pub(super) struct Search<'a, S, C, H> {
     pub request: &'a AddressRequest<'a>,
     /// Addresses whose lease is being deleted: lists show them as cooling for as long as a finalizer keeps them.
     pub ending: RefCell<BTreeSet<IpAddr>>,
+    /// Addresses with which this interface could not be attached.
+    pub avoided: RefCell<BTreeMap<IpAddr, Avoided>>,
+}
+
+/// What is known of an address that is avoided.
+pub(super) struct Avoided {
+    released_at: Option<Timestamp>,
+    pool: Arc<Pool>,
 }
 
 /// The outcome of searching a pool.
@@ -50,6 +59,9 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
             return Ok(allocation);
         }
         if self.request.candidates.is_empty() {
+            if let Some(allocation) = self.take_avoided().await? {
+                return Ok(allocation);
+            }
             let pools = self
                 .request
                 .resumable
@@ -73,6 +85,9 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
             }
             let mut cooling = self.cooling();
             if cooling.is_empty() {
+                if let Some(allocation) = self.take_avoided().await? {
+                    return Ok(allocation);
+                }
                 return Err(Refusal::Exhausted {
                     family: self.request.family,
                     pools: usage,
@@ -134,9 +149,10 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
         let mut cooling = Vec::new();
         for pool in self.request.candidates {
             let known = self.hint(pool, |hint| hint.cooling().to_vec());
-            let ending = self.ending.borrow();
-            let usable = (known.into_iter())
-                .filter(|(_, it)| pool.usable.contains(*it) && !ending.contains(it));
+            let (ending, avoided) = (self.ending.borrow(), self.avoided.borrow());
+            let usable = (known.into_iter()).filter(|(_, it)| {
+                pool.usable.contains(*it) && !ending.contains(it) && !avoided.contains_key(it)
+            });
             cooling.extend(usable.map(|(at, address)| (at, address, pool)));
         }
         cooling.sort_by_key(|&(at, address, _)| (at, address));
@@ -147,7 +163,7 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
         if let Some(allocation) = self.create(pool, address).await? {
             return Ok(allocation);
         }
-        if let Some(allocation) = self.try_replace(pool, address, Cooling::Any).await? {
+        if let Some(allocation) = self.try_replace(pool, address, Cooling::Failed).await? {
             return Ok(allocation);
         }
         let stored = self.acquirer.leases.read(&self.name(address)).await?;
@@ -162,6 +178,42 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
             holder,
         }
         .into())
+    }
+
+    pub(super) fn avoid(&self, stored: &StoredLease, pool: &Arc<Pool>) {
+        self.avoided.borrow_mut().insert(
+            stored.lease.name.address,
+            Avoided {
+                released_at: stored.lease.released_at,
+                pool: pool.clone(),
+            },
+        );
+    }
+
+    /// In a list, they cool for ever: the pool is full before one of them is given.
+    pub(super) fn put_avoided_last(&self, taken: &mut [Taken]) {
+        let avoided = self.avoided.borrow();
+        for lease in taken
+            .iter_mut()
+            .filter(|lease| avoided.contains_key(&lease.address))
+        {
+            if let TakenState::Cooling { cooldown, .. } = &mut lease.state {
+                *cooldown = Duration::MAX;
+            }
+        }
+    }
+
+    /// An address that was avoided, the longest released first: that it fails again is no certainty.
+    async fn take_avoided(&self) -> Result<Option<Allocation>, Error> {
+        let avoided = std::mem::take(&mut *self.avoided.borrow_mut());
+        let mut avoided: Vec<_> = avoided.into_iter().collect();
+        avoided.sort_by_key(|(_, avoided)| avoided.released_at);
+        for (address, Avoided { pool, .. }) in &avoided {
+            if let Some(allocation) = self.try_replace(pool, *address, Cooling::Failed).await? {
+                return Ok(Some(allocation));
+            }
+        }
+        Ok(None)
     }
 
     /// The lease of an earlier call for this interface, where the list shows one.
