@@ -26,7 +26,9 @@ mod time;
 
 pub use definitions::definitions;
 pub use ip_claim::{ClaimWriter, IPClaim, IPClaimSpec, IPClaimStatus, SetOwner};
-pub use ip_lease::{ClaimRef, Holder, IPLease, IPLeaseSpec, State, lease_name};
+pub use ip_lease::{
+    ClaimKind, ClaimOwner, ClaimRef, Holder, IPLease, IPLeaseSpec, State, lease_name,
+};
 pub use ippool::{IPPool, IPPoolSpec, IPPoolStatus};
 pub use reserved_ip::{ReservedIP, ReservedIPSpec};
 pub use subnet::{RouteSpec, Subnet, SubnetSpec};

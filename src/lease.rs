@@ -25,7 +25,7 @@ mod record;
 mod release;
 mod store;
 
-pub use crate::api::{ClaimRef, Holder, State};
+pub use crate::api::{ClaimKind, ClaimOwner, ClaimRef, Holder, State};
 pub use acquire::{
     AcquireError, AddressRequest, Allocation, CallHints, Hints, Previous, Refusal, Requester,
     acquire, describe,

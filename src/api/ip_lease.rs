@@ -42,6 +42,12 @@ use crate::ip::Vrf;
         priority = 1
     ),
     printcolumn(name = "Claim", type_ = "string", json_path = ".spec.claim.name", priority = 1),
+    printcolumn(
+        name = "Claim Kind",
+        type_ = "string",
+        json_path = ".spec.claim.kind",
+        priority = 1
+    ),
     selectable = ".spec.pool",
     selectable = ".spec.state",
     selectable = ".spec.vrf",
@@ -54,6 +60,7 @@ use crate::ip::Vrf;
 #[x_kube(
     validation = rules::held_has_a_holder(),
     validation = rules::cooling_since(),
+    validation = rules::cooling_without_a_claim(),
     validation = rules::quarantined_until(),
     validation = rules::second_holder_of_a_claim(),
 )]
@@ -231,22 +238,73 @@ pub struct Holder {
     pub unknown: BTreeMap<String, Value>,
 }
 
-/// The IPClaim that keeps an address.
+/// What keeps an address when no pod runs on it: a pod's name, or an IPClaim.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct ClaimRef {
-    /// The claim's namespace.
+    /// `Pod`: the address is kept for the pod of this name, whatever its uid and its node. `IPClaim`: it belongs to
+    /// the set of the IPClaim of this name.
+    #[schemars(schema_with = "schema::claim_kind")]
+    pub kind: ClaimKind,
+
+    /// The namespace of the pod or the IPClaim.
     #[schemars(length(max = 63))]
     pub namespace: String,
 
-    /// The claim's name.
+    /// The name of the pod or the IPClaim.
     #[schemars(length(max = 253))]
     pub name: String,
 
-    /// The uid of whom the claim is for; empty for a claim without an owner.
-    #[serde(rename = "ownerUID", default, skip_serializing_if = "String::is_empty")]
-    #[schemars(length(max = 128))]
-    pub owner_uid: String,
+    /// For which interface of the pod the address is kept, for example `eth0`. Empty for an IPClaim.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 15))]
+    pub interface: String,
+
+    /// The `name` of the CNI configuration of that interface. Empty for an IPClaim.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 253))]
+    pub network: String,
+
+    /// The application that the address is kept for: while it exists, so does the claim. Default: none is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<ClaimOwner>,
+
+    /// What a newer version wrote here: a replace must not lose it.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub unknown: BTreeMap<String, Value>,
+}
+
+/// What kind of thing a claim names.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+pub enum ClaimKind {
+    /// A pod's name, which outlives each pod that bears it.
+    #[default]
+    Pod,
+    /// An IPClaim.
+    IPClaim,
+    /// What a newer version knows.
+    #[serde(untagged)]
+    Other(String),
+}
+
+/// The object that controls the pods of an application. Its uid does not count: one that is deleted and made again keeps
+/// its addresses.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct ClaimOwner {
+    /// Its API group, for example `apps`. Empty for the core group.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 253))]
+    pub group: String,
+
+    /// Its kind, for example `StatefulSet`.
+    #[schemars(length(max = 63))]
+    pub kind: String,
+
+    /// Its name, in the claim's namespace.
+    #[schemars(length(max = 253))]
+    pub name: String,
 
     /// What a newer version wrote here: a replace must not lose it.
     #[serde(flatten)]

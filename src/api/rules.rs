@@ -119,6 +119,13 @@ pub(super) fn cooling_since() -> Rule {
         .field_path(".state")
 }
 
+/// What cools is on its way to any pod: nothing keeps it.
+pub(super) fn cooling_without_a_claim() -> Rule {
+    Rule::new("self.state != 'Cooling' || !has(self.claim)")
+        .message("a lease that is Cooling has no claim: leave claim away, or set state to Retained")
+        .field_path(".state")
+}
+
 /// A quarantine ends.
 pub(super) fn quarantined_until() -> Rule {
     Rule::new("self.state != 'Quarantined' || has(self.quarantinedUntil)")

@@ -148,6 +148,11 @@ pub(super) fn namespaces(_: &mut SchemaGenerator) -> Schema {
     ))
 }
 
+/// What a claim may name.
+pub(super) fn claim_kind(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "string", "enum": ["Pod", "IPClaim"]})
+}
+
 /// A list of nodes.
 pub(super) fn nodes(_: &mut SchemaGenerator) -> Schema {
     list(&string(

@@ -158,7 +158,13 @@ spec:
     container: 2e6c
     interface: eth0
     network: macvlan-100
-  claim: {namespace: shop, name: vm-1a2b, ownerUID: 11111111-1b1f-4f0e-9a57-6b1a3c5f9a11}
+  claim:
+    kind: Pod
+    namespace: shop
+    name: vm-0
+    interface: eth0
+    network: macvlan-100
+    owner: {group: kubevirt.io, kind: VirtualMachine, name: vm}
   cooldownSeconds: 60
   terminationGracePeriodSeconds: 600
   heldSince: "2026-01-31T12:00:00.123456Z"
@@ -180,6 +186,8 @@ fn a_lease_keeps_what_a_newer_version_wrote() {
     spec["holder"]["later"] = json!(null);
     spec["coHolder"]["later"] = json!("c");
     spec["claim"]["later"] = json!(1.5);
+    spec["claim"]["owner"]["later"] = json!(true);
+    spec["claim"]["kind"] = json!("Machine");
     comes_back_as_it_was::<IPLease>(&lease.to_string());
 }
 

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use crate::annotations::Annotations;
 use crate::ip::PoolName;
-use crate::lease::{LeaseName, State, StoredLease};
+use crate::lease::{ClaimRef, LeaseName, State, StoredLease};
 use crate::select::Labels;
 
 /// A lease, without what only its next write needs.
@@ -28,8 +28,8 @@ pub struct LeaseSnapshot {
     pub holder: Option<HolderSnapshot>,
     /// Whether a second holder shares it, as during a live migration.
     pub shared: bool,
-    /// What keeps it beyond its pod: namespace and name.
-    pub claim: Option<(Box<str>, Box<str>)>,
+    /// What keeps it beyond its pod.
+    pub claim: Option<ClaimRef>,
     /// When the process that took it began, by its node's clock.
     pub held_since: Option<Timestamp>,
     /// When this state ends by itself, if it does: the cooldown, the quarantine.
@@ -100,9 +100,7 @@ impl From<StoredLease> for LeaseSnapshot {
             pool: lease.pool,
             holder: lease.holder.map(holder),
             shared: lease.co_holder.is_some(),
-            claim: lease
-                .claim
-                .map(|claim| (claim.namespace.into(), claim.name.into())),
+            claim: lease.claim,
             held_since: lease.held_since,
             over,
             termination: lease.termination,

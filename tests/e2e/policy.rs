@@ -9,7 +9,7 @@ mod person;
 use anyhow::{Context, Result, ensure};
 use jiff::Timestamp;
 use kube::api::{Api, DeleteParams, PostParams, Preconditions};
-use leasehold::api::{ClaimRef, Holder, IPLease, IPLeaseSpec, MicroTime, State};
+use leasehold::api::{ClaimKind, ClaimRef, Holder, IPLease, IPLeaseSpec, MicroTime, State};
 use testbed::{Cluster, Node, Pod, Refused};
 
 use crate::env::cells;
@@ -59,6 +59,7 @@ impl TwoNodes {
         let state: State = serde_json::from_value(words.next().into())?;
         let holder = self.holder(words.next().context("a holder")?);
         let claim = words.next().map(|name| ClaimRef {
+            kind: ClaimKind::IPClaim,
             namespace: self.vrf.to_owned(),
             name: name.to_owned(),
             ..ClaimRef::default()

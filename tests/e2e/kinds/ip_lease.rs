@@ -223,96 +223,135 @@ async fn a_lease_keeps_its_address_and_its_vrf() -> Result<()> {
 async fn a_state_says_what_it_needs() -> Result<()> {
     let holder =
         json!({"namespace": "shop", "pod": "web-0", "uid": "u", "node": "n1", "interface": "eth0"});
-    let claim = json!({"namespace": "shop", "name": "web-0"});
+    let claim = json!({"kind": "Pod", "namespace": "shop", "name": "web-0"});
     let time = "2026-01-31T12:00:00.000001Z";
-    let rule = |says, kept: Value, broken: Value, at, fault| {
-        let lease = |more| with(&retained("198.51.100.30"), more);
-        let (kept, broken) = (lease(&kept), lease(&broken));
-        Rule::of_named(
-            says,
-            ("198.51.100.30", &kept),
-            ("198.51.100.30", &broken),
-            at,
-            fault,
-        )
-    };
     let rules = vec![
-        rule(
+        stated(
             "what is held has a holder",
-            json!({"state": "Held", "holder": holder}),
-            json!({"state": "Held"}),
+            &json!({"state": "Held", "holder": holder}),
+            &json!({"state": "Held"}),
             "spec.state",
             "a lease that is Held names its holder: set holder, or state to Retained",
         ),
-        rule(
+        stated(
             "what is cooling says since when",
-            json!({"state": "Cooling", "releasedAt": time}),
-            json!({"state": "Cooling", "holder": holder}),
+            &json!({"state": "Cooling", "releasedAt": time}),
+            &json!({"state": "Cooling", "holder": holder}),
             "spec.state",
             "a lease that is Cooling says since when: set releasedAt, for example 2026-01-31T12:00:00.000000Z",
         ),
-        rule(
+        stated(
             "a quarantine ends",
-            json!({"state": "Quarantined", "quarantinedUntil": time, "foreignMAC": "02:00:00:00:00:01"}),
-            json!({"state": "Quarantined"}),
+            &json!({"state": "Quarantined", "quarantinedUntil": time, "foreignMAC": "02:00:00:00:00:01"}),
+            &json!({"state": "Quarantined"}),
             "spec.state",
             "a lease that is Quarantined says until when: set quarantinedUntil, for example 2026-01-31T12:00:00.000000Z",
         ),
-        rule(
+        stated(
             "only a claim has two holders",
-            json!({"state": "Held", "holder": holder, "coHolder": holder, "claim": claim}),
-            json!({"state": "Held", "holder": holder, "coHolder": holder}),
+            &json!({"state": "Held", "holder": holder, "coHolder": holder, "claim": claim}),
+            &json!({"state": "Held", "holder": holder, "coHolder": holder}),
             "spec.coHolder",
             "only a claim has two holders: set holder and claim too, or leave coHolder away",
         ),
-        rule(
+        stated(
+            "what is cooling is kept for nothing",
+            &json!({"state": "Cooling", "releasedAt": time}),
+            &json!({"state": "Cooling", "releasedAt": time, "claim": claim}),
+            "spec.state",
+            "a lease that is Cooling has no claim: leave claim away, or set state to Retained",
+        ),
+        stated(
             "there are four states",
-            json!({"state": "Retained"}),
-            json!({"state": "Lent"}),
+            &json!({"state": "Retained"}),
+            &json!({"state": "Lent"}),
             "spec.state",
             r#"Unsupported value: "Lent": supported values: "Held", "Cooling", "Retained", "Quarantined""#,
         ),
-        rule(
+        stated(
             "a holder is an interface of a pod",
-            json!({"holder": holder}),
-            json!({"holder": {"namespace": "shop", "pod": "web-0", "uid": "u", "node": "n1"}}),
+            &json!({"holder": holder}),
+            &json!({"holder": {"namespace": "shop", "pod": "web-0", "uid": "u", "node": "n1"}}),
             "spec.holder.interface",
             "Required value",
         ),
-        rule(
+        stated(
             "an address rests for a day at most",
-            json!({"cooldownSeconds": 86_400}),
-            json!({"cooldownSeconds": 86_401}),
+            &json!({"cooldownSeconds": 86_400}),
+            &json!({"cooldownSeconds": 86_401}),
             "spec.cooldownSeconds",
             "should be less than or equal to 86400",
         ),
-        rule(
+        stated(
             "a time is one",
-            json!({"heldSince": time}),
-            json!({"heldSince": "yesterday"}),
+            &json!({"heldSince": time}),
+            &json!({"heldSince": "yesterday"}),
             "spec.heldSince",
             r#"must be of type date-time: "yesterday""#,
         ),
-        rule(
+        stated(
             "a time is of this age",
-            json!({"heldSince": "1970-01-01T00:00:00Z"}),
-            json!({"heldSince": "1969-12-31T23:59:59Z"}),
+            &json!({"heldSince": "1970-01-01T00:00:00Z"}),
+            &json!({"heldSince": "1969-12-31T23:59:59Z"}),
             "spec.heldSince",
             "this time is out of range: write one from 1970 to 9998, for example 2026-01-31T12:00:00.000000Z",
         ),
-        rule(
+        stated(
             "a time is one that every reader has a calendar for",
-            json!({"heldSince": "9998-12-31T23:59:59.999999Z"}),
-            json!({"heldSince": "9999-12-31T23:59:59Z"}),
+            &json!({"heldSince": "9998-12-31T23:59:59.999999Z"}),
+            &json!({"heldSince": "9999-12-31T23:59:59Z"}),
             "spec.heldSince",
             "this time is out of range: write one from 1970 to 9998, for example 2026-01-31T12:00:00.000000Z",
         ),
-        rule(
+        stated(
             "a zone does not make a time later than that",
-            json!({"heldSince": "9998-12-31T23:59:59+14:00"}),
-            json!({"heldSince": "9998-12-31T23:59:59-14:00"}),
+            &json!({"heldSince": "9998-12-31T23:59:59+14:00"}),
+            &json!({"heldSince": "9998-12-31T23:59:59-14:00"}),
             "spec.heldSince",
             "this time is out of range: write one from 1970 to 9998, for example 2026-01-31T12:00:00.000000Z",
+        ),
+    ];
+    Judge::<IPLease>::new().await?.holds(rules).await
+}
+
+/// What two fields say of a lease that is kept otherwise.
+fn stated(says: &'static str, kept: &Value, broken: &Value, at: &str, fault: &'static str) -> Rule {
+    let name = "198.51.100.30";
+    let lease = |more| with(&retained(name), more);
+    Rule::of_named(
+        says,
+        (name, &lease(kept)),
+        (name, &lease(broken)),
+        at,
+        fault,
+    )
+}
+
+#[tokio::test]
+async fn a_claim_says_what_it_names() -> Result<()> {
+    let claim = json!({"kind": "Pod", "namespace": "shop", "name": "web-0"});
+    let of = |more: Value| json!({"claim": with(&claim, &more)});
+    let rules = vec![
+        stated(
+            "a claim names a pod or an IPClaim",
+            &of(json!({"kind": "IPClaim"})),
+            &of(json!({"kind": "Deployment"})),
+            "spec.claim.kind",
+            r#"Unsupported value: "Deployment": supported values: "Pod", "IPClaim""#,
+        ),
+        stated(
+            "a claim says which of them it names",
+            &of(json!({"interface": "eth0", "network": "net"})),
+            &json!({"claim": {"namespace": "shop", "name": "web-0"}}),
+            "spec.claim.kind",
+            "Required value",
+        ),
+        stated(
+            "the owner of a claim has a kind",
+            &of(json!({"owner": {"group": "apps", "kind": "StatefulSet", "name": "web"}})),
+            &of(json!({"owner": {"group": "apps", "name": "web"}})),
+            "spec.claim.owner.kind",
+            "Required value",
         ),
     ];
     Judge::<IPLease>::new().await?.holds(rules).await

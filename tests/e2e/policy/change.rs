@@ -72,13 +72,12 @@ async fn a_node_releases_what_it_holds_itself() -> Result<()> {
         its own                     | Held me       | Cooling me     | allowed
         its own, to its claim       | Held me a     | Retained me a  | allowed
         its own, without a claim    | Held me       | Retained me    | refused
-        its own, cooling with one   | Held me a     | Cooling me a   | refused
         another's                   | Held them     | Cooling them   | refused
         its own, in another's name  | Held me       | Cooling them   | refused
         its own, and its claim      | Held me a     | Cooling me     | refused
         its own, into quarantine    | Held me       | Quarantined me | refused
         its own once more           | Cooling me    | Cooling me     | refused
-        what is kept                | Retained me a | Cooling me a   | refused
+        what is kept                | Retained me a | Cooling me     | refused
     ";
     let message = "a node releases only what it holds itself, to Retained where it has a claim, else to Cooling, with holder and claim unchanged";
     hold(&nodes, table, |_| message.to_owned()).await

@@ -42,7 +42,7 @@ async fn a_node_adds_nothing_to_a_lease_but_its_holder() -> Result<()> {
     let stored = put(&all, nodes.lease("192.0.2.6", "Held me")?).await?;
     let me = serde_json::to_value(nodes.holder("me"))?;
     let owner = json!([{"apiVersion": "v1", "kind": "Node", "name": "n", "uid": "u"}]);
-    let claim = json!({"namespace": "adds", "name": "a"});
+    let claim = json!({"kind": "IPClaim", "namespace": "adds", "name": "a"});
     let uid = &me["uid"];
     let mut failures = Failures::default();
     for (says, patch, message) in [

@@ -1,13 +1,16 @@
 use crate::collector::tests::scene::{Fate, Scene, at, held, pod, says};
 use crate::collector::{ClaimSnapshot, KeepReason, Reason};
-use crate::lease::State;
+use crate::lease::{ClaimKind, ClaimRef, State};
 
 use ClaimSnapshot::{Gone, Lists, Omits, Unknown};
 
 fn retained() -> Scene {
     Scene::new(held(1, "u")).with(|s| {
         s.lists.leases[0].state = State::Retained;
-        s.lists.leases[0].claim = Some(("ns".into(), "claim".into()));
+        s.lists.leases[0].claim = Some(ClaimRef {
+            kind: ClaimKind::IPClaim,
+            ..ClaimRef::default()
+        });
     })
 }
 

@@ -55,7 +55,7 @@ async fn a_lease_that_two_hold_is_kept() -> Result<()> {
             "container": format!("c-{pod}"), "interface": "eth0", "network": "test"})
     };
     let spec = json!({"state": "Held", "holder": holder("source"), "coHolder": holder("target"),
-        "claim": {"namespace": namespace, "name": "vm", "ownerUID": "uid-of-vm"}});
+        "claim": {"kind": "IPClaim", "namespace": namespace, "name": "vm"}});
     let situation = "a lease that two hold";
     cases
         .write("10.60.3.1", spec, situation, Kept("shared"))
@@ -95,7 +95,7 @@ async fn a_cooldown_or_quarantine_ends_in_time_and_what_a_person_keeps_does_not(
             Untouched,
         ),
         (
-            json!({"state": "Retained", "claim": {"namespace": "a", "name": "b"}}),
+            json!({"state": "Retained", "claim": {"kind": "IPClaim", "namespace": "a", "name": "b"}}),
             "an address that an unreadable claim keeps",
             Untouched,
         ),

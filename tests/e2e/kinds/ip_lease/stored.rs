@@ -64,7 +64,7 @@ fn full(vrf: &str) -> Result<IPLease> {
         address: "198.51.100.40".into(),
         vrf: vrf.to_owned(),
         pool: "zone-b".into(),
-        state: State::Cooling,
+        state: State::Retained,
         holder: Some(holder.clone()),
         co_holder: Some(holder),
         claim: Some(ClaimRef {
@@ -118,7 +118,7 @@ async fn a_lease_is_found_by_eight_of_its_fields() -> Result<()> {
         let holder = lease.spec.holder.as_ref().context("a holder")?;
         for (field, value) in [
             ("spec.pool", "zone-b"),
-            ("spec.state", "Cooling"),
+            ("spec.state", "Retained"),
             ("spec.holder.node", &holder.node),
             ("spec.holder.namespace", &holder.namespace),
             ("spec.holder.uid", &holder.uid),
@@ -164,7 +164,7 @@ async fn a_table_of_leases_has_a_column_for_each_question() -> Result<()> {
     0 "Name": "table.198.51.100.40"
     0 "Address": "198.51.100.40"
     0 "Pool": "zone-b"
-    0 "State": "Cooling"
+    0 "State": "Retained"
     0 "Namespace": "shop"
     0 "Pod": "web-0"
     0 "Interface": "eth0"
@@ -173,6 +173,7 @@ async fn a_table_of_leases_has_a_column_for_each_question() -> Result<()> {
     1 "Released": "2026-01-31T12:00:01.000000Z"
     1 "Cooldown": 60
     1 "Claim": "web-0"
+    1 "Claim Kind": "Pod"
     "#);
     Ok(())
 }
