@@ -36,7 +36,7 @@ mod run;
 mod snapshot;
 mod status;
 
-pub use api::{Api, ConfigMapSnapshot, Notice, Page, Regarding};
+pub use api::{Api, ConfigMapSnapshot, Notice, Page, Part, Regarding};
 pub use marks::CONFIG_MAP as MARKS;
 pub use node_addresses::{CONFIG_MAP as NODE_ADDRESSES, OURS as NODE_RESERVATION};
 pub use pod_name::PodName;

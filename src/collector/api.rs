@@ -9,6 +9,17 @@ use crate::api::{IPPool, ReservedIP, Subnet};
 use crate::lease::Store;
 use crate::retry::ApiError;
 
+/// Which part of a list is asked for.
+#[derive(Debug, Clone, Copy)]
+pub enum Part<'a> {
+    /// All of it in one answer: every supported API server has that in its watch cache, but a minute at most to send it.
+    Whole,
+    /// Its first page. API servers before 1.34 read pages from etcd itself.
+    First,
+    /// The page after the one whose `next` this is.
+    After(&'a str),
+}
+
 /// A part of a list.
 #[derive(Debug, Clone)]
 pub struct Page<T> {
@@ -59,28 +70,27 @@ pub enum Regarding {
 
 /// The cluster, as the collector reads and writes it.
 ///
-/// Each call is one request and does not retry. Lists are consistent and come in pages of at most 500 objects; `after` is
-/// what the page before said. An object that can't be read spoils no page.
+/// Each call is one request and does not retry. Lists are consistent, and their pages have at most 500 objects. An object
+/// that can't be read spoils no list.
 #[expect(
     async_fn_in_trait,
     reason = "one thread: no future of it has to be Send"
 )]
 pub trait Api: Store {
     /// All leases. One that can't be read is there too, in the state `Unknown`, if its name is an address.
-    async fn leases(&self, after: Option<&str>) -> Result<Page<LeaseSnapshot>, ApiError>;
+    async fn leases(&self, part: Part<'_>) -> Result<Page<LeaseSnapshot>, ApiError>;
     /// All pods. One that can't be read is there too, alive and without addresses.
-    async fn pods(&self, after: Option<&str>) -> Result<Page<PodSnapshot>, ApiError>;
+    async fn pods(&self, part: Part<'_>) -> Result<Page<PodSnapshot>, ApiError>;
     /// All nodes with their names. One that can't be read is there too, and not Ready.
-    async fn nodes(&self, after: Option<&str>) -> Result<Page<(Box<str>, NodeSnapshot)>, ApiError>;
+    async fn nodes(&self, part: Part<'_>) -> Result<Page<(Box<str>, NodeSnapshot)>, ApiError>;
     /// The version of each node's heartbeat.
-    async fn heartbeats(&self, after: Option<&str>)
-    -> Result<Page<(Box<str>, Box<str>)>, ApiError>;
+    async fn heartbeats(&self, part: Part<'_>) -> Result<Page<(Box<str>, Box<str>)>, ApiError>;
     /// All pools.
-    async fn pools(&self, after: Option<&str>) -> Result<Page<IPPool>, ApiError>;
+    async fn pools(&self, part: Part<'_>) -> Result<Page<IPPool>, ApiError>;
     /// All reserved addresses.
-    async fn reserved(&self, after: Option<&str>) -> Result<Page<ReservedIP>, ApiError>;
+    async fn reserved(&self, part: Part<'_>) -> Result<Page<ReservedIP>, ApiError>;
     /// All subnets.
-    async fn subnets(&self, after: Option<&str>) -> Result<Page<Subnet>, ApiError>;
+    async fn subnets(&self, part: Part<'_>) -> Result<Page<Subnet>, ApiError>;
     /// The uids of pods of which a kubelet has said since then that it could not tear them down.
     async fn failed_teardowns(&self, since: Timestamp) -> Result<HashSet<Box<str>>, ApiError>;
 

@@ -1,6 +1,8 @@
 //! Every list, whole or not at all.
 
-use super::api::{Api, Page};
+use std::cell::Cell;
+
+use super::api::{Api, Page, Part};
 use super::report::{Event, Reporter};
 use super::snapshot::{ClaimSnapshot, Snapshot};
 use super::{Error, Options};
@@ -35,19 +37,27 @@ pub(super) async fn gather<W: Api, C: Clock>(
         reporter,
         unreadable: 0,
     };
-    let leases = list.whole("leases", async |a| api.leases(a).await).await?;
-    let pods = list.whole("pods", async |a| api.pods(a).await).await?;
-    let nodes = list.whole("nodes", async |a| api.nodes(a).await).await?;
+    let leases = list
+        .whole("leases", async |part| api.leases(part).await)
+        .await?;
+    let pods = list
+        .whole("pods", async |part| api.pods(part).await)
+        .await?;
+    let nodes = list
+        .whole("nodes", async |part| api.nodes(part).await)
+        .await?;
     let heartbeats = list
-        .whole("node heartbeats", async |a| api.heartbeats(a).await)
+        .whole("node heartbeats", async |part| api.heartbeats(part).await)
         .await?;
     let mut gathered = Gathered {
-        pools: list.whole("pools", async |a| api.pools(a).await).await?,
+        pools: list
+            .whole("pools", async |part| api.pools(part).await)
+            .await?,
         reserved: list
-            .whole("reserved addresses", async |a| api.reserved(a).await)
+            .whole("reserved addresses", async |part| api.reserved(part).await)
             .await?,
         subnets: list
-            .whole("subnets", async |a| api.subnets(a).await)
+            .whole("subnets", async |part| api.subnets(part).await)
             .await?,
         unreadable: 0,
         snapshot: Snapshot {
@@ -84,11 +94,11 @@ enum Attempt<I> {
 }
 
 impl<W: Api, C: Clock, T: Reporter> Lists<'_, '_, W, C, T> {
-    /// All pages of a list. One that expires on the way is begun again: its pages would be of two moments.
+    /// A list to its end. One that expires on the way is begun again: its pages would be of two moments.
     async fn whole<I>(
         &mut self,
         what: &'static str,
-        page: impl AsyncFn(Option<&str>) -> Result<Page<I>, ApiError>,
+        page: impl AsyncFn(Part<'_>) -> Result<Page<I>, ApiError>,
     ) -> Result<Vec<I>, Error> {
         let mut times = 0;
         loop {
@@ -117,22 +127,34 @@ impl<W: Api, C: Clock, T: Reporter> Lists<'_, '_, W, C, T> {
     async fn attempt<I>(
         &self,
         what: &'static str,
-        page: &impl AsyncFn(Option<&str>) -> Result<Page<I>, ApiError>,
+        page: &impl AsyncFn(Part<'_>) -> Result<Page<I>, ApiError>,
     ) -> Result<Attempt<I>, Error> {
         let (mut items, mut problems) = (Vec::new(), Vec::new());
         let mut after: Option<String> = None;
+        // A list that breaks off may be more than the server can send in time.
+        let in_pages = Cell::new(false);
         loop {
             if after.is_some() && self.client.clock.elapsed() > self.client.deadline.at {
                 return Err(Error::OutOfTime {
                     seconds: self.options.deadline.as_secs(),
                 });
             }
-            let answer = self
-                .client
-                .retry(async || match page(after.as_deref()).await {
+            let answer = self.client.retry(async || {
+                let part = match &after {
+                    Some(next) => Part::After(next),
+                    None if in_pages.get() => Part::First,
+                    None => Part::Whole,
+                };
+                match page(part).await {
                     Err(api_error) if api_error.kind == ErrorKind::Expired => Ok(Err(api_error)),
-                    outcome => outcome.map(Ok),
-                });
+                    Err(api_error) => {
+                        in_pages
+                            .set(in_pages.get() || api_error.kind == ErrorKind::Transient(None));
+                        Err(api_error)
+                    }
+                    Ok(page) => Ok(Ok(page)),
+                }
+            });
             let answer = answer
                 .await
                 .map_err(|source| Error::Incomplete { what, source })?;

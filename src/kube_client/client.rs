@@ -9,15 +9,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::{Method, Request, StatusCode};
+use http_body_util::BodyExt;
+use hyper::body::Bytes;
 use jiff::Timestamp;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
+use tower::BoxError;
 
 use super::access::Server;
 use super::answer::{Meaning, Response, date, judge, server_message};
 use super::connection::{ConnectError, Connection, Limits};
 use super::credentials::Credentials;
-use super::dial::Reply;
+use super::dial::{Reply, whole};
 use super::exec_plugin::ExecCredential;
 use super::forbidden::Forbidden;
 use super::request::{api_error, readable};
@@ -41,8 +44,6 @@ pub struct KubeClient {
     server_errors: Cell<u32>,
     /// What the server's clock showed with its last answer.
     time: Cell<Option<Timestamp>>,
-    /// How many objects the next page of a list should have, by the size of those on the last one.
-    pub(super) fitting: Cell<u32>,
 }
 
 #[derive(Default)]
@@ -92,7 +93,6 @@ impl KubeClient {
             state: Mutex::default(),
             server_errors: Cell::default(),
             time: Cell::new(None),
-            fitting: Cell::default(),
         }
     }
 
@@ -106,10 +106,46 @@ impl KubeClient {
         &self,
         request: Request<Vec<u8>>,
     ) -> Result<(String, Response), ApiError> {
-        let (connection, (status, headers, body)) = self.reply(&request).await?;
-        let what = what(&request, Some(&connection.server));
+        let (connection, reply) = self.reply(&request).await?;
+        self.settle(&request, &connection, reply)
+    }
+
+    /// The same for an answer that may be large: `read` gets its parts as they arrive, and none is kept. What it got of an
+    /// answer that breaks off counts for nothing.
+    pub(super) async fn stream(
+        &self,
+        request: Request<Vec<u8>>,
+        mut read: impl FnMut(&[u8]),
+    ) -> Result<(String, Response), ApiError> {
+        let connection = self.connection(&request).await?;
+        let outcome = async {
+            let mut response = self.in_time(connection.send(request.clone())).await??;
+            if response.status() != StatusCode::OK {
+                return self.in_time(whole(response)).await?;
+            }
+            while let Some(frame) = self.in_time(response.body_mut().frame()).await? {
+                if let Ok(bytes) = frame?.into_data() {
+                    read(&bytes);
+                }
+            }
+            let (head, _) = response.into_parts();
+            Ok((head.status, head.headers, Bytes::new()))
+        };
+        let reply = outcome.await;
+        let reply = reply.map_err(|error| self.broken_off(&request, &connection, error))?;
+        self.settle(&request, &connection, reply)
+    }
+
+    /// What an answer means.
+    fn settle(
+        &self,
+        request: &Request<Vec<u8>>,
+        connection: &Rc<Connection>,
+        (status, headers, body): Reply,
+    ) -> Result<(String, Response), ApiError> {
+        let what = what(request, Some(&connection.server));
         self.time.set(date(&headers).or(self.time.get()));
-        self.watch(status, &connection);
+        self.watch(status, connection);
         match judge(status, &headers, &body) {
             Ok(Meaning::Done) => Ok((what, Response::Done(body))),
             Ok(Meaning::Absent) => Ok((what, Response::Absent)),
@@ -161,11 +197,10 @@ impl KubeClient {
         }
         self.hang_up(&connection);
         let silent = |patience: Duration| {
-            let why = format!("no answer within {} s", patience.as_secs_f32());
             api_error(
                 &what(request, Some(&connection.server)),
                 ErrorKind::Transient(None),
-                why,
+                silence(patience),
             )
         };
         if request.method() != Method::GET {
@@ -199,14 +234,28 @@ impl KubeClient {
         connection: &Rc<Connection>,
         request: &Request<Vec<u8>>,
     ) -> Result<(Rc<Connection>, Reply), ApiError> {
-        match connection.exchange(request.clone()).await {
+        let reply = async { whole(connection.send(request.clone()).await?).await };
+        match reply.await {
             Ok(reply) => Ok((connection.clone(), reply)),
-            Err(error) => {
-                self.hang_up(connection);
-                let what = what(request, Some(&connection.server));
-                Err(api_error(&what, ErrorKind::Transient(None), error))
-            }
+            Err(error) => Err(self.broken_off(request, connection, error)),
         }
+    }
+
+    /// The next part of an answer.
+    async fn in_time<T>(&self, part: impl Future<Output = T>) -> Result<T, BoxError> {
+        let part = timeout(self.patience, part).await;
+        part.map_err(|_| silence(self.patience).into())
+    }
+
+    fn broken_off(
+        &self,
+        request: &Request<Vec<u8>>,
+        connection: &Rc<Connection>,
+        error: BoxError,
+    ) -> ApiError {
+        self.hang_up(connection);
+        let what = what(request, Some(&connection.server));
+        api_error(&what, ErrorKind::Transient(None), error)
     }
 
     async fn connection(&self, request: &Request<Vec<u8>>) -> Result<Rc<Connection>, ApiError> {
@@ -263,6 +312,10 @@ impl KubeClient {
             state.connection = None;
         }
     }
+}
+
+fn silence(patience: Duration) -> String {
+    format!("no answer within {} s", patience.as_secs_f32())
 }
 
 fn what(request: &Request<Vec<u8>>, server: Option<&Server>) -> String {

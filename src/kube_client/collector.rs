@@ -18,8 +18,8 @@ use super::pod::PodObject;
 use super::request::{api_error, built};
 use crate::api::{IPLease, IPPool, ReservedIP, Subnet};
 use crate::collector::{
-    Api, ClaimSnapshot, ConfigMapSnapshot, LeaseSnapshot, NodeSnapshot, Notice, Page, PodSnapshot,
-    Surroundings,
+    Api, ClaimSnapshot, ConfigMapSnapshot, LeaseSnapshot, NodeSnapshot, Notice, Page, Part,
+    PodSnapshot, Surroundings,
 };
 use crate::lease::StoredLease;
 use crate::retry::{ApiError, ErrorKind};
@@ -28,6 +28,7 @@ mod config_map;
 mod event;
 mod list;
 mod node;
+mod split;
 
 use config_map::ConfigMapObject;
 use event::EventObject;
@@ -38,61 +39,58 @@ use node::{HeartbeatObject, LabeledObject, NodeObject};
 const HEARTBEATS: &str = "kube-node-lease";
 
 impl Api for KubeClient {
-    async fn leases(&self, after: Option<&str>) -> Result<Page<LeaseSnapshot>, ApiError> {
+    async fn leases(&self, part: Part<'_>) -> Result<Page<LeaseSnapshot>, ApiError> {
         let read = |object: IPLease| {
             let stored = StoredLease::try_from(object);
             let stored = stored.map_err(|error| error.to_string())?;
             Ok(Some(LeaseSnapshot::from(stored)))
         };
         let params = ListParams::default();
-        self.page(
+        self.list_part(
             IPLease::url_path(&(), None),
             params,
-            after,
+            part,
             read,
             Identity::lease,
         )
         .await
     }
 
-    async fn pods(&self, after: Option<&str>) -> Result<Page<PodSnapshot>, ApiError> {
+    async fn pods(&self, part: Part<'_>) -> Result<Page<PodSnapshot>, ApiError> {
         let read = |object: PodObject| Ok(Some(PodSnapshot::try_from(object)?));
         let params = ListParams::default();
-        self.page(Pod::url_path(&(), None), params, after, read, |it| {
+        self.list_part(Pod::url_path(&(), None), params, part, read, |it| {
             Some(it.pod())
         })
         .await
     }
 
-    async fn nodes(&self, after: Option<&str>) -> Result<Page<(Box<str>, NodeSnapshot)>, ApiError> {
+    async fn nodes(&self, part: Part<'_>) -> Result<Page<(Box<str>, NodeSnapshot)>, ApiError> {
         let read = |object: NodeObject| Ok(Some(object.named()));
         let params = ListParams::default();
-        self.page(Node::url_path(&(), None), params, after, read, |it| {
+        self.list_part(Node::url_path(&(), None), params, part, read, |it| {
             Some(it.node())
         })
         .await
     }
 
-    async fn heartbeats(
-        &self,
-        after: Option<&str>,
-    ) -> Result<Page<(Box<str>, Box<str>)>, ApiError> {
+    async fn heartbeats(&self, part: Part<'_>) -> Result<Page<(Box<str>, Box<str>)>, ApiError> {
         let path = Heartbeat::url_path(&(), Some(HEARTBEATS));
         let read = |object: HeartbeatObject| Ok(Some(object.named()));
-        self.page(path, ListParams::default(), after, read, |_| None)
+        self.list_part(path, ListParams::default(), part, read, |_| None)
             .await
     }
 
-    async fn pools(&self, after: Option<&str>) -> Result<Page<IPPool>, ApiError> {
-        self.objects(IPPool::url_path(&(), None), after).await
+    async fn pools(&self, part: Part<'_>) -> Result<Page<IPPool>, ApiError> {
+        self.objects(IPPool::url_path(&(), None), part).await
     }
 
-    async fn reserved(&self, after: Option<&str>) -> Result<Page<ReservedIP>, ApiError> {
-        self.objects(ReservedIP::url_path(&(), None), after).await
+    async fn reserved(&self, part: Part<'_>) -> Result<Page<ReservedIP>, ApiError> {
+        self.objects(ReservedIP::url_path(&(), None), part).await
     }
 
-    async fn subnets(&self, after: Option<&str>) -> Result<Page<Subnet>, ApiError> {
-        self.objects(Subnet::url_path(&(), None), after).await
+    async fn subnets(&self, part: Part<'_>) -> Result<Page<Subnet>, ApiError> {
+        self.objects(Subnet::url_path(&(), None), part).await
     }
 
     async fn failed_teardowns(&self, since: Timestamp) -> Result<HashSet<Box<str>>, ApiError> {
@@ -102,7 +100,9 @@ impl Api for KubeClient {
             let params = ListParams::default().fields("reason=FailedKillPod");
             let read = |event: EventObject| Ok(event.of_pod_since(since));
             let path = Event::url_path(&(), None);
-            let page = self.page(path, params, after.as_deref(), read, |_| None);
+            // No API server has them in its watch cache: a page takes no more from etcd than the whole list would.
+            let part = after.as_deref().map_or(Part::First, Part::After);
+            let page = self.list_part(path, params, part, read, |_| None);
             let page = page.await?;
             uids.extend(page.items);
             after = page.next;
@@ -225,14 +225,14 @@ impl Api for KubeClient {
 }
 
 impl KubeClient {
-    /// A page of objects as they are written.
+    /// Objects as they are written.
     async fn objects<T: DeserializeOwned>(
         &self,
         path: String,
-        after: Option<&str>,
+        part: Part<'_>,
     ) -> Result<Page<T>, ApiError> {
         let read = |object: T| Ok(Some(object));
-        self.page(path, ListParams::default(), after, read, |_| None)
+        self.list_part(path, ListParams::default(), part, read, |_| None)
             .await
     }
 

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use http::header::AUTHORIZATION;
-use http::{HeaderValue, Request};
+use http::{HeaderValue, Request, Response};
+use hyper::body::Incoming;
 use jiff::Timestamp;
 use tower::BoxError;
 
 use super::access::Server;
 use super::credentials::Credentials;
-use super::dial::{DialError, Http, Reply, dial};
+use super::dial::{DialError, Http, dial};
 use super::exec_plugin::ExecCredential;
 use super::tls;
 use crate::retry::ErrorKind;
@@ -112,12 +113,16 @@ impl Connection {
         }
     }
 
-    pub async fn exchange(&self, mut request: Request<Vec<u8>>) -> Result<Reply, BoxError> {
+    /// Sends a request; the answer's body is still to be read.
+    pub async fn send(
+        &self,
+        mut request: Request<Vec<u8>>,
+    ) -> Result<Response<Incoming>, BoxError> {
         if let Some(authorization) = &self.authorization {
             request
                 .headers_mut()
                 .insert(AUTHORIZATION, authorization.clone());
         }
-        self.http.exchange(&self.server, request).await
+        self.http.send(&self.server, request).await
     }
 }

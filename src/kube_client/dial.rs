@@ -10,9 +10,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::HOST;
-use http::{HeaderMap, HeaderValue, Request, StatusCode, Uri};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Full};
-use hyper::body::Bytes;
+use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use nix::sys::socket::{setsockopt, sockopt};
@@ -58,12 +58,12 @@ pub(super) enum Http {
 pub(super) type Reply = (StatusCode, HeaderMap, Bytes);
 
 impl Http {
-    /// Sends a request for a path of `server` and reads the answer whole.
-    pub async fn exchange(
+    /// Sends a request for a path of `server`; the answer's body is still to be read.
+    pub async fn send(
         &self,
         server: &Server,
         request: Request<Vec<u8>>,
-    ) -> Result<Reply, BoxError> {
+    ) -> Result<Response<Incoming>, BoxError> {
         let (mut head, body) = request.into_parts();
         let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
         let path = format!("{}{path}", server.prefix);
@@ -77,7 +77,7 @@ impl Http {
                 let request = Request::from_parts(head, Full::from(body));
                 let mut connection = connection.clone();
                 connection.ready().await?;
-                reply(connection.send_request(request).await?).await
+                Ok(connection.send_request(request).await?)
             }
             Self::H1(connection) => {
                 head.uri = path.parse()?;
@@ -86,13 +86,14 @@ impl Http {
                 let request = Request::from_parts(head, Full::from(body));
                 let mut connection = connection.lock().await;
                 connection.ready().await?;
-                reply(connection.send_request(request).await?).await
+                Ok(connection.send_request(request).await?)
             }
         }
     }
 }
 
-async fn reply(response: http::Response<hyper::body::Incoming>) -> Result<Reply, BoxError> {
+/// Reads an answer whole.
+pub(super) async fn whole(response: Response<Incoming>) -> Result<Reply, BoxError> {
     let (head, body) = response.into_parts();
     Ok((head.status, head.headers, body.collect().await?.to_bytes()))
 }

@@ -14,4 +14,5 @@ mod metrics;
 mod pools;
 mod race;
 mod run;
+mod shipped;
 mod situations;

@@ -1,4 +1,4 @@
-//! A page of a list: its objects are read one by one, so that one which can't be read spoils no other.
+//! A list, or a page of it: its objects are read one by one as they arrive, so that one which can't be read spoils no other.
 
 use std::time::Duration;
 
@@ -6,89 +6,68 @@ use kube::core::Request as Path;
 use kube::core::params::ListParams;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::value::RawValue;
 
-use crate::collector::{LeaseSnapshot, NodeSnapshot, Page, Phase, PodSnapshot};
+use super::split::ListSplitter;
+use crate::collector::{LeaseSnapshot, NodeSnapshot, Page, Part, Phase, PodSnapshot};
 use crate::kube_client::KubeClient;
 use crate::kube_client::answer::Response;
 use crate::kube_client::request::{api_error, built};
 use crate::lease::State;
 use crate::retry::{ApiError, ErrorKind};
 
-/// Objects of a page at most: no burden on the API server.
-const MOST: u32 = 500;
-
-/// Objects of the first page of a list, when it is not known yet how large they are.
-const FIRST: u32 = 100;
-
-/// Bytes that a page should have at most, since it is held whole: 500 pods as they usually are.
-const BYTES: usize = 6 << 20;
+/// Objects of a page: no burden on the API server.
+const PAGE: u32 = 500;
 
 impl KubeClient {
-    /// A page. `read` says what an object means, `None`: nothing here; `present` what one that can't be read counts as.
-    pub(super) async fn page<T: DeserializeOwned, I>(
+    /// A part of a list. `read` says what an object means, `None`: nothing here; `present` what one that can't be read
+    /// counts as.
+    pub(super) async fn list_part<T: DeserializeOwned, I>(
         &self,
         path: String,
         params: ListParams,
-        after: Option<&str>,
+        part: Part<'_>,
         read: impl Fn(T) -> Result<Option<I>, String>,
         present: impl Fn(Identity) -> Option<I>,
     ) -> Result<Page<I>, ApiError> {
-        let limit = if after.is_some() {
-            self.fitting.get()
-        } else {
-            FIRST
+        let params = match part {
+            Part::Whole => params,
+            Part::First => params.limit(PAGE),
+            Part::After(token) => params.limit(PAGE).continue_token(token),
         };
-        let params = ListParams {
-            limit: Some(limit),
-            continue_token: after.map(str::to_owned),
-            ..params
-        };
-        let (what, answer) = self.send(built(Path::new(path).list(&params))?).await?;
-        let Response::Done(body) = answer else {
-            return Err(api_error(&what, ErrorKind::NotInstalled, "404 Not Found"));
-        };
-        let list: ListObject<'_> = serde_json::from_slice(&body)
-            .map_err(|error| api_error(&what, ErrorKind::Transient(None), error))?;
-        self.fitting.set(fitting(list.items.len(), body.len()));
-        let mut page = Page {
-            items: Vec::with_capacity(list.items.len()),
-            unreadable: Vec::new(),
-            next: list.metadata.next.filter(|next| !next.is_empty()),
-        };
-        for raw in list.items {
-            let object = serde_json::from_str::<T>(raw.get()).map_err(|error| error.to_string());
-            match object.and_then(&read) {
-                Ok(item) => page.items.extend(item),
-                Err(problem) => {
-                    let Object { metadata } = serde_json::from_str(raw.get()).unwrap_or_default();
-                    page.unreadable.push(metadata.problem(&what, &problem));
-                    page.items.extend(present(metadata));
-                }
+        let (mut items, mut unreadable, mut garbled) = (Vec::new(), Vec::new(), None);
+        let mut found = |object: &[u8]| {
+            let parsed = serde_json::from_slice::<T>(object).map_err(|error| error.to_string());
+            match parsed.and_then(&read) {
+                Ok(item) => items.extend(item),
+                Err(problem) => match serde_json::from_slice(object) {
+                    Ok(Object { metadata }) => {
+                        unreadable.push((metadata.full_name(), problem));
+                        items.extend(present(metadata));
+                    }
+                    Err(error) => garbled = Some(error),
+                },
             }
+        };
+        let mut splitter = ListSplitter::default();
+        let request = built(Path::new(path).list(&params))?;
+        let answer = self.stream(request, |bytes| splitter.push(bytes, &mut found));
+        let (what, answer) = answer.await?;
+        if !matches!(answer, Response::Done(_)) {
+            return Err(api_error(&what, ErrorKind::NotInstalled, "404 Not Found"));
         }
-        Ok(page)
+        let next = match garbled {
+            None => splitter.end(),
+            Some(error) => Err(error),
+        };
+        let problem = |(name, problem)| {
+            format!("{name} of the list {what} could not be read and is left as it is: {problem}")
+        };
+        Ok(Page {
+            items,
+            unreadable: unreadable.into_iter().map(problem).collect(),
+            next: next.map_err(|error| api_error(&what, ErrorKind::Transient(None), error))?,
+        })
     }
-}
-
-/// How many objects a page may have, if they are as large as so many that have so many bytes together.
-fn fitting(objects: usize, bytes: usize) -> u32 {
-    let fit = objects.saturating_mul(BYTES) / bytes.max(1);
-    u32::try_from(fit).unwrap_or(MOST).clamp(1, MOST)
-}
-
-#[derive(Deserialize)]
-struct ListObject<'a> {
-    #[serde(default)]
-    metadata: ListMetadata,
-    #[serde(borrow)]
-    items: Vec<&'a RawValue>,
-}
-
-#[derive(Deserialize, Default)]
-struct ListMetadata {
-    #[serde(rename = "continue")]
-    next: Option<String>,
 }
 
 #[derive(Deserialize, Default)]
@@ -108,12 +87,9 @@ pub(super) struct Identity {
 }
 
 impl Identity {
-    fn problem(&self, list: &str, problem: &str) -> String {
+    fn full_name(&self) -> String {
         let slash = if self.namespace.is_empty() { "" } else { "/" };
-        format!(
-            "{}{slash}{} of the list {list} could not be read and is left as it is: {problem}",
-            self.namespace, self.name
-        )
+        format!("{}{slash}{}", self.namespace, self.name)
     }
 
     /// A lease that is there: its address is taken.
@@ -153,25 +129,5 @@ impl Identity {
     /// A node that is not Ready.
     pub fn node(self) -> (Box<str>, NodeSnapshot) {
         (self.name, NodeSnapshot::default())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_page_has_as_many_objects_as_fit_and_never_none() {
-        for (objects, bytes, expected) in [
-            (100, 75_600, MOST),
-            (100, 1_000_000, MOST),
-            (100, 20_000_000, 31),
-            (1, 100_000_000, 1),
-            (0, 200, 1),
-            (0, 0, 1),
-            (usize::MAX, 1, MOST),
-        ] {
-            assert_eq!(fitting(objects, bytes), expected, "{objects} in {bytes}");
-        }
     }
 }

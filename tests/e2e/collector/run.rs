@@ -17,6 +17,9 @@ use crate::env::{Isolation, TestEnv, with};
 
 pub const COLLECTOR: &str = env!("CARGO_BIN_EXE_leasehold-gc");
 
+/// Its namespace, as it is shipped.
+pub const SYSTEM: &str = "leasehold-system";
+
 /// A pod with an address.
 pub struct Attached {
     pub pod: Pod,
@@ -60,7 +63,7 @@ impl TestEnv {
     pub async fn collector(&self, args: &[&str], server: Option<(&str, &str)>) -> Result<Call> {
         static RUNS: AtomicUsize = AtomicUsize::new(0);
         let identity = self.cluster.admin_kubeconfig_of(0);
-        let identity = identity.token(&token(&self.cluster).await?);
+        let identity = identity.token(&token(&self.cluster, SYSTEM).await?);
         let identity = match server {
             None => identity,
             Some((url, ca)) => identity.server(url).ca(ca),
@@ -131,8 +134,8 @@ impl TestEnv {
 }
 
 /// A token of the collector's service account, as its pod has one.
-async fn token(cluster: &Cluster) -> Result<String> {
-    let accounts: Api<ServiceAccount> = Api::namespaced(cluster.admin().await?, "leasehold-system");
+pub async fn token(cluster: &Cluster, namespace: &str) -> Result<String> {
+    let accounts: Api<ServiceAccount> = Api::namespaced(cluster.admin().await?, namespace);
     let request = accounts
         .create_token_request(
             "leasehold-gc",

@@ -54,6 +54,7 @@ impl Builder {
                 api_servers: 1,
                 flags: Vec::new(),
                 controllers: Vec::new(),
+                controller_flags: Vec::new(),
                 workloads: false,
                 nodes,
             },
@@ -79,6 +80,13 @@ impl Builder {
     #[must_use]
     pub fn controllers(mut self, names: &[&str]) -> Self {
         self.plan.controllers = names.iter().map(ToString::to_string).collect();
+        self
+    }
+
+    /// One more flag for kube-controller-manager, such as `--node-monitor-grace-period=5s`.
+    #[must_use]
+    pub fn controller_flag(mut self, flag: &str) -> Self {
+        self.plan.controller_flags.push(flag.to_owned());
         self
     }
 

@@ -61,6 +61,7 @@ pub(crate) struct Plan {
     pub(crate) api_servers: usize,
     pub(crate) flags: Vec<String>,
     pub(crate) controllers: Vec<String>,
+    pub(crate) controller_flags: Vec<String>,
     /// With all that it takes to run pods.
     pub(crate) workloads: bool,
     pub(crate) nodes: Vec<String>,
@@ -109,7 +110,7 @@ impl ControlPlane {
             plane.wait_until_ready(i).await?;
         }
         if !plan.controllers.is_empty() {
-            plane.start_controllers(tools, dir, &plan.controllers)?;
+            plane.start_controllers(tools, dir, plan)?;
         }
         if plan.workloads {
             plane.start_scheduler(tools, dir)?;
@@ -117,16 +118,11 @@ impl ControlPlane {
         Ok(plane)
     }
 
-    fn start_controllers(
-        &mut self,
-        tools: &Tools,
-        dir: &Path,
-        controllers: &[String],
-    ) -> Result<()> {
+    fn start_controllers(&mut self, tools: &Tools, dir: &Path, plan: &Plan) -> Result<()> {
         let kubeconfig = self.admin(0).write(&dir.join("controllers.kubeconfig"))?;
-        let args = vec![
+        let mut args = vec![
             format!("--kubeconfig={}", kubeconfig.display()),
-            format!("--controllers={}", controllers.join(",")),
+            format!("--controllers={}", plan.controllers.join(",")),
             format!("--secure-port={}", free_port()?),
             "--bind-address=127.0.0.1".to_owned(),
             format!("--cert-dir={}", dir.join("controllers").display()),
@@ -137,6 +133,7 @@ impl ControlPlane {
             ),
             format!("--root-ca-file={}", dir.join("ca.pem").display()),
         ];
+        args.extend(plan.controller_flags.iter().cloned());
         let program = tools.path(Tool::ControllerManager);
         self.controllers = Some(Server::start(program, args, dir.join("controllers.log"))?);
         Ok(())
