@@ -3,13 +3,16 @@
 //! Every row is a request to the real API server as a dry run, which is admitted like any other and leaves nothing.
 
 mod change;
+mod claims;
 mod node;
 mod person;
 
 use anyhow::{Context, Result, ensure};
 use jiff::Timestamp;
 use kube::api::{Api, DeleteParams, PostParams, Preconditions};
-use leasehold::api::{ClaimKind, ClaimRef, Holder, IPLease, IPLeaseSpec, MicroTime, State};
+use leasehold::api::{
+    ClaimKind, ClaimOwner, ClaimRef, Holder, IPLease, IPLeaseSpec, MicroTime, State,
+};
 use testbed::{Cluster, Node, Pod, Refused};
 
 use crate::env::cells;
@@ -52,30 +55,50 @@ impl TwoNodes {
         Ok(Api::all(self.cluster.admin().await?))
     }
 
-    /// A lease of this address, in words: its state, its holder (see [`holder`](Self::holder)), and the claim that it is
-    /// kept for, if any.
+    /// A lease of this address, in words: its state, its holder (see [`holder`](Self::holder)), and, if it has them, its
+    /// claim (see [`claim`](Self::claim)) and `since`, as one that a pod has had.
     fn lease(&self, address: &str, words: &str) -> Result<IPLease> {
         let mut words = words.split_whitespace();
         let state: State = serde_json::from_value(words.next().into())?;
         let holder = self.holder(words.next().context("a holder")?);
-        let claim = words.next().map(|name| ClaimRef {
-            kind: ClaimKind::IPClaim,
-            namespace: self.vrf.to_owned(),
-            name: name.to_owned(),
-            ..ClaimRef::default()
-        });
+        let (since, claim) = words.partition::<Vec<_>, _>(|word| *word == "since");
         let spec = IPLeaseSpec {
             address: address.to_owned(),
             vrf: self.vrf.to_owned(),
             pool: "p".to_owned(),
             state,
             holder: Some(holder),
-            claim,
+            claim: claim.first().map(|words| self.claim(words)),
+            held_since: (!since.is_empty()).then_some(LONG_AGO),
             released_at: (state == State::Cooling).then_some(LONG_AGO),
             quarantined_until: (state == State::Quarantined).then_some(LONG_AGO),
             ..IPLeaseSpec::default()
         };
         Ok(IPLease::new(&format!("{}.{address}", self.vrf), spec))
+    }
+
+    /// `pod:mine` keeps the address for the pod of that name; `set:a` is the IPClaim `a`, `set:a:web` one that says that it
+    /// is for the application `web`. With `far-` in front it is in another namespace.
+    fn claim(&self, words: &str) -> ClaimRef {
+        let near = words.strip_prefix("far-");
+        let namespace = if near.is_some() { "far" } else { self.vrf };
+        let mut words = near.unwrap_or(words).split(':');
+        let kind = match words.next() {
+            Some("pod") => ClaimKind::Pod,
+            _ => ClaimKind::IPClaim,
+        };
+        ClaimRef {
+            kind,
+            namespace: namespace.to_owned(),
+            name: words.next().unwrap_or_default().to_owned(),
+            owner: words.next().map(|name| ClaimOwner {
+                group: "apps".to_owned(),
+                kind: "StatefulSet".to_owned(),
+                name: name.to_owned(),
+                ..ClaimOwner::default()
+            }),
+            ..ClaimRef::default()
+        }
     }
 
     /// `me` is the first node's pod on the first node, `them` the second node's on the second; `me-there` and `them-here`

@@ -17,7 +17,7 @@ async fn a_node_makes_leases_for_its_own_pods_only() -> Result<()> {
         a pod that does not exist  | Held missing    | no pod creates/missing is bound to node HERE
         another node's name        | Held me-there   | a node takes leases for itself only: the user is system:node:HERE, and spec.holder.node is THERE
         another node and its pod   | Held them       | a node takes leases for itself only: the user is system:node:HERE, and spec.holder.node is THERE
-        its own pod, kept          | Retained me     | a node makes a lease only to hold it: spec.state must be Held
+        its own pod, kept          | Retained me     | a node makes a lease only to hold it, or for the set of an IPClaim: spec.state must be Held, or Retained with such a claim
     ";
     let leases = nodes.leases().await?;
     let mut failures = Failures::default();
@@ -43,6 +43,7 @@ async fn a_node_adds_nothing_to_a_lease_but_its_holder() -> Result<()> {
     let me = serde_json::to_value(nodes.holder("me"))?;
     let owner = json!([{"apiVersion": "v1", "kind": "Node", "name": "n", "uid": "u"}]);
     let claim = json!({"kind": "IPClaim", "namespace": "adds", "name": "a"});
+    let far = json!({"kind": "Pod", "namespace": "far", "name": "mine"});
     let uid = &me["uid"];
     let mut failures = Failures::default();
     for (says, patch, message) in [
@@ -62,14 +63,14 @@ async fn a_node_adds_nothing_to_a_lease_but_its_holder() -> Result<()> {
             "a node does not allow the release of a lease: the annotation ipam.leasehold.io/release is an administrator's",
         ),
         (
-            "a claim",
-            json!({"spec": {"claim": claim}}),
-            "a node adds no spec.claim and changes none: claims are not served yet",
+            "a claim of another namespace",
+            json!({"spec": {"claim": far}}),
+            "a claim is for pods of its own namespace: spec.claim.namespace must be spec.holder.namespace",
         ),
         (
             "a second holder",
             json!({"spec": {"claim": claim, "coHolder": me}}),
-            "a node adds no spec.claim and changes none: claims are not served yet",
+            "a node writes no spec.coHolder: it is not served yet",
         ),
     ] {
         let mut object = serde_json::to_value(&stored)?;
@@ -111,6 +112,11 @@ async fn a_node_deletes_what_it_holds_itself() -> Result<()> {
         its own that cools    | Cooling me   | refused
         another's that cools  | Cooling them | refused
         what is kept          | Retained me  | refused
+        its own slot          | Held me pod:mine           | allowed
+        a slot that is kept   | Retained me pod:mine       | refused
+        what it made for a set         | Retained me set:a       | allowed
+        what another made for a set    | Retained them set:a     | refused
+        what a set has, once held      | Retained me set:a since | refused
     ";
     let mut failures = Failures::default();
     for row in cells(table) {
@@ -120,7 +126,7 @@ async fn a_node_deletes_what_it_holds_itself() -> Result<()> {
         let answer = leases.delete(&name, &deletion(&stored)).await;
         let verdict = match verdict {
             "allowed" => Allowed,
-            _ => refused("a node deletes only leases that it holds itself"),
+            _ => refused("a node deletes only leases that it holds itself or made for an IPClaim"),
         };
         failures.note(says, judge(answer, &verdict));
     }
