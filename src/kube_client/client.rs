@@ -23,12 +23,18 @@ use super::credentials::Credentials;
 use super::dial::{Reply, whole};
 use super::exec_plugin::ExecCredential;
 use super::forbidden::Forbidden;
-use super::request::{api_error, readable};
+use super::request::{api_error, readable, seconds};
 use crate::retry::{ApiError, Deadline, ErrorKind};
 
 /// How long a request may be without an answer at most: API Priority and Fairness queues it for up to 15 s, and one that is
 /// cut before that has to queue again.
 const PATIENT: Duration = Duration::from_secs(16);
+
+/// A call that is shorter than a DEL can't wait for that and try again.
+const SHORT: Duration = Duration::from_secs(30);
+
+/// So much before the deadline a request without an answer ends: the error then says which.
+const MARGIN: Duration = Duration::from_millis(200);
 
 /// After so many server errors in a row another connection is opened: a load balancer may have pinned this one to a sick
 /// server.
@@ -38,10 +44,16 @@ const SERVER_ERRORS: u32 = 2;
 pub struct KubeClient {
     credentials: Credentials,
     limits: Limits,
+    began: Instant,
+    deadline: Deadline,
     /// How long a request may be without an answer before it is sent on another connection too.
     patience: Duration,
     state: Mutex<State>,
     server_errors: Cell<u32>,
+    /// Whether a server has accepted a connection.
+    reached: Cell<bool>,
+    /// Whether the authorizer was seen not to know yet which pods are bound to this node.
+    pub(super) authorizer_lags: Cell<bool>,
     /// What the server's clock showed with its last answer.
     time: Cell<Option<Timestamp>>,
 }
@@ -88,10 +100,18 @@ impl KubeClient {
         Self {
             credentials,
             limits: Limits::within(deadline.at),
-            // One that is lost without a trace must leave time for another.
-            patience: PATIENT.min(deadline.at / 3),
+            began: Instant::now(),
+            deadline,
+            patience: if deadline.at < SHORT {
+                // One that is lost without a trace must leave time for another.
+                PATIENT.min(deadline.at / 3)
+            } else {
+                PATIENT
+            },
             state: Mutex::default(),
             server_errors: Cell::default(),
+            reached: Cell::default(),
+            authorizer_lags: Cell::default(),
             time: Cell::new(None),
         }
     }
@@ -151,6 +171,8 @@ impl KubeClient {
             Ok(Meaning::Absent) => Ok((what, Response::Absent)),
             Ok(Meaning::Conflict) => Ok((what, Response::Conflict)),
             Err(kind) => {
+                let lags = self.authorizer_lags.get() && status == StatusCode::FORBIDDEN;
+                let kind = if lags { ErrorKind::Forbidden } else { kind };
                 let message = server_message(status, &body);
                 Err(match kind {
                     ErrorKind::Denied | ErrorKind::Forbidden => {
@@ -191,21 +213,22 @@ impl KubeClient {
     /// The answer, of whichever connection has it first.
     async fn reply(&self, request: &Request<Vec<u8>>) -> Result<(Rc<Connection>, Reply), ApiError> {
         let connection = self.connection(request).await?;
+        let sent = Instant::now();
         let mut first = pin!(self.exchange(&connection, request));
-        if let Ok(outcome) = timeout(self.patience, &mut first).await {
+        if let Ok(outcome) = timeout(self.patience(), &mut first).await {
             return outcome;
         }
         self.hang_up(&connection);
-        let silent = |patience: Duration| {
+        let silent = || {
             api_error(
                 &what(request, Some(&connection.server)),
                 ErrorKind::Transient(None),
-                silence(patience),
+                silence(sent.elapsed()),
             )
         };
         if request.method() != Method::GET {
             // Another attempt at a write has to wait for the outcome of this one: it is for the caller to settle.
-            return Err(silent(self.patience));
+            return Err(silent());
         }
         let mut second = pin!(async {
             let another = self.connection(request).await?;
@@ -223,10 +246,20 @@ impl KubeClient {
                 },
             }
         };
-        timeout(self.patience, either).await.unwrap_or_else(|_| {
+        timeout(self.patience(), either).await.unwrap_or_else(|_| {
             self.drop_connection();
-            Err(silent(self.patience * 2))
+            Err(silent())
         })
+    }
+
+    /// How long the next answer is waited for.
+    fn patience(&self) -> Duration {
+        let left = self.deadline.at.saturating_sub(self.began.elapsed());
+        match left.checked_sub(MARGIN) {
+            Some(left) if !left.is_zero() => self.patience.min(left),
+            // The caller's deadline ends it.
+            _ => self.patience,
+        }
     }
 
     async fn exchange(
@@ -275,8 +308,15 @@ impl KubeClient {
         if let Some(failure) = state.failure.as_ref().filter(|failure| failure.at > asked) {
             return Err(failure.clone());
         }
-        let opened = Connection::open(&self.credentials, &mut state.credential, self.limits);
-        match Box::pin(opened).await {
+        let mut limits = self.limits;
+        if !self.reached.get() {
+            let until = self.deadline.unreachable_at;
+            limits = limits.left(until.saturating_sub(self.began.elapsed()));
+        }
+        let opened = Connection::open(&self.credentials, &mut state.credential, limits);
+        let opened = Box::pin(opened).await;
+        self.reached.set(self.reached.get() || opened.is_ok());
+        match opened {
             Ok(connection) => Ok(state.connection.insert(Rc::new(connection)).clone()),
             Err(ConnectError {
                 server,
@@ -315,7 +355,7 @@ impl KubeClient {
 }
 
 fn silence(patience: Duration) -> String {
-    format!("no answer within {} s", patience.as_secs_f32())
+    format!("no answer within {} s", seconds(patience))
 }
 
 fn what(request: &Request<Vec<u8>>, server: Option<&Server>) -> String {

@@ -29,6 +29,8 @@ pub(super) struct Limits {
     exec: Duration,
     /// TCP and TLS together, to one address.
     dial: Duration,
+    /// What is left of the time that a server has to accept a connection.
+    left: Duration,
 }
 
 /// How long TCP and TLS may take at most. A server under load takes a second.
@@ -41,7 +43,13 @@ impl Limits {
             // What is left is for what the credentials are needed for.
             exec: call * 4 / 5,
             dial: DIAL.min(call / 3),
+            left: Duration::MAX,
         }
+    }
+
+    /// Where no server has accepted a connection so far.
+    pub fn left(self, left: Duration) -> Self {
+        Self { left, ..self }
     }
 }
 
@@ -99,7 +107,13 @@ impl Connection {
             None
         };
         let server = access.server;
-        match dial(&server, tls, limits.dial).await {
+        let limit = if access.identity.exec.is_some() {
+            // The program may have taken all of that time.
+            limits.dial
+        } else {
+            limits.dial.min(limits.left)
+        };
+        match dial(&server, tls, limit).await {
             Ok(http) => Ok(Self {
                 http,
                 server,

@@ -7,7 +7,7 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::header::HOST;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri};
@@ -26,6 +26,7 @@ use tokio_rustls::TlsConnector;
 use tower::BoxError;
 
 use super::access::Server;
+use super::request::seconds;
 use super::resolve::resolve;
 use super::tls::Untrusted;
 use crate::retry::ErrorKind;
@@ -98,13 +99,22 @@ pub(super) async fn whole(response: Response<Incoming>) -> Result<Reply, BoxErro
     Ok((head.status, head.headers, body.collect().await?.to_bytes()))
 }
 
-/// Connects to the first address of the server that can be talked to. Each has so long for TCP and TLS together.
+/// Connects to the first address of the server that can be talked to. Each has what finding its name leaves of `limit` for TCP
+/// and TLS together.
 pub(super) async fn dial(
     server: &Server,
     tls: Option<ClientConfig>,
     limit: Duration,
 ) -> Result<Http, DialError> {
-    let addresses = resolve(server.host()).await.map_err(unreachable)?;
+    let until = Instant::now() + limit;
+    let resolved = timeout(limit, resolve(server.host())).await;
+    let addresses = resolved
+        .map_err(|_| {
+            let (host, limit) = (server.host(), seconds(limit));
+            unreachable(format!("cannot resolve {host}: no answer within {limit} s"))
+        })?
+        .map_err(unreachable)?;
+    let limit = until.saturating_duration_since(Instant::now());
     let tls = tls.map(Arc::new);
     let mut waiting = addresses.into_iter();
     let mut attempts = JoinSet::new();
@@ -159,7 +169,7 @@ async fn connect(
         Ok(outcome) => outcome,
         Err(_) => Err(unreachable(format!(
             "cannot connect to {address}: no answer within {} s",
-            limit.as_secs_f32()
+            seconds(limit)
         ))),
     }
 }

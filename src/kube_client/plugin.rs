@@ -43,9 +43,9 @@ impl Api for KubeClient {
                     .send(built(path.list(&ListParams::default().fields(&mine)))?)
                     .await?;
                 let list = answer.object::<List<PodObject>>(&what)?;
-                Ok(list
-                    .and_then(|list| list.items.into_iter().next())
-                    .map(PodSnapshot::from))
+                let pod = list.and_then(|list| list.items.into_iter().next());
+                self.authorizer_lags.set(pod.is_some());
+                Ok(pod.map(PodSnapshot::from))
             }
             Err(error) => Err(error),
         }

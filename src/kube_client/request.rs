@@ -1,6 +1,7 @@
 //! Requests, as kube builds them.
 
 use std::error::Error as StdError;
+use std::time::Duration;
 
 use http::{Request, Uri};
 use kube::core::params::{ListParams, VersionMatch};
@@ -32,6 +33,11 @@ pub(super) fn built(
     request: Result<Request<Vec<u8>>, kube::core::request::Error>,
 ) -> Result<Request<Vec<u8>>, ApiError> {
     request.map_err(|error| api_error("a request", ErrorKind::Refused, error))
+}
+
+/// For messages: to a tenth of a second.
+pub(super) fn seconds(time: Duration) -> f32 {
+    (time.as_secs_f32() * 10.0).round() / 10.0
 }
 
 pub(super) fn parse<T: DeserializeOwned>(request: &str, body: &[u8]) -> Result<T, ApiError> {

@@ -6,6 +6,7 @@ mod lengths;
 mod lost;
 mod outages;
 mod servers;
+mod slow;
 
 // Codes of leasehold's errors.
 const INVALID_CONFIG: Option<u64> = Some(7);

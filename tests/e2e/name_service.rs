@@ -5,11 +5,15 @@
 
 use std::fs;
 use std::io::Write;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::time::timeout;
 
 use crate::PLUGIN;
 use crate::env::Isolation;
@@ -83,6 +87,26 @@ impl Root {
         fs::write(self.0.join(name), text).with_context(|| format!("write {name}"))
     }
 
+    /// A DEL by the plugin in it, which has to search, and says nothing when it has.
+    fn del(&self) -> Result<()> {
+        let config = json!({
+            "cniVersion": "1.1.0", "name": "net", "type": "macvlan",
+            "ipam": {"type": "leasehold", "kubeconfig": "/kubeconfig"},
+        });
+        let variables = [
+            ("CNI_COMMAND", "DEL"),
+            ("CNI_CONTAINERID", "name-service"),
+            ("CNI_IFNAME", "eth0"),
+            ("CNI_PATH", "/"),
+        ];
+        let del = self.run(&["/leasehold"], &variables, &config.to_string())?;
+        ensure!(
+            del.status.success() && del.stderr.is_empty(),
+            "the plugin: {del:?}"
+        );
+        Ok(())
+    }
+
     /// Runs a program in this root, with this on stdin.
     fn run(&self, args: &[&str], env: &[(&str, &str)], stdin: &str) -> Result<Output> {
         let mut child = Command::new("chroot")
@@ -116,21 +140,7 @@ async fn a_server_is_found_by_name_without_the_modules_of_the_nodes_c_library() 
     let admin = fs::read_to_string(env.cluster.kubeconfig())?;
     root.write("admin.kubeconfig", &admin.replace(&url, &server))?;
 
-    let config = json!({
-        "cniVersion": "1.1.0", "name": "net", "type": "macvlan",
-        "ipam": {"type": "leasehold", "kubeconfig": "/kubeconfig"},
-    });
-    let variables = [
-        ("CNI_COMMAND", "DEL"),
-        ("CNI_CONTAINERID", "name-service"),
-        ("CNI_IFNAME", "eth0"),
-        ("CNI_PATH", "/"),
-    ];
-    let del = root.run(&["/leasehold"], &variables, &config.to_string())?;
-    ensure!(
-        del.status.success() && del.stderr.is_empty(),
-        "the plugin: {del:?}"
-    );
+    root.del()?;
     let gc = ["/leasehold-gc", "--kubeconfig", "/admin.kubeconfig"];
     let gc = root.run(&[&gc[..], &["--dry-run"]].concat(), &[], "")?;
     // 1: something else on the shared cluster needs a person; 2: it could not read the cluster.
@@ -143,5 +153,58 @@ async fn a_server_is_found_by_name_without_the_modules_of_the_nodes_c_library() 
     let text = String::from_utf8_lossy(&gc.stdout);
     let summary = text.lines().last().unwrap_or_default();
     ensure!(summary.starts_with("read "), "the collector: {summary}");
+    Ok(())
+}
+
+/// A socket whose queue is full: the kernel drops what else comes, as a host does that is off.
+struct Swallowing {
+    _listener: TcpListener,
+    _queued: Vec<TcpStream>,
+}
+
+impl Swallowing {
+    async fn at(address: SocketAddr) -> Result<Self> {
+        let socket = TcpSocket::new_v4()?;
+        socket.bind(address)?;
+        let listener = socket.listen(0)?;
+        let mut queued = Vec::new();
+        let patience = Duration::from_millis(500);
+        while let Ok(connection) = timeout(patience, TcpStream::connect(address)).await {
+            queued.push(connection?);
+        }
+        Ok(Self {
+            _listener: listener,
+            _queued: queued,
+        })
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_swallows_packets_does_not_hold_up_the_others_of_a_name() -> Result<()> {
+    let env = Isolation::subnets().start().await?;
+    let root = Root::new(env.cluster.dir().join("several-addresses"))?;
+    let url = env.cluster.url(0);
+    let port: u16 = url.rsplit(':').next().context("a port")?.parse()?;
+    let identity = env
+        .node
+        .identity()
+        .server(&format!("https://{HOST}:{port}"));
+    identity.write(&root.0.join("kubeconfig"))?;
+    let _swallowing = Swallowing::at(([127, 0, 0, 2], port).into()).await?;
+    // The second is refused at once, the third does not exist here, and the last one is the server's.
+    let addresses = ["127.0.0.2", "127.0.0.3", "2001:db8::1", "127.0.0.1"];
+    let lines: Vec<String> = (addresses
+        .iter()
+        .map(|address| format!("{address} {HOST}\n")))
+    .collect();
+    root.write("etc/hosts", &lines.concat())?;
+    let begun = Instant::now();
+    root.del()?;
+    // Less than one address has.
+    ensure!(
+        begun.elapsed() < Duration::from_secs(9),
+        "{:?}",
+        begun.elapsed()
+    );
     Ok(())
 }
