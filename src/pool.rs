@@ -18,10 +18,12 @@ use crate::api::{IPPool, ReservedIP, Subnet};
 use crate::ip::{Family, PoolName, Route, Spans, Vrf};
 
 mod affinity;
+mod overlap;
 mod read;
 mod reserved;
 
 pub use affinity::Affinity;
+pub use overlap::{Overlap, overlaps};
 pub use read::PoolError;
 pub use reserved::{InvalidReservedIP, Reserved};
 

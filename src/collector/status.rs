@@ -7,18 +7,15 @@ use jiff::Timestamp;
 
 use super::pod_name::PodName;
 use crate::api::{Condition, IPPoolStatus, MicroTime};
-use crate::ip::PoolName;
-use crate::ip::{Family, Spans, Vrf};
+use crate::ip::{Family, PoolName, Spans, Vrf};
 use crate::lease::{LeaseName, State};
-use crate::pool::{InvalidPool, Pool, Pools};
+use crate::pool::{InvalidPool, Overlap, Pool, Pools, overlaps};
 
 mod finding;
 mod kept;
-mod overlap;
 
 use finding::Finding;
 pub use kept::{KeptLease, KeptLeases};
-use overlap::{Shared, overlaps};
 
 /// How many leases, pools or nodes the message of a condition names.
 const SHOWN: usize = 3;
@@ -55,7 +52,7 @@ pub struct Counted {
     pub free: i64,
     /// Why it gives nothing at all, if something in it says nothing.
     fault: Option<String>,
-    overlaps: Vec<Shared>,
+    overlaps: Vec<Overlap>,
     out_of_range: OutOfRange,
     /// The leases out of it that look dead and are kept.
     pub kept: KeptLeases,
@@ -287,8 +284,7 @@ impl Counted {
             return Finding::no("NoOverlap");
         }
         let shown = self.overlaps.iter().take(SHOWN);
-        let shown =
-            shown.map(|shared| format!("pool {} may give {} too", shared.with, shared.span));
+        let shown = shown.map(|other| format!("pool {} may give {} too", other.with, other.span));
         Finding::yes(
             "SharedAddresses",
             Finding::listed(shown.collect(), self.overlaps.len()),

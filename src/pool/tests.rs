@@ -1,3 +1,4 @@
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
@@ -313,4 +314,30 @@ fn the_number_of_free_addresses_is_known_once_the_collector_has_counted() {
         hint(&json!({"free": 7, "observedAt": "2026-01-01T00:00:00.000000Z"})),
         Some(7)
     );
+}
+
+proptest! {
+    #[test]
+    fn pools_share_what_two_of_a_vrf_may_give(
+        ranges in prop::collection::vec((any::<bool>(), 1..28u8, 1..28u8), 0..6),
+    ) {
+        let written = ranges.iter().enumerate().map(|(index, (is_blue, first, last))| {
+            let range = format!("10.0.0.{}-10.0.0.{}", first.min(last), first.max(last));
+            let vrf = if *is_blue { "blue" } else { "" };
+            ippool(&index.to_string(), &json!({"subnet": "10.0.0.0/27", "ips": [range], "vrf": vrf}))
+        });
+        let pools = Pools::read_each(written.collect(), &[], &[]);
+        let pools: Vec<&Pool> = pools.iter().flatten().map(|pool| &**pool).collect();
+        let shared = overlaps(pools.iter().copied());
+        for pool in &pools {
+            let of_pool = shared.get(&pool.name).into_iter().flatten();
+            for other in pools.iter().filter(|other| other.name != pool.name) {
+                let found: Spans = of_pool.clone().filter(|o| o.with == other.name).map(|o| o.span).collect();
+                let both = (0..32).map(|n| IpAddr::from([10, 0, 0, n])).filter(|address| {
+                    pool.vrf == other.vrf && pool.usable.contains(*address) && other.usable.contains(*address)
+                });
+                prop_assert_eq!(found, both.collect::<Spans>(), "{} and {}", pool.name, other.name);
+            }
+        }
+    }
 }

@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::ip::PoolName;
-use crate::ip::{Span, Vrf};
-use crate::pool::Pool;
+use super::Pool;
+use crate::ip::{PoolName, Span, Vrf};
 
 /// Addresses that another pool may give too.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Shared {
+pub struct Overlap {
     /// The other pool.
     pub with: PoolName,
     /// The addresses.
@@ -18,9 +17,8 @@ pub(super) struct Shared {
 /// For each pool that shares addresses what it shares, in the order of the addresses.
 ///
 /// A sweep over all spans in their order: it costs what there is to be found, not the square of the pools.
-pub(super) fn overlaps<'a>(
-    pools: impl Iterator<Item = &'a Pool>,
-) -> BTreeMap<PoolName, Vec<Shared>> {
+#[must_use]
+pub fn overlaps<'a>(pools: impl Iterator<Item = &'a Pool>) -> BTreeMap<PoolName, Vec<Overlap>> {
     let mut spans: Vec<(&Vrf, Span, &PoolName)> = pools
         .flat_map(|pool| {
             pool.usable
@@ -29,7 +27,7 @@ pub(super) fn overlaps<'a>(
         })
         .collect();
     spans.sort_unstable();
-    let mut shared: BTreeMap<PoolName, Vec<Shared>> = BTreeMap::new();
+    let mut shared: BTreeMap<PoolName, Vec<Overlap>> = BTreeMap::new();
     let mut open: Vec<(&Vrf, Span, &PoolName)> = Vec::new();
     for (vrf, span, name) in spans {
         open.retain(|(other, earlier, _)| *other == vrf && earlier.last() >= span.first());
@@ -40,7 +38,7 @@ pub(super) fn overlaps<'a>(
                 continue;
             };
             for (one, other) in [(name, *with), (*with, name)] {
-                shared.entry(one.clone()).or_default().push(Shared {
+                shared.entry(one.clone()).or_default().push(Overlap {
                     with: other.clone(),
                     span: both,
                 });
