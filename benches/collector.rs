@@ -249,7 +249,7 @@ fn lease(number: usize, node: usize, address: IpAddr, uid: &str) -> IPLease {
             network: "underlay".to_owned(),
             ..Holder::default()
         }),
-        // What the first run takes back still cools when the second one looks.
+        // What the first run releases is still cooling in the second one.
         cooldown_seconds: 3600,
         termination_grace_period_seconds: 0,
         ..IPLeaseSpec::default()

@@ -19,7 +19,7 @@ const PLUGIN: &str = env!("CARGO_BIN_EXE_leasehold");
 /// A hundred pods take some fifteen seconds; this is for a busy machine.
 const PATIENCE: Duration = Duration::from_mins(10);
 
-/// An IPAM plugin, by what it is told on each of the two nodes.
+/// An IPAM plugin, by its configuration on each of the two nodes.
 struct Ipam {
     name: &'static str,
     on: [Value; 2],

@@ -60,7 +60,7 @@ fn main() {
     }));
     let mut stranger = facts.clone();
     stranger.node_labels = Some(Labels::new());
-    choices.push(report("find that none fits, and say why", || {
+    choices.push(report("find that none fits, and report why", || {
         let error = select(&stranger, &pools, &request).unwrap_err();
         black_box((error.to_string(), error.details()));
     }));
@@ -72,7 +72,7 @@ fn main() {
     assert_eq!(slow, 0);
 }
 
-/// Looks at everything that a pool can look at.
+/// A pool with every condition that there is.
 fn pool(number: usize) -> IPPool {
     let (high, low) = (number / 250, number % 250);
     let subnet = if number.is_multiple_of(2) {

@@ -30,7 +30,7 @@ pub use order::{Seed, order};
 pub struct Taken {
     /// The address.
     pub address: IpAddr,
-    /// What its lease says of it.
+    /// The state of its lease.
     pub state: TakenState,
     /// Who holds it, or held it last; `None` where the lease names no holder.
     pub owner: Option<Owner>,

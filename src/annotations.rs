@@ -32,7 +32,7 @@ pub type Annotations = BTreeMap<String, String>;
 pub struct Found<T> {
     /// The key of the annotation.
     pub key: String,
-    /// What it says.
+    /// Its meaning.
     pub value: T,
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Here a value is what the API server stores: text that the schema has checked, and nothing more. What the
 //! text means (an address, a span, a selector) is for those who read it. The definitions in `crds/` are made
-//! from these types, so that the documentation of a field is also what `kubectl explain` says of it.
+//! from these types, so that the documentation of a field is also what `kubectl explain` shows.
 //!
 //! # Invariants
 //!
@@ -51,7 +51,7 @@ fn cooldown_seconds() -> i64 {
 /// How long a pod may take to end by default, in seconds (Kubernetes, `PodSpec`).
 pub const TERMINATION_GRACE_PERIOD_SECONDS: i64 = 30;
 
-/// A pod may say any number of seconds there; more than a year counts as that.
+/// A pod may have any number of seconds there; more than a year counts as a year.
 pub const MAX_TERMINATION_GRACE_PERIOD_SECONDS: i64 = 365 * 86_400;
 
 fn termination_grace_period_seconds() -> i64 {

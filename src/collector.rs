@@ -99,7 +99,7 @@ pub enum Error {
         /// How many.
         seconds: u64,
     },
-    /// Some of the work could not be done, or has to be mended by a person.
+    /// Some of the work could not be done, or has to be corrected by a person.
     #[error("{count} operations failed, first: {what}")]
     Incompletely {
         /// How many.

@@ -40,8 +40,8 @@ use crate::retry::{self, WriteError};
 /// Why a step of the protocol failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The sandbox is gone: this call is late, and what it had taken was given back.
-    #[error("the network namespace of this container is gone: the call came too late")]
+    /// The sandbox is gone: this call is late, and what it had taken was returned.
+    #[error("the network namespace of this container is gone: the call is too late")]
     Late,
     /// The API server refused, or gave no definite answer in time.
     #[error(transparent)]

@@ -15,8 +15,8 @@
 //! | which pools a pod may use, and why not the others | [`select`] |
 //! | which address of a pool is tried next | [`allocate`] |
 //! | which routes an interface gets | [`routes`] |
-//! | what the objects say | [`api`] |
-//! | what the runtime says and is told | [`cni`] |
+//! | the objects as stored | [`api`] |
+//! | the runtime's request and the answer | [`cni`] |
 //! | how dead pods' addresses come back | [`collector`] |
 //! | what goes over the wire | [`kube_client`] |
 //!

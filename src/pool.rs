@@ -3,7 +3,7 @@
 //!
 //! A spec that the schema admitted is understood here, once. What the schema cannot check (the order
 //! of the ends of an IPv6 range) makes it an [`InvalidPool`], which keeps its name, so a message can
-//! say why it gives nothing. [`select`](crate::select) decides which pods may use a pool, and
+//! explain why it gives nothing. [`select`](crate::select) decides which pods may use a pool, and
 //! [`allocate`](crate::allocate) which of its addresses is tried next.
 
 use std::collections::BTreeMap;
@@ -44,7 +44,7 @@ pub struct Pool {
     pub usable: Spans,
     /// The router, its own or the Subnet's.
     pub gateway: Option<IpAddr>,
-    /// Its routes and, for destinations that it says nothing of, the Subnet's. None is a default route.
+    /// Its routes and, for other destinations, the Subnet's. None is a default route.
     pub routes: Vec<Route>,
     /// How long a released address rests.
     pub cooldown: Duration,
@@ -120,7 +120,7 @@ impl fmt::Display for AttachmentName {
     }
 }
 
-/// A pool that can't be used, because something in it says nothing.
+/// A pool that can't be used, because something in it is invalid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvalidPool {
     /// Its name.

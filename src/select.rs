@@ -174,7 +174,7 @@ fn nothing_exists(trace: &FamilyTrace) -> bool {
 }
 
 impl Selection {
-    /// Leaves out the families that have no candidate, unless `resumed` says that the pod has an
+    /// Leaves out the families that have no candidate, unless `resumed` is set, because the pod has an
     /// address in one of their [`resumable`](FamilyChoice::resumable) pools.
     ///
     /// # Errors

@@ -65,7 +65,7 @@ pub fn truncated(text: &str, bytes: usize) -> String {
     format!("{}{MARK}", &text[..end])
 }
 
-/// Both ends of a text that quotes a value which may be long: the end says what was expected.
+/// Both ends of a text that quotes a value which may be long: the end has what was expected.
 #[must_use]
 pub fn both_ends(text: &str) -> String {
     const KEPT: usize = 80;

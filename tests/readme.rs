@@ -1,4 +1,4 @@
-//! The documents are true: what they name is there, and what they tell a reader to run is run.
+//! The documents are true: what they name is there, and the commands that they show are run.
 //!
 //! The `kubectl` lines are run by `tests/e2e/readme.rs`, the `cargo` lines by `.ci/run`.
 

@@ -26,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Starts a cluster, attaches pods, shows what happens to their addresses.
 #[derive(Parser)]
 struct Args {
-    /// Leave the cluster and its pods up, and say how to reach them and how to stop them.
+    /// Leave the cluster and its pods running, and print how to reach and how to stop them.
     #[arg(long)]
     keep: bool,
     /// Run pods on nodes with kubelet and containerd instead of simulated ones.
@@ -59,7 +59,9 @@ async fn main() -> ExitCode {
 }
 
 async fn on_nodes(args: &Args) -> Result<()> {
-    say("Starting etcd, kube-apiserver, controllers and scheduler, with crds/ and deploy/ applied");
+    step(
+        "Starting etcd, kube-apiserver, controllers and scheduler, with crds/ and deploy/ applied",
+    );
     let cluster = Cluster::builder().bare().workloads().start().await?;
     nodes::apply(&cluster).await?;
     let plugin = tokio::task::spawn_blocking(build_plugin).await??;
@@ -68,11 +70,11 @@ async fn on_nodes(args: &Args) -> Result<()> {
 }
 
 async fn demo(args: &Args) -> Result<()> {
-    say("Starting etcd and kube-apiserver, with crds/ and deploy/ applied");
+    step("Starting etcd and kube-apiserver, with crds/ and deploy/ applied");
     let cluster = Cluster::start().await?;
     let plugin = tokio::task::spawn_blocking(build_plugin).await??;
 
-    say("Two pools, of examples/dual-stack.yaml");
+    step("Two pools, of examples/dual-stack.yaml");
     cluster
         .apply(&testbed::repository().join("examples/dual-stack.yaml"))
         .await?;
@@ -86,20 +88,20 @@ async fn demo(args: &Args) -> Result<()> {
         cluster.node("n2").on(&segment).create().await?,
     ];
 
-    say(&format!(
+    step(&format!(
         "{PODS} pods on two nodes at once, attached by macvlan"
     ));
     let workloads = attach(&plugin, &cluster, &nodes).await?;
     show(&cluster, &["get", "ipleases"]).await?;
 
-    say("The first pod, on n1, pings the last one, on n2, and the gateway");
+    step("The first pod, on n1, pings the last one, on n2, and the gateway");
     ping(&workloads[0], &workloads[PODS - 1].eth0.ips()?)?;
     ping(
         &workloads[0],
         &["10.70.0.1".parse()?, "fd00:70::1".parse()?],
     )?;
 
-    say("Four pods end: their addresses cool down, and nobody gets them for 30 seconds");
+    step("Four pods end: their addresses cool down, and no pod gets them for 30 seconds");
     detach(&workloads[..4]).await?;
     let cooling = ["get", "ipleases", "--field-selector=spec.state=Cooling"];
     show(&cluster, &cooling).await?;
@@ -112,12 +114,12 @@ fn end(args: &Args, keep: impl FnOnce() -> Result<()>) -> Result<()> {
     if args.keep {
         return keep();
     }
-    say("Clearing up");
+    step("Clearing up");
     testbed::clean_up();
     Ok(())
 }
 
-/// Builds the plugin as this example was built; cargo says how that goes.
+/// Builds the plugin as this example was built; cargo prints its progress.
 fn build_plugin() -> Result<PathBuf> {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo
@@ -127,9 +129,9 @@ fn build_plugin() -> Result<PathBuf> {
         .args((!cfg!(debug_assertions)).then_some("--release"))
         .current_dir(testbed::repository())
         .stderr(Stdio::inherit());
-    // What `cargo run` tells this example about its package would make some build scripts run again, there and back.
-    let told = std::env::vars_os().map(|(name, _)| name);
-    for name in told.filter(|name| {
+    // What `cargo run` sets about this example's package would make some build scripts run again, there and back.
+    let inherited = std::env::vars_os().map(|(name, _)| name);
+    for name in inherited.filter(|name| {
         let name = name.to_string_lossy();
         name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
     }) {
@@ -203,7 +205,7 @@ async fn detach(workloads: &[Workload]) -> Result<()> {
 fn say_how_to_go_on(cluster: &Cluster, workloads: &[Workload]) -> Result<()> {
     let stop = testbed::keep()?;
     let kubectl = cluster.tool(testbed::Tool::Kubectl);
-    say("Left up");
+    step("Left up");
     println!("  export KUBECONFIG={}", cluster.kubeconfig().display());
     println!("  {} get ipleases", kubectl.display());
     for Workload {
@@ -228,6 +230,6 @@ async fn show(cluster: &Cluster, kubectl: &[&str]) -> Result<()> {
     Ok(())
 }
 
-fn say(line: &str) {
+fn step(line: &str) {
     println!("\n== {line}");
 }

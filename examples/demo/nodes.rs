@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use serde_json::json;
 use testbed::{Cluster, Segment, Worker, repository};
 
-use crate::{PATIENCE, say, show};
+use crate::{PATIENCE, show, step};
 
 const REPLICAS: usize = 20;
 
@@ -35,7 +35,7 @@ spec:
 
 /// Runs the demo; what runs in the end is returned, and ends when that is dropped.
 pub(crate) async fn demo(cluster: &Cluster, plugin: &Path) -> Result<[Worker; 2]> {
-    say("Two nodes with kubelet, containerd and runc, a rack each");
+    step("Two nodes with kubelet, containerd and runc, a rack each");
     let segment = Segment::new()?;
     segment.add_neighbor("10.77.0.1/24")?;
     let worker = |name: &'static str, rack: &'static str| {
@@ -46,20 +46,20 @@ pub(crate) async fn demo(cluster: &Cluster, plugin: &Path) -> Result<[Worker; 2]
     tokio::try_join!(one.until_ready("True"), two.until_ready("True"))?;
     show(cluster, &["get", "nodes", "--label-columns=rack"]).await?;
 
-    say("A pool for the nodes of each rack");
+    step("A pool for the nodes of each rack");
     cluster.apply_yaml(POOLS).await?;
     show(cluster, &["get", "lhpool"]).await?;
 
-    say(&format!("A Deployment of {REPLICAS} pods, on macvlan"));
+    step(&format!("A Deployment of {REPLICAS} pods, on macvlan"));
     cluster.apply_yaml(&deployment().to_string()).await?;
     rolled_out(cluster).await?;
     show(cluster, &["get", "pods", "-o", "wide"]).await?;
     show(cluster, &["get", "lhlease"]).await?;
 
-    say("A pod of the first node pings one of the second, and the gateway");
+    step("A pod of the first node pings one of the second, and the gateway");
     ping(&one, &two)?;
 
-    say(
+    step(
         "The Deployment is rolled: each new pod has an address before an old one gives its own back",
     );
     cluster
@@ -68,7 +68,7 @@ pub(crate) async fn demo(cluster: &Cluster, plugin: &Path) -> Result<[Worker; 2]
     rolled_out(cluster).await?;
     show(cluster, &["get", "lhlease"]).await?;
 
-    say("And scaled to zero: the addresses cool down, and no pod gets them for 30 seconds");
+    step("And scaled to zero: the addresses cool down, and no pod gets them for 30 seconds");
     cluster
         .kubectl(&["scale", "deployment/web", "--replicas=0"])
         .await?;

@@ -2,7 +2,7 @@
 //!
 //! An ADD in a crowded pool needs an address that is free. Its own list would cost more than all else that it does, so
 //! the processes of a node share what one of them has learned. All of it may be missing, stale or untrue: an address is
-//! given by a write of its lease, and "full" is said only of a list that found nothing.
+//! given by a write of its lease, and "full" is the answer only of a list that found nothing.
 //!
 //! # What was measured
 //!

@@ -33,7 +33,7 @@ impl Seed {
         Self(mix(hash))
     }
 
-    /// What tells it from others.
+    /// What makes it differ from others.
     pub(super) fn number(self) -> u64 {
         self.0
     }

@@ -106,7 +106,7 @@ pub(super) trait Fields: Default + Described {
         map: &mut A,
     ) -> Result<(), A::Error>;
 
-    /// The key without which the object says nothing, if it is not there.
+    /// The key that the object needs, if it is missing.
     fn missing(&self) -> Option<&'static str> {
         None
     }

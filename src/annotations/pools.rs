@@ -32,7 +32,7 @@ impl PoolLists {
     }
 }
 
-/// What `ippool` says.
+/// The meaning of `ippool`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ForPod {
     /// The one interface that it is about; `None`: all.
@@ -41,7 +41,7 @@ pub struct ForPod {
     pub pools: PoolLists,
 }
 
-/// What `ippools` says of each interface.
+/// The meaning of `ippools`, by interface.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PerInterface {
     /// Each item names its interface, none is named twice.
@@ -50,12 +50,12 @@ pub enum PerInterface {
     InOrder(Vec<ForInterface>),
 }
 
-/// What `ippools` says of one interface.
+/// The meaning of `ippools` for one interface.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ForInterface {
     /// The pools.
     pub pools: PoolLists,
-    /// Whether the default route is left to others, if it says so.
+    /// Whether the default route is left to others, if that is set.
     pub clean_gateway: Option<bool>,
 }
 

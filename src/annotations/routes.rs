@@ -41,7 +41,7 @@ pub fn routes(annotations: &Annotations) -> Result<Option<Found<Vec<Route>>>, Ma
     Ok(Some(Found { key, value }))
 }
 
-/// The interface that has the default route, as the pod's annotation `default-route-nic` says.
+/// The interface that has the default route, from the pod's annotation `default-route-nic`.
 #[must_use]
 pub fn default_route_nic(annotations: &Annotations) -> Option<Found<String>> {
     let (key, text) = find(annotations, keys::DEFAULT_ROUTE_NIC)?;

@@ -22,7 +22,7 @@ use crate::ip::Vrf;
     category = "leasehold",
     derive = "PartialEq",
     derive = "Default",
-    doc = "An IPLease says who holds an address. It is named by the address, so no other pod can hold it too.",
+    doc = "An IPLease records who holds an address. It is named by the address, so no other pod can hold it too.",
     validation = rules::named_by_its_address(),
     printcolumn(name = "Address", type_ = "string", json_path = ".spec.address"),
     printcolumn(name = "Pool", type_ = "string", json_path = ".spec.pool"),

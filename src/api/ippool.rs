@@ -20,7 +20,7 @@ use super::{Condition, LabelSelector, MicroTime, RouteSpec, rules, schema};
     status = "IPPoolStatus",
     derive = "PartialEq",
     derive = "Default",
-    doc = "An IPPool says which addresses of a subnet may be given to pods, and to which pods.",
+    doc = "An IPPool defines which addresses of a subnet pods may have, and which pods.",
     printcolumn(name = "Subnet", type_ = "string", json_path = ".spec.subnet"),
     printcolumn(
         name = "Free",

@@ -108,14 +108,14 @@ pub(super) fn named_by_its_address() -> Rule {
 /// A Held lease has a holder.
 pub(super) fn held_has_a_holder() -> Rule {
     Rule::new("self.state != 'Held' || has(self.holder)")
-        .message("a lease that is Held names its holder: set holder, or state to Retained")
+        .message("a Held lease needs a holder: set holder, or set state to Retained")
         .field_path(".state")
 }
 
-/// A Cooling lease says since when.
+/// A Cooling lease has the time of its release.
 pub(super) fn cooling_since() -> Rule {
     Rule::new("self.state != 'Cooling' || has(self.releasedAt)")
-        .message("a lease that is Cooling says since when: set releasedAt, for example 2026-01-31T12:00:00.000000Z")
+        .message("a Cooling lease needs the time of its release: set releasedAt, for example 2026-01-31T12:00:00.000000Z")
         .field_path(".state")
 }
 
@@ -130,7 +130,7 @@ pub(super) fn cooling_without_a_claim() -> Rule {
 pub(super) fn quarantined_until() -> Rule {
     Rule::new("self.state != 'Quarantined' || has(self.quarantinedUntil)")
         .message(
-            "a lease that is Quarantined says until when: set quarantinedUntil, for example \
+            "a Quarantined lease needs the end of its quarantine: set quarantinedUntil, for example \
              2026-01-31T12:00:00.000000Z",
         )
         .field_path(".state")
@@ -139,7 +139,9 @@ pub(super) fn quarantined_until() -> Rule {
 /// Only a lease with a claim can have two holders.
 pub(super) fn second_holder_of_a_claim() -> Rule {
     Rule::new("!has(self.coHolder) || has(self.holder) && has(self.claim)")
-        .message("only a claim has two holders: set holder and claim too, or leave coHolder away")
+        .message(
+            "only a lease with a claim has two holders: set holder and claim too, or omit coHolder",
+        )
         .field_path(".coHolder")
 }
 

@@ -1,7 +1,7 @@
 //! What one field may hold: its bounds, and the rules that need no other field.
 //!
 //! A rule that needs a second field is in [`rules`](super::rules). Only one rule reports each fault,
-//! in words that say what to write instead; the API server puts path and value in front.
+//! with what to write instead; the API server puts path and value in front.
 
 use kube::core::{Rule, cel::validate};
 use schemars::{Schema, SchemaGenerator, json_schema};
@@ -36,7 +36,7 @@ pub(super) fn subnet(_: &mut SchemaGenerator) -> Schema {
         [
             canonical_cidr(),
             Rule::new("self == oldSelf")
-                .message("a subnet can't change: make another object for the new one"),
+                .message("a subnet can't change: create another object for the new one"),
         ],
     )
 }
@@ -44,7 +44,7 @@ pub(super) fn subnet(_: &mut SchemaGenerator) -> Schema {
 fn canonical_cidr() -> Rule {
     Rule::new("isCIDR(self) && string(cidr(self).masked()) == self").message(expression(
         "isCIDR(self) ? 'this CIDR is not in canonical form: write %s'.format([string(cidr(self).masked())]) \
-         : 'this is no CIDR: write an address and a prefix length, for example 10.6.0.0/16 or fd00:6::/64'",
+         : 'this is not a CIDR: write an address and a prefix length, for example 10.6.0.0/16 or fd00:6::/64'",
     ))
 }
 
@@ -63,14 +63,14 @@ pub(super) fn address_of_its_own(_: &mut SchemaGenerator) -> Schema {
                 "'this address is not in canonical form: write %s'.format([string(ip(self))])",
             )),
             Rule::new("self == oldSelf")
-                .message("the address of a lease can't change: make a lease of the other one"),
+                .message("the address of a lease can't change: create a lease of the other one"),
         ],
     )
 }
 
 fn is_address() -> Rule {
     Rule::new("isIP(self)").message(
-        "this is no address: write one without a prefix length, for example 10.6.0.1 or fd00:6::1",
+        "this is not an address: write one without a prefix length, for example 10.6.0.1 or fd00:6::1",
     )
 }
 
@@ -82,7 +82,7 @@ pub(super) fn vrf(_: &mut SchemaGenerator) -> Schema {
 /// An immutable VRF, also from and to none.
 pub(super) fn vrf_of_its_own(_: &mut SchemaGenerator) -> Schema {
     text_of_vrf([Rule::new("self == oldSelf").message(
-        "the vrf can't change, nor be added or taken away: make another object in the other vrf",
+        "the vrf can't be changed, added or removed: create another object in the other vrf",
     )])
 }
 
@@ -279,21 +279,21 @@ pub(super) fn conditions(_: &mut SchemaGenerator) -> Schema {
             "type": "object",
             "required": ["type", "status", "reason", "message", "lastTransitionTime"],
             "properties": {
-                "type": text("What it is about.", 316),
+                "type": text("The type of the condition.", 316),
                 "status": {
-                    "description": "Whether it is so.",
+                    "description": "Whether the condition holds.",
                     "type": "string",
                     "enum": ["True", "False", "Unknown"],
                 },
-                "reason": text("Why, in a word.", 1024),
-                "message": text("Why, for people to read.", 32_768),
+                "reason": text("The reason of the status, in one word.", 1024),
+                "message": text("The reason of the status, for people to read.", 32_768),
                 "lastTransitionTime": {
-                    "description": "Since when the status is as it is.",
+                    "description": "When the status changed last.",
                     "type": "string",
                     "format": "date-time",
                 },
                 "observedGeneration": {
-                    "description": "The generation of the object that was judged.",
+                    "description": "The generation of the object that the condition was set for.",
                     "type": "integer",
                     "format": "int64",
                 },

@@ -17,10 +17,10 @@ use leasehold::retry::{Clock, Deadline};
 use leasehold::text;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Releases the addresses that dead pods left behind, recreates missing leases, and counts what is free.
+/// Releases the addresses of dead pods, recreates missing leases, and counts free addresses.
 ///
 /// A lease is released when an earlier run has marked it, its pod is gone or finished, and its node has had time to tear
-/// the pod down. Run it every minute; by hand, run it again. Several at once do no harm.
+/// the pod down. Run it every minute; by hand, run it twice. Concurrent runs do no harm.
 ///
 /// Exit codes: 0 done, 1 partly done, 2 could not read the cluster.
 #[derive(Parser)]
@@ -34,7 +34,7 @@ struct Args {
     #[arg(long, value_name = "NAMESPACE", default_value = "leasehold-system")]
     namespace: String,
 
-    /// How long a kubelet that is there again may take to notice that a pod is gone, on top of the pod's own
+    /// How long a kubelet that is back may take to notice that a pod is gone, in addition to the pod's
     /// terminationGracePeriodSeconds
     #[arg(long, value_name = "DURATION", default_value = "100s", value_parser = duration)]
     margin: Duration,
@@ -43,11 +43,11 @@ struct Args {
     #[arg(long, hide = true, num_args = 0..=1, default_missing_value = "", value_parser = removed)]
     grace: Option<String>,
 
-    /// The longest timeoutSeconds of the cluster's CNI configurations: before that an ADD may still be at work
+    /// The longest timeoutSeconds of the cluster's CNI configurations: until then an ADD may still be running
     #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = duration)]
     add_timeout: Duration,
 
-    /// Release addresses of pods that are gone although their node does not answer; only where nothing runs there
+    /// Release addresses of pods that are gone even if their node does not respond; use it only if nothing runs there
     #[arg(long)]
     release_unreachable: bool,
 
@@ -107,7 +107,7 @@ async fn run(args: &Args) -> Result<(), (Exit, anyhow::Error)> {
     };
     let blind = |error| (Exit::Blind, error);
     let partly = |error| (Exit::Partly, error);
-    let stop = until_told().context("listen for signals").map_err(blind)?;
+    let stop = stop_signal().context("listen for signals").map_err(blind)?;
     let clock = SystemClock::start();
     let reporter = LineReporter {
         output: args.output,
@@ -155,7 +155,7 @@ fn duration(text: &str) -> Result<Duration> {
 
 fn removed(_: &str) -> Result<String> {
     bail!(
-        "a run does not look twice any more, and has no time between two looks; the time that a kubelet is given is --margin"
+        "--grace was removed, because a run no longer waits: set --margin for the time that a kubelet is given"
     )
 }
 
@@ -169,21 +169,23 @@ fn credentials(args: &Args) -> Result<Credentials> {
     }
     std::env::var_os("KUBECONFIG")
         .map(|path| Credentials::Kubeconfig(path.into()))
-        .context("no API server: this is no pod, and neither --kubeconfig nor $KUBECONFIG is set")
+        .context(
+            "no API server: not running in a pod, and neither --kubeconfig nor $KUBECONFIG is set",
+        )
 }
 
-/// Becomes true once the process is asked to end.
-fn until_told() -> io::Result<Arc<AtomicBool>> {
-    let told = Arc::new(AtomicBool::new(false));
+/// Becomes true once the process is asked to stop.
+fn stop_signal() -> io::Result<Arc<AtomicBool>> {
+    let stopped = Arc::new(AtomicBool::new(false));
     for kind in [SignalKind::terminate(), SignalKind::interrupt()] {
         let mut signal = signal(kind)?;
-        let told = Arc::clone(&told);
+        let stopped = Arc::clone(&stopped);
         tokio::spawn(async move {
             signal.recv().await;
-            told.store(true, Ordering::Relaxed);
+            stopped.store(true, Ordering::Relaxed);
         });
     }
-    Ok(told)
+    Ok(stopped)
 }
 
 struct LineReporter {

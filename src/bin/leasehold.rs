@@ -17,7 +17,7 @@ use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 
 const USAGE: &str = "usage: leasehold install --to FOLDER
-       leasehold pause    (sleeps until it is told to end, for a container that has nothing to do)
+       leasehold pause    (sleeps until SIGTERM or SIGINT, to keep a container running)
 Container runtimes run it without arguments.";
 
 fn main() -> ExitCode {
@@ -62,7 +62,7 @@ fn install(folder: &Path) -> ExitCode {
 
 /// Sleeps until SIGTERM or SIGINT, which the first process of a container has to ask for.
 fn pause() -> ExitCode {
-    let told = async {
+    let signaled = async {
         let mut terminated = signal(SignalKind::terminate())?;
         let mut interrupted = signal(SignalKind::interrupt())?;
         tokio::select! {
@@ -72,7 +72,7 @@ fn pause() -> ExitCode {
         Ok(())
     };
     let runtime = Builder::new_current_thread().enable_all().build();
-    match runtime.and_then(|runtime| runtime.block_on(told)) {
+    match runtime.and_then(|runtime| runtime.block_on(signaled)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("leasehold: cannot wait for signals: {error}");

@@ -15,7 +15,7 @@ pub struct PodRef {
     /// Its name, a DNS subdomain.
     pub name: String,
     /// Its UID, or for a static pod the hash of its manifest. Older runtimes, and Multus on them,
-    /// do not say it.
+    /// do not have it.
     pub uid: Option<String>,
 }
 

@@ -1,6 +1,6 @@
 //! A call as the runtime makes it: the command, and all that the command needs.
 //!
-//! What is wrong is refused here, before anything is done; but a DEL only if it does not say of
+//! What is wrong is refused here, before anything is done; but a DEL only if it lacks of
 //! what ([`detach`](super::detach)). Whether pod, namespace and pools exist is for the commands to
 //! find out.
 
@@ -49,7 +49,7 @@ pub enum Call {
 pub struct Status {
     /// The version to answer in.
     pub version: SpecVersion,
-    /// What `ipam` says.
+    /// The settings in `ipam`.
     pub config: Config,
 }
 
@@ -70,7 +70,7 @@ pub struct Add {
     pub pod: PodRef,
     /// The `name` of the CNI configuration.
     pub network: String,
-    /// What `ipam` says.
+    /// The settings in `ipam`.
     pub config: Config,
     /// Addresses asked for, at most one of each family.
     pub requested: Vec<IpAddr>,
@@ -87,11 +87,11 @@ pub struct Check {
     pub netns: PathBuf,
     /// The interface in the sandbox.
     pub interface: InterfaceName,
-    /// The pod, if the runtime says so.
+    /// The pod, if the runtime names it.
     pub pod: Option<PodRef>,
     /// The `name` of the CNI configuration.
     pub network: String,
-    /// What `ipam` says.
+    /// The settings in `ipam`.
     pub config: Config,
     /// The addresses in `prevResult`, at least one.
     pub previous: Vec<IpAddr>,
@@ -104,7 +104,7 @@ pub struct Gc {
     pub version: SpecVersion,
     /// The `name` of the CNI configuration.
     pub network: String,
-    /// What `ipam` says.
+    /// The settings in `ipam`.
     pub config: Config,
     /// What is attached still; empty means that nothing is.
     pub valid: Vec<GcAttachment>,

@@ -1,6 +1,6 @@
 //! `DEL`: what was attached is gone, or about to be.
 //!
-//! A pod cannot end before its DEL has succeeded, so only a call that does not say *what* to
+//! A pod cannot end before its DEL has succeeded, so only a call that does not name *what* to
 //! release is refused. Everything else is read as far as possible, and what is wrong with it
 //! becomes a remark: a configuration that was broken after the ADD must not keep its pods
 //! Terminating.
@@ -35,7 +35,7 @@ pub struct Del {
     pub pod: Option<PodRef>,
     /// The `name` of the CNI configuration.
     pub network: Option<String>,
-    /// What `ipam` says; what can't be read there has its default.
+    /// The settings in `ipam`; what can't be read there has its default.
     pub config: Config,
     /// The addresses that the ADD gave; none where that is not certain, and a search has to find
     /// them.

@@ -82,7 +82,7 @@ impl<'a> Environment<'a> {
         value == "1" || value.eq_ignore_ascii_case("true")
     }
 
-    /// What `CNI_ARGS` says.
+    /// The pairs of `CNI_ARGS`.
     pub fn args(&self) -> Result<Args, InputError> {
         match self.text(CNI_ARGS)? {
             Some(text) => Args::parse(&text),

@@ -44,9 +44,9 @@ pub enum Code {
     NoPool = 101,
     /// The requested address is in no pool of the pod, or is held.
     AddressUnavailable = 102,
-    /// The pod is gone, being deleted, finished, or has another UID than the call says.
+    /// The pod is gone, being deleted, finished, or has another UID than the call.
     PodUnfit = 103,
-    /// The sandbox was removed while the call ran: it came too late.
+    /// The sandbox was removed while the call ran: the call is late.
     SandboxGone = 104,
     /// CHECK: this container and interface do not hold an address of the result.
     NotHeld = 105,

@@ -45,7 +45,7 @@ pub enum InputError {
     /// `CNI_ARGS` has an unknown key, and no `IgnoreUnknown`.
     #[error("CNI_ARGS has {0}, which is unknown, and IgnoreUnknown is not set to 1")]
     UnknownArgument(String),
-    /// `CNI_ARGS` does not say which pod is meant.
+    /// `CNI_ARGS` does not name the pod.
     #[error("missing in CNI_ARGS: {}", .0.join(", "))]
     MissingArguments(Vec<&'static str>),
     /// Stdin could not be read.

@@ -79,7 +79,7 @@ impl<'a> Object<'a> {
 }
 
 impl<'a> Field<'a> {
-    /// The value as a `T`, else an error that says what was found and what was `expected`.
+    /// The value as a `T`, else an error with what was found and what was `expected`.
     pub fn read<T: Deserialize<'a>>(&self, expected: &'static str) -> Result<T, InputError> {
         serde_json::from_str(self.raw.get()).map_err(|_| self.refused(expected))
     }
@@ -109,7 +109,7 @@ impl<'a> Field<'a> {
         items.collect()
     }
 
-    /// Whether it is a list without items, which says what an absent key says.
+    /// Whether it is a list without items, which means the same as an absent key.
     #[must_use]
     pub fn is_empty_list(&self) -> bool {
         serde_json::from_str(self.raw.get()).is_ok_and(|items: Vec<IgnoredAny>| items.is_empty())

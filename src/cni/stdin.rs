@@ -45,7 +45,7 @@ impl Stdin {
         Self { bytes, error }
     }
 
-    /// What it says.
+    /// Its content.
     #[must_use]
     pub fn document(&mut self) -> Document<'_> {
         Document::parse(&self.bytes, self.error.take())

@@ -16,7 +16,7 @@ use crate::select::{Facts, PodFacts, Request, select};
 pub struct Unconfirmed<'a> {
     /// The pod.
     pub pod: &'a PodSnapshot,
-    /// What its annotations say.
+    /// What its annotations report.
     pub attached: &'a Attached,
     /// The report.
     pub report: &'a Report,

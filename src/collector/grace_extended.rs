@@ -1,4 +1,4 @@
-//! Pods that are given longer to end than their leases say, by `kubectl delete --grace-period`.
+//! Pods that are given longer to end than their leases record, by `kubectl delete --grace-period`.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use super::index::SnapshotIndex;
 use super::snapshot::LeaseSnapshot;
 use crate::lease::State;
 
-/// A lease whose pod is given longer to end than the lease says.
+/// A lease whose pod is given longer to end than the lease records.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct GraceExtended<'a> {
     /// The lease.
@@ -15,7 +15,7 @@ pub struct GraceExtended<'a> {
     pub termination: Duration,
 }
 
-/// Every lease of which that is so. Once the pod is gone no object says it any more.
+/// Every lease of which that is so. Once the pod is gone, no object shows it any more.
 #[must_use]
 pub fn grace_extended<'a>(index: &SnapshotIndex<'a>) -> Vec<GraceExtended<'a>> {
     let leases = index.snapshot.leases.iter();

@@ -56,7 +56,7 @@ impl<'a> SnapshotIndex<'a> {
         addresses
     }
 
-    /// Whether what its annotation says of `address` counts: a lease of its own says the same, or a pool that may serve
+    /// Whether its annotation's report of `address` counts: a lease of its own agrees, or a pool that may serve
     /// it has the address.
     fn counts(&self, pod: &PodSnapshot, address: IpAddr) -> bool {
         let key = (pod.uid.clone(), address);
@@ -90,7 +90,7 @@ impl<'a> SnapshotIndex<'a> {
         self.reporters.get(&address).map_or(&[], Vec::as_slice)
     }
 
-    /// A living pod that is not the lease's holder and uses its address without a lease of its own that says so.
+    /// A living pod that is not the lease's holder and uses its address without a lease of its own for it.
     #[must_use]
     pub fn rival(&self, lease: &LeaseSnapshot) -> Option<&'a PodSnapshot> {
         let holder = lease.holder.as_ref();
@@ -101,7 +101,7 @@ impl<'a> SnapshotIndex<'a> {
         })
     }
 
-    /// Every address that two living pods use, with the pods: whatever leases say, one of them disturbs the other.
+    /// Every address that two living pods use, with the pods: whatever leases there are, one of them disturbs the other.
     ///
     /// A pod that holds the address in another vrf uses it there. One that is being deleted and whose containers have all
     /// ended keeps what it had in its status until its object goes.

@@ -1,4 +1,4 @@
-//! What a run tells the next one: which leases looked dead, at which version, and since when.
+//! What a run leaves for the next one: which leases looked dead, at which version, and since when.
 //!
 //! Marks are kept in ConfigMaps of the collector's own, one line a lease. Here they are read, judged and written as texts;
 //! fetching and storing them is for [`run`](super::run).
@@ -42,7 +42,7 @@ pub struct Mark {
     pub uid: Box<str>,
     /// The lease's `resourceVersion`.
     pub version: Box<str>,
-    /// The first run that saw it so.
+    /// When the first run saw it like this.
     pub since: Timestamp,
     /// What is known of a pod that is gone.
     pub gone: Option<Gone>,
@@ -133,7 +133,7 @@ impl Mark {
 pub struct MissingMark {
     /// The pod's uid.
     pub pod: Box<str>,
-    /// The first run that saw it so.
+    /// When the first run saw it like this.
     pub since: Timestamp,
 }
 
@@ -311,7 +311,7 @@ fn fields(text: &str) -> Option<BTreeMap<&str, &str>> {
         .collect()
 }
 
-/// In whole seconds, as the API server tells the time.
+/// In whole seconds, the precision of the API server's time.
 fn seconds(at: Timestamp) -> String {
     format!("{at:.0}")
 }

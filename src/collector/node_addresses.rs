@@ -65,7 +65,7 @@ impl NodeAddresses {
             .collect()
     }
 
-    /// With what nodes say now.
+    /// With what nodes report now.
     ///
     /// What counts is the subnet of a pool and not what it gives today: were it the latter, the reservation itself would
     /// be the reason to take it away again.

@@ -59,7 +59,7 @@ pub enum Proof {
     OutOfService,
     /// Its kubelet has reported that each of its containers has ended.
     ContainersEnded,
-    /// None: an administrator said that it does not take one.
+    /// None: an administrator waived it.
     Waived,
 }
 
@@ -121,7 +121,7 @@ impl Reason {
         }
     }
 
-    /// Whether it rests on the word of a kubelet, which may say since that the teardown fails.
+    /// Whether it rests on the word of a kubelet, which may have reported since that the teardown fails.
     #[must_use]
     pub fn rests_on_kubelet(&self) -> bool {
         match self {
@@ -205,7 +205,7 @@ impl KeepReason {
         }
     }
 
-    /// Whether it is the node that has to be looked at.
+    /// Whether an administrator has to check the node.
     #[must_use]
     pub fn is_about_the_node(self) -> bool {
         match self {
@@ -223,17 +223,17 @@ impl KeepReason {
         }
     }
 
-    /// What it says of a node of this name, and what to do.
+    /// The reason with the node's name, and what to do.
     #[must_use]
     pub fn explain(self, node: &str) -> String {
         match self {
-            Self::Marked => "no earlier run has seen it so; the next one decides".to_owned(),
+            Self::Marked => "this run is the first to see it; the next one decides".to_owned(),
             Self::Silent => format!(
                 "node {node} has not renewed its heartbeat since the pod was gone, so the pod may still be running: restart its \
                  kubelet, or if the machine is off, delete the Node or taint it node.kubernetes.io/out-of-service"
             ),
             Self::Unready => format!(
-                "node {node} is not Ready, so the pod may still be running: mend the node, or if the machine is off, delete the \
+                "node {node} is not Ready, so the pod may still be running: repair the node, or if the machine is off, delete the \
                  Node or taint it node.kubernetes.io/out-of-service"
             ),
             Self::Ending => format!("node {node} still has time to tear the pod down"),
@@ -254,8 +254,7 @@ impl KeepReason {
             Self::Changed => "the lease has changed since it was listed".to_owned(),
             Self::Vanished => "the lease is gone already".to_owned(),
             Self::NoRoom => {
-                "there are as many marks as there may be; it waits until others are released"
-                    .to_owned()
+                "the limit of marks is reached; it waits until others are released".to_owned()
             }
         }
     }

@@ -31,7 +31,7 @@ pub struct Missing<'a> {
 
 /// The addresses that living pods use, that are of a pool of the default vrf, and that have no lease.
 ///
-/// Where a pod runs says nothing of vrfs: a pod that holds the address in another vrf uses it there. A pool's exclusions,
+/// A pod's place does not show its vrf: a pod that holds the address in another vrf uses it there. A pool's exclusions,
 /// reservations and affinities do not matter: a pod keeps what it got before them.
 #[must_use]
 pub fn missing<'a>(

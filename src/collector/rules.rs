@@ -29,7 +29,7 @@ mod unclaimed;
 
 use surplus::Legitimate;
 
-/// What every rule looks at.
+/// What every rule judges by.
 pub struct Case<'a> {
     /// The lists.
     pub index: &'a SnapshotIndex<'a>,
@@ -45,7 +45,7 @@ pub struct Case<'a> {
 /// What is to become of a lease.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Judgment {
-    /// Its pod lives and may have it, or there is nothing to be said of it.
+    /// Its pod lives and may have it, or there is nothing to report of it.
     Fine,
     /// It is to be released, if live reads confirm it.
     Due(Due),
@@ -107,7 +107,7 @@ impl Keep {
 }
 
 impl<'a> Case<'a> {
-    /// What every rule looks at.
+    /// What every rule judges by.
     #[must_use]
     pub fn new(
         index: &'a SnapshotIndex<'a>,
@@ -151,7 +151,7 @@ impl<'a> Case<'a> {
         self.unless_in_use(lease, judgment)
     }
 
-    /// Nothing is taken from two holders that share it, nor from a pod that uses it, whatever its lease says.
+    /// Nothing is taken from two holders that share it, nor from a pod that uses it, whatever its lease records.
     fn unless_in_use(&self, lease: &LeaseSnapshot, judgment: Judgment) -> Judgment {
         if judgment == Judgment::Fine {
             Judgment::Fine
@@ -169,7 +169,7 @@ impl<'a> Case<'a> {
         self.index.snapshot.nodes.get(&holder.node)
     }
 
-    /// The mark of exactly this version, or a new one; `None` where the API server does not tell the time.
+    /// The mark of exactly this version, or a new one; `None` where the API server's answers have no time.
     fn mark(&self, lease: &LeaseSnapshot) -> Option<Mark> {
         let known = self.marks.of(lease).cloned();
         known.or_else(|| Some(Mark::new(lease, self.now.server?)))
@@ -187,11 +187,11 @@ pub struct Live {
     pub node: Option<NodeSnapshot>,
     /// The claim, where it was asked for.
     pub claim: Option<ClaimSnapshot>,
-    /// Whether the node has said lately that it could not tear this pod down.
+    /// Whether the node has reported lately that it could not tear this pod down.
     pub teardown_failed: bool,
 }
 
-/// Whether a lease that is due is released: an error says why it is kept after all.
+/// Whether a lease that is due is released: an error is the reason why it is kept after all.
 pub fn confirm(lease: &LeaseSnapshot, reason: &Reason, live: &Live) -> Result<(), KeepReason> {
     match &live.version {
         None => return Err(KeepReason::Vanished),

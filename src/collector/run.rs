@@ -1,6 +1,6 @@
 //! The story of one run: read the marks of the last one, list, recreate, release, mark, report.
 //!
-//! Time for the marks and for the status of pools is kept back, so that a run which can't do all of its work still says how
+//! Time for the marks and for the status of pools is kept back, so that a run which can't do all of its work still reports how
 //! things are.
 
 use std::collections::HashMap;
@@ -37,9 +37,9 @@ mod recreate;
 const KEPT_BACK: Duration = Duration::from_mins(1);
 
 /// Releases what dead pods left behind, recreates what is missing, and counts. Ends early, between two writes, once
-/// `stop` says so.
+/// `stop` returns true.
 ///
-/// The summary says what was done, whatever became of the rest.
+/// The summary has what was done, whatever became of the rest.
 pub async fn run<W: Api, C: Clock>(
     api: &W,
     clock: &C,
@@ -220,7 +220,7 @@ impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
         for unreadable in crate::pool::Reserved::read(&gathered.reserved).unreadable() {
             self.summary.unreadable += 1;
             self.problem(format!(
-                "no pool of its vrf gives an address until this is mended: {unreadable}"
+                "no pool of its vrf gives an address until this is corrected: {unreadable}"
             ));
         }
         Pools::read_each(pools, subnets, &gathered.reserved)
@@ -265,7 +265,7 @@ impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
         self.problems.add(what, Some(error));
     }
 
-    /// Something that a person has to mend.
+    /// Something that a person has to correct.
     fn problem(&mut self, what: String) {
         self.reporter.event(&Event::Problem(what.clone()));
         self.problems.add(what, None);

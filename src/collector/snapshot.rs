@@ -20,7 +20,7 @@ pub struct LeaseSnapshot {
     pub uid: Box<str>,
     /// The object's `resourceVersion`.
     pub version: Box<str>,
-    /// What it says of its address; [`State::Unknown`] for a lease that could not be read.
+    /// The state of its address; [`State::Unknown`] for a lease that could not be read.
     pub state: State,
     /// The pool that the address came out of.
     pub pool: PoolName,
@@ -45,7 +45,7 @@ pub struct HolderSnapshot {
     pub namespace: Box<str>,
     /// The pod's name.
     pub pod: Box<str>,
-    /// The pod's uid as its runtime says it.
+    /// The pod's uid as its runtime knows it.
     pub uid: Box<str>,
     /// Its node; empty in a lease that was recreated for a pod that was bound to none.
     pub node: Box<str>,
@@ -117,11 +117,11 @@ pub struct PodSnapshot {
     pub name: Box<str>,
     /// Its uid at the API server.
     pub uid: Box<str>,
-    /// Of a mirror pod: the uid of the static pod that it mirrors, which is what the runtime says.
+    /// Of a mirror pod: the uid of the static pod that it mirrors, which is the one that the runtime knows.
     pub mirrors: Option<Box<str>>,
     /// The node that it is bound to; empty before.
     pub node: Box<str>,
-    /// What its `status.phase` says.
+    /// Its `status.phase`.
     pub phase: Phase,
     /// Whether it has a deletion timestamp.
     pub deleting: bool,
@@ -131,7 +131,7 @@ pub struct PodSnapshot {
     pub termination: Duration,
     /// Its `podIPs`, which only its kubelet writes; none for a pod in its node's own network.
     pub addresses: Vec<IpAddr>,
-    /// What the annotation `network-status` says of further interfaces.
+    /// What the annotation `network-status` reports of further interfaces.
     pub attached: Option<Box<Attached>>,
 }
 
@@ -164,7 +164,7 @@ impl PodSnapshot {
 /// A pod's phase, as far as it matters here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
-    /// `Pending`, `Unknown`, or whatever a newer API server says.
+    /// `Pending`, `Unknown`, or a phase that only a newer API server knows.
     Other,
     /// `Running`.
     Running,
@@ -192,7 +192,7 @@ pub enum PodEnd {
     Failed,
 }
 
-/// What a pod's annotations say of interfaces besides its first. Anyone who may write pods may write them.
+/// What a pod's annotations report of interfaces besides its first. Anyone who may write pods may write them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Attached {
     /// One address of each family at most for each interface that the annotation `networks` asks for.

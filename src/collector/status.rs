@@ -50,7 +50,7 @@ pub struct Counted {
     pub quarantined: i64,
     /// Addresses without a lease.
     pub free: i64,
-    /// Why it gives nothing at all, if something in it says nothing.
+    /// Why it gives nothing at all, if something in it is invalid.
     fault: Option<String>,
     overlaps: Vec<Overlap>,
     out_of_range: OutOfRange,
@@ -73,7 +73,7 @@ struct OutOfRange {
 pub struct CountedLease<'a> {
     /// Its name.
     pub name: &'a LeaseName,
-    /// What it says of its address.
+    /// The state of its address.
     pub state: State,
     /// The pool that it came out of.
     pub pool: &'a PoolName,

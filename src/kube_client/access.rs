@@ -43,7 +43,7 @@ pub(super) struct Identity {
     /// The value of the header `Authorization`.
     pub authorization: Option<String>,
     pub certificate: Option<KeyPair>,
-    /// A program that says the rest.
+    /// A program that returns the rest.
     pub exec: Option<ExecConfig>,
 }
 
@@ -126,7 +126,7 @@ impl Server {
         let wrong = |why: &str| format!("its server {:?} {why}", crate::text::shown(without_user));
         let uri: Uri = with_scheme
             .parse()
-            .map_err(|error| wrong(&format!("is no URL: {error}")))?;
+            .map_err(|error| wrong(&format!("is not a URL: {error}")))?;
         let scheme = uri.scheme().cloned().unwrap_or(Scheme::HTTPS);
         if scheme != Scheme::HTTP && scheme != Scheme::HTTPS {
             return Err(wrong("is neither HTTPS nor HTTP").into());

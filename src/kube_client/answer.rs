@@ -80,7 +80,7 @@ pub(super) fn judge(
     }
 }
 
-/// A missing object is told by its name, a missing kind by a Status without one or by the page of Go's server. Any other
+/// A missing object has a Status with its name, a missing kind a Status without one or the page of Go's server. Any other
 /// page is a proxy's, which knows nothing of the API server's objects.
 fn not_found(body: &[u8]) -> Result<Meaning, ErrorKind> {
     const PAGE: &[u8] = b"404 page not found";

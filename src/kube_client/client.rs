@@ -61,7 +61,7 @@ pub struct KubeClient {
 #[derive(Default)]
 struct State {
     connection: Option<Rc<Connection>>,
-    /// What an exec plugin has said.
+    /// What an exec plugin has returned.
     credential: Option<ExecCredential>,
     /// The last connection that could not be opened.
     failure: Option<Failure>,

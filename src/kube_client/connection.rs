@@ -25,7 +25,7 @@ pub(super) struct Connection {
 /// How long the parts of a way to a server may take.
 #[derive(Clone, Copy)]
 pub(super) struct Limits {
-    /// A program that says who we are.
+    /// A program that returns credentials.
     exec: Duration,
     /// TCP and TLS together, to one address.
     dial: Duration,
@@ -62,7 +62,7 @@ pub(super) struct ConnectError {
 }
 
 impl Connection {
-    /// Reads what leads there, and connects. A program that says who we are is run only if `credential` holds nothing, or
+    /// Reads what leads there, and connects. An exec plugin is run only if `credential` holds nothing, or
     /// what has expired.
     pub async fn open(
         credentials: &Credentials,

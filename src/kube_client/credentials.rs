@@ -44,7 +44,7 @@ impl Credentials {
         }
     }
 
-    /// Runs the program that says who we are.
+    /// Runs the exec plugin.
     pub(super) async fn run(
         &self,
         exec: &kube::config::ExecConfig,

@@ -34,7 +34,7 @@ use crate::retry::ErrorKind;
 /// When the next address is tried beside one that has not answered.
 const NEXT_ADDRESS: Duration = Duration::from_millis(500);
 
-/// How often a peer is asked whether it lives while a request waits, and how long it may take to say so.
+/// How often a peer is asked whether it lives while a request waits, and how long it may take to answer.
 const KEEP_ALIVE: Duration = Duration::from_secs(3);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(5);
 

@@ -24,7 +24,7 @@ use crate::text::truncated;
 /// How much of what the program wrote on stderr is shown, in bytes; the end of it, where the reason usually is.
 const STDERR_BYTES: usize = 300;
 
-/// What the program says of its caller.
+/// What the program returns.
 pub(super) struct ExecCredential {
     pub identity: Identity,
     /// When that ends.
@@ -80,7 +80,7 @@ pub(super) async fn run(exec: &ExecConfig, limit: Duration) -> Result<ExecCreden
         return Err(with_stderr(format!("failed with {}", output.status)));
     }
     let printed: Printed = serde_json::from_slice(&output.stdout)
-        .map_err(|_| with_stderr("wrote what is no ExecCredential".to_owned()))?;
+        .map_err(|_| with_stderr("did not print an ExecCredential".to_owned()))?;
     let status = printed.status.unwrap_or(PrintedStatus {
         expiration_timestamp: None,
         token: None,

@@ -1,4 +1,4 @@
-//! Denials, in words that say what to do about them.
+//! Denials, with what to do about them.
 
 use std::path::Path;
 
@@ -23,7 +23,7 @@ pub(super) enum Forbidden {
         verb: String,
         /// On which resource: `ippools`.
         resource: String,
-        /// What the server said.
+        /// The server's message.
         #[source]
         message: ServerMessage,
     },
@@ -32,11 +32,11 @@ pub(super) enum Forbidden {
     Stranger {
         /// Where they are from.
         kubeconfig: String,
-        /// What the server said.
+        /// The server's message.
         #[source]
         message: ServerMessage,
     },
-    /// Something else than a role is in the way: an admission policy says itself what it wants.
+    /// Something else than a role is in the way: an admission policy has a message of its own.
     #[error(transparent)]
     Otherwise(ServerMessage),
 }
@@ -47,7 +47,7 @@ pub(super) enum Forbidden {
 pub(super) struct ServerMessage(pub String);
 
 impl Forbidden {
-    /// What an answer of this status means, whose body says `message`.
+    /// What an answer of this status means, whose message is this.
     pub(super) fn new(status: StatusCode, message: String, kubeconfig: &Path) -> Self {
         if status == StatusCode::UNAUTHORIZED {
             let kubeconfig = kubeconfig.display().to_string();
@@ -89,7 +89,7 @@ mod tests {
 
     #[test]
     fn a_denial_says_what_to_do_about_it() {
-        let told = |status, message: &str| {
+        let denial = |status, message: &str| {
             Forbidden::new(
                 status,
                 message.to_owned(),
@@ -98,20 +98,20 @@ mod tests {
             .to_string()
         };
         insta::assert_snapshot!([
-            told(
+            denial(
                 StatusCode::FORBIDDEN,
                 r#"403 Forbidden: ippools.leasehold.io is forbidden: User "system:node:n1" cannot list resource "ippools" in API group "leasehold.io" at the cluster scope"#,
             ),
-            told(
+            denial(
                 StatusCode::FORBIDDEN,
                 r#"403 Forbidden: namespaces "shop" is forbidden: User "system:node:n1" cannot get resource "namespaces" in API group "" in the namespace "shop""#,
             ),
-            told(StatusCode::UNAUTHORIZED, "401 Unauthorized: Unauthorized"),
-            told(
+            denial(StatusCode::UNAUTHORIZED, "401 Unauthorized: Unauthorized"),
+            denial(
                 StatusCode::FORBIDDEN,
                 r#"403 Forbidden: ipleases.leasehold.io "10.0.0.7" is forbidden: ValidatingAdmissionPolicy 'leasehold-node' with binding 'leasehold-node' denied request: no pod a/b is bound to node n1"#,
             ),
-            told(
+            denial(
                 StatusCode::FORBIDDEN,
                 r#"403 Forbidden: pods is forbidden: User "mallory" cannot list resource "pods" in API group """#,
             ),

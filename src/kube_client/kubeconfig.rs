@@ -114,7 +114,7 @@ pub(super) fn find(named: Option<&Path>) -> Result<PathBuf, KubeconfigError> {
     Err(KubeconfigError::NoneUsable(passed_over))
 }
 
-/// Whether `path` is a kubeconfig with a server and credentials, as far as the files tell: nothing is asked of that server,
+/// Whether `path` is a kubeconfig with a server and credentials, as far as the files show: no request goes to that server,
 /// and no exec plugin is run.
 pub(super) fn check(path: &Path) -> Result<(), KubeconfigError> {
     let kubeconfig = read(path)?;
@@ -144,7 +144,7 @@ pub(super) fn read(path: &Path) -> Result<Kubeconfig, KubeconfigError> {
 }
 
 /// What is wrong with a kubeconfig, and where, but none of its content: that may be a secret, and an event of the pod would
-/// show it to everybody who may see the pod.
+/// show it to everyone who may read the pod.
 fn without_content(error: ReadError) -> BoxError {
     if let ReadError::ReadConfig(error, _) = error {
         return error.into();

@@ -206,7 +206,7 @@ struct Row {
 }
 
 impl Table {
-    /// A row without an address that can be read says nothing of any pool; one whose state is not understood is taken.
+    /// A row without an address that can be read counts for no pool; one whose state is not understood is taken.
     fn taken(&self) -> Vec<Taken> {
         let index = |name: &str| {
             self.column_definitions

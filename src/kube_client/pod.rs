@@ -1,6 +1,6 @@
 //! The one reader of pods, for the plugin and for the collector: of a pod, which may be large, what either needs.
 //!
-//! It is tolerant where only one of them looks, so that what it ignores does not make a pod unreadable for the other.
+//! It is tolerant of what only one of them reads, so that what it ignores does not make a pod unreadable for the other.
 
 use std::time::Duration;
 
@@ -210,7 +210,7 @@ impl TryFrom<PodObject> for collector::PodSnapshot {
             deleting: metadata.deletion_timestamp.is_some(),
             containers_ended: containers.all(|container| !container.is_running),
             termination: match metadata.deletion_grace_period_seconds {
-                // Its deletion may have given it more or less time; less may come too late.
+                // Its deletion may have given it more or less time; less may be too late.
                 Some(given) => own.max(termination(Some(given))),
                 None => own,
             },

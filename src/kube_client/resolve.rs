@@ -42,7 +42,7 @@ pub(super) async fn resolve(host: &str) -> io::Result<Vec<IpAddr>> {
     Ok(addresses)
 }
 
-/// What `/etc/hosts` says, before any server is asked.
+/// `/etc/hosts`, before any server is asked.
 fn of_hosts_file(name: &Name) -> Vec<IpAddr> {
     let Ok(hosts) = Hosts::from_system() else {
         return Vec::new();
@@ -57,7 +57,7 @@ fn of_hosts_file(name: &Name) -> Vec<IpAddr> {
         .collect()
 }
 
-/// What `/etc/resolv.conf` says. Without it, or without a server in it, the node's own server is asked.
+/// `/etc/resolv.conf`. Without it, or without a server in it, the node's own server is asked.
 fn configuration() -> Result<(ResolverConfig, ResolverOpts), String> {
     let text = match std::fs::read_to_string("/etc/resolv.conf") {
         Ok(text) => text,

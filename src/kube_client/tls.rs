@@ -1,4 +1,4 @@
-//! Whom to trust, and how to say who we are.
+//! Whom to trust, and how to authenticate.
 //!
 //! Trusts what Go's TLS trusts: a certificate that leads to an authority of the kubeconfig, or one that is listed there
 //! itself. An algorithm that can't be verified is refused by its name.
@@ -243,7 +243,7 @@ impl ServerCertVerifier for Verifier {
 }
 
 /// What the server may sign with. It is offered more than can be verified: a server whose key is of another sort would only
-/// say that the handshake failed, while its certificate says why.
+/// report that the handshake failed, while its certificate shows why.
 fn schemes(provider: &CryptoProvider) -> Vec<SignatureScheme> {
     let mut schemes = provider
         .signature_verification_algorithms

@@ -32,12 +32,12 @@ impl<S: Store, C: Clock> Retrying<'_, S, C> {
     }
 
     /// Creates a lease where there is none. After an attempt of unknown outcome, a stored lease
-    /// that says what we wrote is ours: a holder names its container.
+    /// with what we wrote is ours: a holder names its container.
     pub async fn create(&self, lease: &Lease) -> Result<Commit, WriteError> {
         let write = async || self.api.create(lease).await;
         self.settle(write, async || {
             Ok(match self.api.read(&lease.name).await? {
-                Some(stored) if says_the_same(&stored, lease) => AfterLoss::Ours(stored),
+                Some(stored) if is_what_we_wrote(&stored, lease) => AfterLoss::Ours(stored),
                 Some(_) => AfterLoss::Lost,
                 // Who had it has gone, and the write may arrive yet.
                 None => AfterLoss::Again,
@@ -51,7 +51,7 @@ impl<S: Store, C: Clock> Retrying<'_, S, C> {
         let write = async || self.api.replace(before, lease).await;
         self.settle(write, async || {
             Ok(match self.api.read(&lease.name).await? {
-                Some(stored) if says_the_same(&stored, lease) => AfterLoss::Ours(stored),
+                Some(stored) if is_what_we_wrote(&stored, lease) => AfterLoss::Ours(stored),
                 // The version that the write names has gone, and never comes back.
                 Some(_) | None => AfterLoss::Lost,
             })
@@ -65,6 +65,6 @@ impl<S: Store, C: Clock> Retrying<'_, S, C> {
     }
 }
 
-fn says_the_same(stored: &StoredLease, lease: &Lease) -> bool {
+fn is_what_we_wrote(stored: &StoredLease, lease: &Lease) -> bool {
     stored.lease.state == lease.state && stored.lease.holder == lease.holder
 }

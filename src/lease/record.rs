@@ -109,13 +109,13 @@ impl Lease {
 /// A lease as it was read: a write names this version and no other.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StoredLease {
-    /// What it says.
+    /// Its content.
     pub lease: Lease,
     /// The object's uid.
     pub uid: String,
     /// The object's `resourceVersion`.
     pub version: String,
-    /// The object as it was read: what else it says of the same holder is kept when it is replaced.
+    /// The object as it was read: what else it has of the same holder is kept when it is replaced.
     pub object: Box<IPLease>,
 }
 

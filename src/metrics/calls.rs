@@ -58,9 +58,9 @@ fn lock(path: &Path) -> io::Result<File> {
     }
     // The kernel serves waiting threads in turn; polling would take time from the calls that work.
     // A thread that waits in vain ends with the process.
-    let (reporter, told) = mpsc::channel();
+    let (reporter, written) = mpsc::channel();
     thread::Builder::new().spawn(move || reporter.send(lock.lock().map(|()| lock)))?;
-    told.recv_timeout(WAIT).unwrap_or_else(|_| {
+    written.recv_timeout(WAIT).unwrap_or_else(|_| {
         Err(io::Error::new(
             io::ErrorKind::WouldBlock,
             "timed out waiting for other calls to write theirs",
@@ -72,7 +72,7 @@ fn families(call: &Call<'_>, before: &Text) -> [Family; 2] {
     let calls = Family::new(
         MetricType::Counter,
         "leasehold_calls_total",
-        "Calls of the plugin by command and outcome: ok, incomplete, or what the error is.",
+        "Calls of the plugin by command and outcome: ok, incomplete, or the kind of error.",
     );
     let labels = [("command", call.command), ("outcome", call.outcome)];
     let calls = calls

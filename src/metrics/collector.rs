@@ -18,7 +18,7 @@ use crate::ip::Vrf;
 /// A run that is over.
 #[derive(Debug, Clone, Copy)]
 pub struct Run<'a> {
-    /// What it came to.
+    /// Its result.
     pub summary: &'a Summary,
     /// Whether it did its work.
     pub succeeded: bool,
@@ -53,7 +53,7 @@ fn of_pools(run: &Run<'_>, before: &Text) -> Vec<Family> {
     let mut addresses = Family::new(
         MetricType::Gauge,
         "leasehold_pool_addresses",
-        "Addresses of a pool by what they are doing.",
+        "Addresses of a pool by state.",
     );
     let mut capacity = Family::new(
         MetricType::Gauge,
@@ -135,7 +135,7 @@ fn suspects(run: &Run<'_>) -> Family {
     family
 }
 
-/// What a person has to look at.
+/// What an administrator has to check.
 fn odd(run: &Run<'_>) -> [Family; 2] {
     let gauge = |name, help, count: usize| {
         Family::new(MetricType::Gauge, name, help).with(&[], count as f64)

@@ -40,7 +40,7 @@ pub(super) async fn check<A: Api, C: Clock>(call: &Check, api: &A, clock: &C) ->
     let written = cluster
         .retry(async || api.pools(Freshness::Cached).await)
         .await?;
-    // Reservations say nothing of addresses that were given before, and without them nothing fails.
+    // Reservations do not concern addresses that were given before, and without them nothing fails.
     let pools = Pools::read(written, &[], &[], &call.config.vrf).unwrap_or_default();
     match lost(call, &without_lease, &pools) {
         None => Ok(()),

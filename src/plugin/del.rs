@@ -53,7 +53,7 @@ fn known(call: &Del, entry: Option<CacheEntry>) -> Option<BTreeSet<LeaseName>> {
         address,
     };
     let mut names: BTreeSet<LeaseName> = call.previous.iter().flatten().map(name).collect();
-    // The configuration may have been edited since ADD; the entry says in which vrf the addresses were given.
+    // The configuration may have been edited since ADD; the entry has the vrf in which the addresses were given.
     if let Some(CacheEntry::Holds(held)) = entry {
         names.extend(held);
     }

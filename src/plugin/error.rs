@@ -34,10 +34,10 @@ pub enum Error {
         /// Why not.
         why: PodError,
     },
-    /// No pool fits, or what says which pools fit is malformed.
+    /// No pool fits, or an annotation that chooses pools is malformed.
     #[error(transparent)]
     Select(#[from] select::Error),
-    /// A ReservedIP that cannot be read: what is reserved is unknown.
+    /// A ReservedIP that cannot be read.
     #[error("correct {0}: until then no address can be given, because what is reserved is unknown")]
     Reserved(InvalidReservedIP),
     /// The API server refused, or gave no definite answer in time.
@@ -65,7 +65,7 @@ pub enum Error {
     /// Some leases could not be released.
     #[error("{} leases could not be released", .0.len())]
     GcIncomplete(Vec<(LeaseName, retry::Error)>),
-    /// The release cache says of this container that its addresses were released, and that can't be removed.
+    /// The release cache has an entry that this container's addresses were released, and it can't be removed.
     #[error("cannot remove this container's entry in the release cache")]
     CacheEntry(#[source] std::io::Error),
 }

@@ -31,7 +31,7 @@ pub(super) async fn gc<A: Api, C: Clock>(call: &Gc, api: &A, clock: &C) -> Resul
 }
 
 /// The attachment of a lease that the runtime does not know. One without a container was recreated
-/// by the collector for a living pod: of that the runtime can say nothing, and it stays.
+/// by the collector for a living pod: the runtime does not know of it, and it stays.
 fn stale(call: &Gc, stored: &StoredLease) -> Option<(String, String)> {
     let holder = stored.lease.holder.as_ref()?;
     let valid = || {

@@ -11,7 +11,7 @@ use crate::select::PodFacts;
 pub struct PodSnapshot {
     /// Its uid there.
     pub uid: String,
-    /// Of a mirror pod: the uid of the static pod that it mirrors, which is what the runtime says.
+    /// Of a mirror pod: the uid of the static pod that it mirrors, which is the one that the runtime knows.
     pub mirrors: Option<String>,
     /// The node that it is bound to.
     pub node: Option<String>,
@@ -34,12 +34,12 @@ pub enum PodError {
     /// There is no such pod on this node.
     #[error("there is no such pod on this node any more")]
     Gone,
-    /// It has another uid than the call says.
+    /// It has another uid than the call.
     #[error("the call is for uid {called}, and the pod of that name has uid {found} now")]
     OtherUid {
-        /// What the call says.
+        /// The uid in the call.
         called: String,
-        /// What the API server says.
+        /// The uid at the API server.
         found: String,
     },
     /// It has a deletion timestamp.

@@ -1,7 +1,7 @@
 //! What a call leaves for the next one on its node: a request saved, and nothing that correctness
 //! needs.
 //!
-//! A runtime calls DEL three times for each pod, twice without saying what the pod had, and each
+//! A runtime calls DEL three times for each pod, twice without what the pod had, and each
 //! such call would search all leases of the cluster. An entry may vanish at any moment. One that is
 //! there is true: "released" is written only after ADD has answered, when nothing of it can come
 //! late any more.
@@ -25,7 +25,7 @@ const KEPT: Duration = Duration::from_hours(1);
 /// How often entries are removed.
 const PAUSE: Duration = Duration::from_mins(1);
 
-/// The file whose age says when that was.
+/// The file whose age shows when that was.
 const SWEPT: &str = ".swept";
 
 const RELEASED: &str = "released";
@@ -62,7 +62,7 @@ impl ReleaseCache {
         }
     }
 
-    /// What is known of an attachment. An entry that can't be read says nothing.
+    /// What is known of an attachment. An entry that can't be read counts as none.
     pub fn get(&self, container: &str, interface: &str) -> Option<CacheEntry> {
         let text = fs::read_to_string(self.path(container, interface)).ok()?;
         if text.trim() == RELEASED {

@@ -1,4 +1,4 @@
-//! Label selectors that can say which condition is not met.
+//! Label selectors that report which condition is not met.
 
 use std::collections::BTreeMap;
 

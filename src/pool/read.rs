@@ -12,7 +12,7 @@ use crate::ip::{
     Family, InvalidVrf, Route, Span, SpanError, Spans, Vrf, cidr, is_neighbor, special,
 };
 
-/// What is wrong with a pool. Most of it the schema refuses too; what it can't say comes up here.
+/// What is wrong with a pool. Most of it the schema refuses too; the rest is found here.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PoolError {
     /// The subnet.
@@ -77,7 +77,7 @@ pub enum PoolError {
         reason: String,
     },
     /// A reservation of the vrf in which this pool lies.
-    #[error("what is reserved in its vrf is not known: {0}")]
+    #[error("the ReservedIPs of its vrf could not be read: {0}")]
     Reserved(InvalidReservedIP),
 }
 

@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use crate::api::ReservedIP;
 use crate::ip::{InvalidVrf, Span, SpanError, Spans, Vrf};
 
-/// A ReservedIP that does not say what it reserves.
+/// A ReservedIP of which it is unknown what it reserves.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidReservedIP {
     /// One of its `ips`.
@@ -101,7 +101,7 @@ impl Reserved {
         self.everywhere.iter().chain(in_vrfs)
     }
 
-    /// What is reserved in `vrf` and may touch `subnet`: pools are many and reservations too, so each pool looks only
+    /// What is reserved in `vrf` and may touch `subnet`: pools are many and reservations too, so each pool searches only
     /// at those about it.
     pub(super) fn about(&self, vrf: &Vrf, subnet: IpNet) -> Result<Spans, InvalidReservedIP> {
         let spans = self.of(vrf)?;

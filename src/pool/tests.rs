@@ -227,7 +227,7 @@ fn an_unreadable_reservation_of_the_vrf_is_an_error_that_names_it() {
         .get("p")
         .expect("the pool")
         .expect_err("a broken pool");
-    insta::assert_snapshot!(broken.fault, @r#"what is reserved in its vrf is not known: ReservedIP rack-7: spec.ips[0] "fd00::9-fd00::5" ends before it begins: write the lower address first"#);
+    insta::assert_snapshot!(broken.fault, @r#"the ReservedIPs of its vrf could not be read: ReservedIP rack-7: spec.ips[0] "fd00::9-fd00::5" ends before it begins: write the lower address first"#);
     let wrong = reserved(json!({"ips": [], "vrf": "-"}));
     let error = Pools::read(pools(), &[], &wrong, &Vrf::default()).expect_err("unreadable");
     insta::assert_snapshot!(error, @r#"ReservedIP rack-7: spec.vrf "-" is not a vrf: at most 63 of a-z, 0-9 and "-", the first a letter, the last no "-""#);

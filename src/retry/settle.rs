@@ -1,6 +1,6 @@
 //! Writes whose outcome may be unknown.
 //!
-//! A broken connection says nothing about the write that was sent on it: it may have been carried
+//! A broken connection proves nothing about the write that was sent on it: it may have been carried
 //! out, or will be. So it is repeated on the same object, at the same version, which does no harm,
 //! until the answer is definite.
 

@@ -32,7 +32,7 @@ impl fmt::Display for AnnotationSource {
     }
 }
 
-/// Why the pod can't be served. The text of each says what to do.
+/// Why the pod can't be served. The text of each includes what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// The CNI configuration names a pool that can't be one.
@@ -168,7 +168,7 @@ impl Error {
 fn headline(families: &[Family], trace: &Trace) -> String {
     let names: Vec<String> = families.iter().map(ToString::to_string).collect();
     let failed = |f: &&FamilyTrace| families.contains(&f.family);
-    // Who named a pool for one family did not mean the other, which is then looked for among the
+    // Who named a pool for one family did not mean the other, which is then searched for among the
     // default pools.
     let remedy = trace
         .families

@@ -18,7 +18,7 @@ pub struct Facts {
     pub pod: PodFacts,
     /// Its namespace.
     pub namespace: NamespaceFacts,
-    /// The labels of its node; `None`: not read, because [`needs_node`](super::needs_node) said so.
+    /// The labels of its node; `None`: not read, because [`needs_node`](super::needs_node) was false.
     pub node_labels: Option<Labels>,
 }
 

@@ -1,7 +1,7 @@
 //! Which of a pod's interfaces a call is for, and which network it belongs to.
 //!
 //! A call names one interface and one network; that there are others is known from the annotation
-//! that asks for them. The name of an interface does not say its network: Multus names what it
+//! that asks for them. The name of an interface does not determine its network: Multus names what it
 //! attaches `net1`, `net2`, … after the place in the list, but attaches the cluster's own
 //! `defaultNetworks` first, which shifts all of the pod's, and containerd names what it attaches
 //! from several configurations `eth0`, `eth1`, …. So the network's name decides, then an interface
@@ -55,7 +55,7 @@ impl Interfaces {
         let selects = || selected().any(|attachment| attachment.name == request.network);
         let place = place(&networks, request, selects);
         let (definition, home) = match place {
-            // Multus looks for it in its own namespace, which is this one unless configured
+            // Multus searches for it in its own namespace, which is this one unless configured
             // otherwise.
             Place::First if selected().next().is_some() => {
                 (default_network(&pod.annotations)?, "kube-system")
@@ -94,7 +94,7 @@ impl Interfaces {
         }
     }
 
-    /// Whether neither a name nor an interface says that it is this network of the list.
+    /// Whether neither a name nor an interface shows that it is this network of the list.
     fn is_by_place(&self, index: usize) -> bool {
         let network = &self.networks[index];
         network.interface.is_none() && network.name != self.attachment.network
@@ -105,7 +105,7 @@ impl Interfaces {
         self.place == Place::First && self.networks.is_empty()
     }
 
-    /// Whether the pod's default route goes by this interface, unless the pod says otherwise.
+    /// Whether the pod's default route goes by this interface, unless the pod sets another.
     pub(super) fn is_first(&self) -> bool {
         self.place == Place::First
     }

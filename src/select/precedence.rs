@@ -15,7 +15,7 @@ use crate::ip::Family;
 #[derive(Debug, Clone, Default)]
 pub(super) struct AllNamed {
     families: BTreeMap<Family, Named>,
-    /// Whether the gateway's default route is left out, if the pod says so for this interface.
+    /// Whether the gateway's default route is left out, if the pod sets that for this interface.
     pub(super) clean_gateway: Option<bool>,
     /// Whether the pod has pools for other interfaces too.
     pub(super) several_interfaces: bool,

@@ -1,4 +1,4 @@
-//! What the pod's annotations say of its routes.
+//! The routes in the pod's annotations.
 
 use ipnet::IpNet;
 

@@ -1,4 +1,4 @@
-//! Whether a pool may serve a pod, and which of two pools says so more precisely.
+//! Whether a pool may serve a pod, and which of two pools selects it more precisely.
 
 use std::cmp::Reverse;
 use std::fmt;
@@ -211,7 +211,7 @@ fn attachment(pool: &Pool, input: &MatchInput<'_>) -> Option<Rejection> {
     })
 }
 
-/// Sorts the pools of a pattern and the default pools: those that say more precisely whom they
+/// Sorts the pools of a pattern and the default pools: those that select more precisely what they
 /// serve come first.
 pub(super) fn specificity(pool: &Pool) -> Reverse<[bool; 6]> {
     let (node_names, node_labels) = sort_of(&pool.nodes);

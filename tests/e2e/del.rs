@@ -1,4 +1,4 @@
-//! DEL: what is the container's own is given back, whatever the runtime has forgotten, and nothing else is.
+//! DEL: the container's own addresses are released, whatever the runtime has forgotten, and no others.
 //!
 //! The rules hold with the node's cache entry of the container and without it.
 

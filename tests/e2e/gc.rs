@@ -1,4 +1,4 @@
-//! GC: what the runtime does not know any more is given back, of this node and this network only.
+//! GC: what the runtime no longer knows is released, of this node and this network only.
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};

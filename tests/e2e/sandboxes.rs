@@ -1,5 +1,5 @@
 //! A new sandbox of the same pod has the same address and takes it over from the old one; a call for a sandbox that is gone
-//! comes too late.
+//! is too late.
 
 use std::net::IpAddr;
 
@@ -153,7 +153,7 @@ async fn a_call_for_a_sandbox_that_is_gone_takes_nothing() -> Result<()> {
     let pool = env.pool("pool", env.v4(1..=10)).await?;
     let (_, late) = env.pod_on("web", &pool).await?;
     late.sandbox().remove();
-    insta::assert_snapshot!(env.message(&late.add().await?), @"104: the network namespace of this container is gone: the call came too late");
+    insta::assert_snapshot!(env.message(&late.add().await?), @"104: the network namespace of this container is gone: the call is too late");
     assert_eq!(env.leases().await?.len(), 0);
     Ok(())
 }

@@ -109,7 +109,7 @@ async fn a_static_pod_is_known_by_its_mirror() -> Result<()> {
         .annotation("kubernetes.io/config.mirror", hash)
         .create()
         .await?;
-    // kubelet tells the runtime the static pod's own uid, which is this hash.
+    // kubelet passes the static pod's own uid to the runtime, which is this hash.
     let eth0 = env.eth0_on(&mirror, &pool)?.cni_arg("K8S_POD_UID", hash);
     eth0.add().await?.success()?;
     let lease = env.leases().await?.remove(0);

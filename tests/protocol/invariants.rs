@@ -73,7 +73,7 @@ impl Invariants {
     pub fn refuse(&self, container: &'static str) {
         if self.room.borrow().contains(container) {
             self.break_rule(format!(
-                "{container} was refused though an address was to be had all the time"
+                "{container} was refused although an address was available all the time"
             ));
         }
     }

@@ -13,9 +13,9 @@ pub struct Choices {
     taken: RefCell<Vec<(usize, usize)>>,
     /// How many of them this run has asked for.
     asked: Cell<usize>,
-    /// The states that all runs so far came to.
+    /// The states that all runs so far have reached.
     met: RefCell<HashSet<u64>>,
-    /// What happened, in words, if anybody wants to know.
+    /// What happened, in words, if it is to be shown.
     story: Option<RefCell<Vec<String>>>,
 }
 
@@ -61,7 +61,7 @@ impl Choices {
 }
 
 /// Runs until no choice is left that leads to a state not met yet. Says how many states there are, or what went wrong
-/// and how it came to that.
+/// and how that was reached.
 pub fn every_order(run: impl Fn(&Choices) -> Result<(), String>) -> Result<usize, String> {
     let mut choices = Choices::default();
     loop {

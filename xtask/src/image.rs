@@ -11,7 +11,7 @@ use serde_json::Value;
 /// What the image holds.
 const PROGRAMS: [&str; 2] = ["leasehold", "leasehold-gc"];
 
-/// Who runs the collector; the installer says that it needs root.
+/// The user of the collector; the installer sets root for itself.
 const USER: &str = "65532:65532";
 
 /// What to write.

@@ -50,7 +50,7 @@ fn typos() -> Result<()> {
     run("typos", OsStr::new("typos"), "--format brief")
 }
 
-/// Runs a step from the repository's root, and says how long it took.
+/// Runs a step from the repository's root, and prints how long it took.
 fn run(step: &str, program: &OsStr, words: &str) -> Result<()> {
     let begun = Instant::now();
     let status = Command::new(program)

@@ -8,7 +8,7 @@ use super::{Case, Due, Judgment, Keep, Live, gone};
 use crate::collector::reason::{KeepReason, Proof, Reason};
 use crate::collector::snapshot::{HolderSnapshot, LeaseSnapshot, PodEnd, PodSnapshot};
 
-/// The lease of a pod whose phase says that it has ended.
+/// The lease of a pod whose phase shows that it has ended.
 pub(super) fn judge(
     case: &Case<'_>,
     lease: &LeaseSnapshot,

@@ -3,7 +3,7 @@
 //! A pod's object is no proof of its container: it may be deleted by force, or with its node cut off. Three things have
 //! to be known. The node has been heard of since the pod was gone: its heartbeat has changed, and it is Ready. From then
 //! on the kubelet has had the time that the pod was given to end, and the margin on top: a kubelet whose API server was
-//! away lists its pods again after up to a minute. And it has not said that the teardown fails.
+//! away lists its pods again after up to a minute. And it has not reported that the teardown fails.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::collector::marks::Gone;
 use crate::collector::reason::{KeepReason, Proof, Reason};
 use crate::collector::snapshot::{HolderSnapshot, LeaseSnapshot, PodEnd};
 
-/// The lease of a pod that is gone, or whose object says that it has ended and proves nothing by it.
+/// The lease of a pod that is gone, or whose object shows an end that proves nothing.
 pub(super) fn judge(
     case: &Case<'_>,
     lease: &LeaseSnapshot,

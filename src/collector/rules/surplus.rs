@@ -62,7 +62,7 @@ pub(super) fn confirm(lease: &LeaseSnapshot, live: &Live) -> Result<(), KeepReas
             Err(KeepReason::Alive)
         }
         Some(pod) if pod.is_alive() => Ok(()),
-        // Dead meanwhile, which the next run looks into.
+        // Dead meanwhile: the next run judges that.
         Some(_) | None => Err(KeepReason::Changed),
     }
 }
@@ -77,7 +77,7 @@ struct Rank<'a> {
     /// One that the collector recreated is older than whatever a call took since.
     has_container: bool,
     is_reported: bool,
-    /// By its node's clock; one that lies ahead says nothing.
+    /// By its node's clock; one that lies ahead proves nothing.
     held_since: Option<Timestamp>,
     /// So that two runs choose the same one.
     name: Reverse<&'a LeaseName>,

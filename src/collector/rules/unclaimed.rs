@@ -13,7 +13,7 @@ pub(super) fn judge(case: &Case<'_>, lease: &LeaseSnapshot) -> Judgment {
     };
     let holder = lease.holder.as_ref();
     let pod = holder.and_then(|holder| case.index.pod(&holder.uid));
-    // No pod should run on it, and yet its last holder says that it does.
+    // No pod should run on it, and yet its last holder reports the address.
     if pod.is_some_and(|pod| pod.is_alive() && pod.has_address(lease.name.address)) {
         return Keep::unmarked(KeepReason::Reported);
     }

@@ -1,4 +1,4 @@
-//! Leases that say how long their pods are given to end: no object says it once the pod is gone.
+//! Records in leases how long their pods are given to end: no object shows it once the pod is gone.
 
 use super::{Run, Stop};
 use crate::collector::api::Api;
@@ -17,7 +17,7 @@ impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
         let name = &extended.lease.name;
         if let Err(error) = self.try_to_extend(extended).await {
             self.failed(
-                format!("lease {name} does not say how long its pod may take to end"),
+                format!("lease {name} lacks how long its pod may take to end"),
                 error,
             );
         }
@@ -34,7 +34,7 @@ impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
             termination,
             ..stored.lease.clone()
         };
-        // Another writer that is faster has changed what there was to say.
+        // Another writer was faster and has changed the lease.
         self.client.replace(&stored, &next).await?;
         Ok(())
     }

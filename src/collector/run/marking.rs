@@ -63,7 +63,7 @@ impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
         }
         if void.future > 0 {
             self.problem(format!(
-                "{} marks are void, because they lie in the future: compare the clocks of the API servers",
+                "{} marks are void, because their time is in the future: compare the clocks of the API servers",
                 void.future
             ));
         }

@@ -1,4 +1,4 @@
-//! Events on pools and nodes: what `kubectl describe` says of them.
+//! Events on pools and nodes: what `kubectl describe` shows of them.
 
 use std::collections::BTreeMap;
 

@@ -62,7 +62,7 @@ impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
     async fn write_status(&self, counted: &Counted, mut pool: IPPool) -> Result<bool, Error> {
         let client = self.late_client;
         let reclaimed = self.changes.reclaimed.get(&counted.name).copied();
-        // What was counted is what this generation says, whatever a newer one does.
+        // What was counted is this generation, not a newer one.
         let generation = pool.metadata.generation;
         for _ in 0..TRIES {
             let now = client.clock.now();

@@ -25,7 +25,7 @@ const AT_ONCE: usize = 8;
 /// For how long a live read of a node serves all its leases.
 const FRESH: Duration = Duration::from_secs(5);
 
-/// How long ago a kubelet may have said that it could not tear a pod down.
+/// How long ago a kubelet may have reported that it could not tear a pod down.
 const FAILED_TEARDOWN: Duration = Duration::from_mins(10);
 
 /// What became of a lease that was due.
@@ -141,7 +141,7 @@ impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
     }
 }
 
-/// A lease that was due and is kept after all. What its mark says of a node that is not Ready now is over; a lease that has
+/// A lease that was due and is kept after all. What its mark has noted of a node that is not Ready now is void; a lease that has
 /// changed has lost its mark anyway.
 fn kept(due: Due, why: KeepReason) -> Keep {
     let mut mark = due.mark;

@@ -1,10 +1,10 @@
-//! What a condition says.
+//! The content of a condition.
 
 use jiff::Timestamp;
 
 use crate::api::{Condition, Time};
 
-/// Whether something holds, and what there is to be said of it.
+/// Whether something holds, and why.
 pub(super) struct Finding {
     pub holds: bool,
     pub reason: &'static str,

@@ -76,7 +76,7 @@ impl KeptLeases {
         )
     }
 
-    /// What a node has to be looked at for, if it is for that: the message for each reason.
+    /// Why an administrator has to check the node: a message for each such reason.
     pub fn of_node(&self) -> impl Iterator<Item = String> {
         let counts = self.counts.iter();
         let about = counts.filter(|((why, _), _)| why.is_about_the_node());

@@ -1,4 +1,4 @@
-//! What a pool's status says.
+//! The status of a pool.
 
 use jiff::Timestamp;
 
@@ -193,11 +193,11 @@ fn pools_that_share_addresses_name_each_other() {
         pool("c", "10.1.0.0/24", &[]),
     ];
     let of = |name| status_of(name, pools.clone(), &[], &[]);
-    let say = |with: &str| {
+    let message = |with: &str| {
         format!("pool {with} may give 10.0.0.15-10.0.0.20 too; pool {with} may give 10.0.0.100 too")
     };
-    assert_eq!(holds(&of("a")), [("Overlapping", say("b").as_str())]);
-    assert_eq!(holds(&of("b")), [("Overlapping", say("a").as_str())]);
+    assert_eq!(holds(&of("a")), [("Overlapping", message("b").as_str())]);
+    assert_eq!(holds(&of("b")), [("Overlapping", message("a").as_str())]);
     assert_eq!(holds(&of("c")), []);
 }
 
@@ -266,7 +266,7 @@ fn an_exhausted_pool_says_when_addresses_return() {
 }
 
 #[test]
-fn leases_that_wait_for_a_person_are_told_with_their_node_and_what_to_do() {
+fn leases_that_wait_for_a_person_are_reported_with_their_node_and_what_to_do() {
     let waits = kept(&[
         (KeepReason::Unready, "n7", None),
         (KeepReason::Unready, "n7", None),
@@ -284,13 +284,13 @@ fn leases_that_wait_for_a_person_are_told_with_their_node_and_what_to_do() {
     assert_eq!(condition.status, "True");
     assert_eq!(
         condition.message,
-        "2 leases kept: node n7 is not Ready, so the pod may still be running: mend the node, or if the machine is off, \
+        "2 leases kept: node n7 is not Ready, so the pod may still be running: repair the node, or if the machine is off, \
          delete the Node or taint it node.kubernetes.io/out-of-service"
     );
 }
 
 #[test]
-fn two_pods_on_one_address_are_told_of_the_pool_that_lists_it() {
+fn two_pods_on_one_address_are_reported_of_the_pool_that_lists_it() {
     let pod = |name: &str| PodName {
         namespace: "ns".into(),
         name: name.into(),

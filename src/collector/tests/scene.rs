@@ -216,7 +216,7 @@ impl Scene {
         self
     }
 
-    /// What the lists say of the first lease.
+    /// What the lists show of the first lease.
     pub fn judgment(&self) -> Judgment {
         let index = SnapshotIndex::of(&self.lists);
         let case = Case::new(&index, &self.marks, self.now, &self.options);

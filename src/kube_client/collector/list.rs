@@ -19,7 +19,7 @@ use crate::retry::{ApiError, ErrorKind};
 const PAGE: u32 = 500;
 
 impl KubeClient {
-    /// A part of a list. `read` says what an object means, `None`: nothing here; `present` what one that can't be read
+    /// A part of a list. `read` converts an object, `None`: not of interest; `present` what one that can't be read
     /// counts as.
     pub(super) async fn list_part<T: DeserializeOwned, I>(
         &self,

@@ -60,7 +60,7 @@ fn summary() -> Summary {
     }
 }
 
-/// What the file says after this run and those that `before` tells of.
+/// The file after this run and those in `before`.
 fn after(before: &str, summary: &Summary, succeeded: bool) -> String {
     let run = Run {
         summary,
@@ -75,7 +75,7 @@ fn after(before: &str, summary: &Summary, succeeded: bool) -> String {
 #[test]
 fn a_run_leaves_how_full_each_pool_is_and_what_it_did() {
     insta::assert_snapshot!(after("", &summary(), true), @r#"
-    # HELP leasehold_pool_addresses Addresses of a pool by what they are doing.
+    # HELP leasehold_pool_addresses Addresses of a pool by state.
     # TYPE leasehold_pool_addresses gauge
     leasehold_pool_addresses{pool="racks",vrf="",family="IPv4",state="held"} 1
     leasehold_pool_addresses{pool="racks",vrf="",family="IPv4",state="cooling"} 1

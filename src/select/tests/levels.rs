@@ -1,4 +1,4 @@
-//! Who decides: the precedence, and what each level's list comes to.
+//! Which level decides, and which pools each level's list selects.
 
 use serde_json::json;
 
@@ -88,7 +88,7 @@ fn key(family: Family) -> &'static str {
     }
 }
 
-/// What a list comes to: `N` stands for 4 or 6, the family's own pools.
+/// Which pools a list selects: `N` stands for 4 or 6, the family's own pools.
 const LISTS: [(&str, &str, &str); 16] = [
     ("a pool is taken", r#"["aN"]"#, "aN"),
     ("an empty list names nothing", "[]", "lower"),
@@ -120,9 +120,9 @@ const LISTS: [(&str, &str, &str); 16] = [
         r#"["z*","aN"]"#,
         "aN",
     ),
-    ("nobody exists who is named: an error", r#"["zN"]"#, "error"),
+    ("no named pool exists: an error", r#"["zN"]"#, "error"),
     (
-        "nobody exists who is named or matched: an error",
+        "no named or matched pool exists: an error",
         r#"["zN","y*"]"#,
         "error",
     ),
@@ -217,7 +217,7 @@ fn pools_that_are_not_named_are_sorted_by_specificity() {
     };
     let by_label = |label: &str| json!({"matchLabels": {label: "a"}});
     let setup = setup()
-        .v4("anybody", default(json!({})))
+        .v4("any-pod", default(json!({})))
         .v4("multus", default(json!({"multusName": ["blue"]})))
         .v4(
             "namespace-labels",
@@ -265,11 +265,11 @@ fn pools_that_are_not_named_are_sorted_by_specificity() {
         namespace-name
         namespace-labels
         multus
-        anybody
+        any-pod
         empty-selector
         "#);
-    let explicit = setup.pod("ippool", r#"{"ipv4":["anybody","multus","pod-and-node"]}"#);
-    assert_eq!(explicit.summary(), "IPv4 Pod: anybody multus pod-and-node");
+    let explicit = setup.pod("ippool", r#"{"ipv4":["any-pod","multus","pod-and-node"]}"#);
+    assert_eq!(explicit.summary(), "IPv4 Pod: any-pod multus pod-and-node");
 }
 
 #[test]

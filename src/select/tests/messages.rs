@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::super::*;
 use super::support::{Setup, setup};
 
-/// Message and details, as they stand in the event.
+/// Message and details, as they are in the event.
 fn event(setup: &Setup) -> String {
     let error = setup
         .select()
@@ -103,7 +103,7 @@ fn a_trace_has_a_line_for_each_pool() {
         "#);
 }
 
-/// Pools with the longest names there are, each of which looks at everything it can.
+/// Pools with the longest names there are, each with every condition.
 fn crowd(pools: usize, more: impl Fn(usize) -> Value) -> Setup {
     let mut setup = setup();
     for n in 0..pools {

@@ -1,4 +1,4 @@
-//! What holds for every set of pools and every list, against an oracle that looks at one pool at a time.
+//! What holds for every set of pools and every list, against an oracle that judges one pool at a time.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use super::support::{Setup, names, setup};
 
 const NAMES: [&str; 6] = ["a", "b", "c", "aa", "ab", "ba"];
 
-/// What a pool may say, each with whether the pod of the setup is served.
+/// Conditions of a pool, each with whether the pod of the setup is served.
 const SAYINGS: [(&str, bool); 12] = [
     ("{}", true),
     (r#"{"disable":true}"#, false),
@@ -38,7 +38,7 @@ struct Made {
     name: &'static str,
     v6: bool,
     default: bool,
-    saying: (&'static str, bool),
+    condition: (&'static str, bool),
 }
 
 fn pools() -> impl Strategy<Value = Vec<Made>> {
@@ -51,11 +51,11 @@ fn pools() -> impl Strategy<Value = Vec<Made>> {
         made.into_iter()
             .zip(NAMES)
             .filter(|((there, _), _)| *there)
-            .map(|((_, (v6, default, saying)), name)| Made {
+            .map(|((_, (v6, default, condition)), name)| Made {
                 name,
                 v6,
                 default,
-                saying,
+                condition,
             })
             .collect()
     })
@@ -70,7 +70,7 @@ fn list() -> impl Strategy<Value = Vec<&'static str>> {
 
 fn build(made: &[Made]) -> Setup {
     made.iter().fold(setup(), |setup, pool| {
-        let mut more: Value = serde_json::from_str(pool.saying.0).expect("JSON");
+        let mut more: Value = serde_json::from_str(pool.condition.0).expect("JSON");
         more["default"] = pool.default.into();
         if pool.v6 {
             setup.v6(pool.name, more)
@@ -91,7 +91,7 @@ fn chosen(setup: &Setup) -> Option<[Vec<String>; 2]> {
 }
 
 fn fits(pool: &Made, family: Family) -> bool {
-    pool.saying.1 && pool.v6 == (family == Family::V6)
+    pool.condition.1 && pool.v6 == (family == Family::V6)
 }
 
 proptest! {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::super::*;
 use super::support::{Setup, names, setup};
 
-/// Whether a pool that says `more` serves the pod of the setup, and if not why.
+/// Whether a pool with `more` in its spec serves the pod of the setup, and if not why.
 fn judged(setup: Setup, more: Value) -> String {
     let setup = setup
         .v4("p", more)

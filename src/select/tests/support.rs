@@ -47,13 +47,13 @@ pub fn setup() -> Setup {
 }
 
 impl Setup {
-    /// An IPv4 pool, with what `more` says of it.
+    /// An IPv4 pool, with `more` in its spec.
     pub fn v4(self, name: &str, more: Value) -> Self {
         let subnet = format!("10.0.{}.0/24", self.pools.len());
         self.pool(name, &subnet, more)
     }
 
-    /// An IPv6 pool, with what `more` says of it.
+    /// An IPv6 pool, with `more` in its spec.
     pub fn v6(self, name: &str, more: Value) -> Self {
         let subnet = format!("fd00:{:x}::/64", self.pools.len() + 1);
         self.pool(name, &subnet, more)
@@ -171,7 +171,7 @@ pub fn names(pools: &[Arc<Pool>]) -> Vec<&str> {
     pools.iter().map(|pool| pool.name.as_str()).collect()
 }
 
-/// Ours, unless it is somebody else's.
+/// With our prefix, unless it has one.
 fn full(key: &str) -> String {
     if key.contains('/') {
         key.to_owned()

@@ -12,7 +12,7 @@ const NETWORKS: &str = "k8s.v1.cni.cncf.io/networks";
 const IPPOOLS: &str = "ipam.leasehold.io/ippools";
 const DEFAULT_ROUTE_NIC: &str = "ipam.leasehold.io/default-route-nic";
 
-/// Attaches each interface to the network of that name, as one runtime does; tells pools and default routes.
+/// Attaches each interface to the network of that name, as one runtime does; returns pools and default routes.
 async fn attached(env: &TestEnv, pod: &Pod, calls: &[(&str, &str)]) -> Result<String> {
     let sandbox = Arc::new(Sandbox::new()?);
     let mut lines = Vec::new();
@@ -117,8 +117,8 @@ async fn a_configuration_of_another_name_is_known_by_interface_or_place() -> Res
             .annotation(NETWORKS, list)
             .create()
             .await?;
-        let told = attached(&env, &pod, &[(interface, "underlay")]).await?;
-        assert_eq!(told, format!("{interface}: placed-blue"), "{list}");
+        let given = attached(&env, &pod, &[(interface, "underlay")]).await?;
+        assert_eq!(given, format!("{interface}: placed-blue"), "{list}");
     }
     // The neighbor: neither says that it is blue.
     let pod = env
@@ -126,7 +126,7 @@ async fn a_configuration_of_another_name_is_known_by_interface_or_place() -> Res
         .annotation(NETWORKS, "blue")
         .create()
         .await?;
-    let told = attached(&env, &pod, &[("net2", "underlay")]).await?;
-    assert_eq!(told, "net2: placed-cluster");
+    let given = attached(&env, &pod, &[("net2", "underlay")]).await?;
+    assert_eq!(given, "net2: placed-cluster");
     Ok(())
 }

@@ -22,7 +22,7 @@ async fn an_administrator_takes_back_what_a_dead_node_left() -> Result<()> {
         .arg("0s");
 
     let marked = call.run().await?.success()?;
-    let reason = "no earlier run has seen it so; the next one decides";
+    let reason = "this run is the first to see it; the next one decides";
     ensure!(marked.stdout.contains(reason), "{marked}");
     let kept = call.run().await?.success()?;
     let reason = format!(
@@ -41,7 +41,7 @@ async fn an_administrator_takes_back_what_a_dead_node_left() -> Result<()> {
 }
 
 #[tokio::test]
-async fn the_flag_of_a_time_between_two_looks_names_its_successor() -> Result<()> {
+async fn the_flag_of_a_wait_within_a_run_names_its_successor() -> Result<()> {
     for grace in [&["--grace", "45"][..], &["--grace=2m"], &["--grace"]] {
         let call = Call::new(Path::new(COLLECTOR));
         let call = grace.iter().fold(call, |call, arg| call.arg(*arg));

@@ -116,7 +116,7 @@ impl Crash<'_> {
         Ok(())
     }
 
-    /// The addresses that somebody holds.
+    /// The addresses that are held.
     async fn held(&self) -> Result<Vec<IpAddr>> {
         let leases = self
             .env

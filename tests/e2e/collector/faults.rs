@@ -1,4 +1,4 @@
-//! Nothing is taken back on incomplete knowledge, and the exit code and the message say what happened.
+//! Nothing is released on incomplete knowledge, and the exit code and the message show what happened.
 
 use std::time::Duration;
 
@@ -66,18 +66,18 @@ impl Faulty {
     /// It fails with these words in one line, and the address is still held.
     async fn fails(&self, case: &str, args: &[&str], words: &[&str]) -> Result<()> {
         let outcome = self.collect(args).await?;
-        let told = outcome.stderr.trim_end();
-        ensure!(told.lines().count() == 1, "{case}: {outcome}");
+        let message = outcome.stderr.trim_end();
+        ensure!(message.lines().count() == 1, "{case}: {outcome}");
         for word in words {
-            ensure!(told.contains(word), "{case}: no {word:?} in {told}");
+            ensure!(message.contains(word), "{case}: no {word:?} in {message}");
         }
         let looked = Report::of(&outcome)?.summary["looked"] == true;
-        let incomplete = told.contains("so nothing was released");
+        let incomplete = message.contains("so nothing was released");
         ensure!(looked != incomplete, "{case}: {outcome}");
         let code = if looked { 1 } else { 2 };
         ensure!(outcome.code == Some(code), "{case}: {outcome}");
         let held = self.env.is_held(self.dead).await?;
-        ensure!(held, "{case}: it was taken back: {outcome}");
+        ensure!(held, "{case}: it was released: {outcome}");
         Ok(())
     }
 }
@@ -142,7 +142,7 @@ async fn nothing_is_taken_back_on_incomplete_knowledge() -> Result<()> {
     Ok(())
 }
 
-/// As when a whole cluster comes back: it waits as it is told, and then does its work.
+/// As when a whole cluster comes back: it waits as `Retry-After` asks, and then does its work.
 #[tokio::test]
 async fn a_minute_of_429_is_waited_through() -> Result<()> {
     const MINUTE: Duration = Duration::from_mins(1);
@@ -154,9 +154,12 @@ async fn a_minute_of_429_is_waited_through() -> Result<()> {
     let asked = rule.acted();
     ensure!((9..=13).contains(&asked), "{asked} requests, {outcome}");
     ensure!(outcome.elapsed > MINUTE, "{outcome}");
-    let told = Report::of(&outcome)?;
-    ensure!(told.about(&faulty.dead.to_string()).is_some(), "{told:#?}");
-    ensure!(!faulty.env.is_held(faulty.dead).await?, "{told:#?}");
+    let report = Report::of(&outcome)?;
+    ensure!(
+        report.about(&faulty.dead.to_string()).is_some(),
+        "{report:#?}"
+    );
+    ensure!(!faulty.env.is_held(faulty.dead).await?, "{report:#?}");
     Ok(())
 }
 
@@ -211,9 +214,15 @@ async fn a_list_that_is_too_long_to_come_whole_comes_in_pages_and_is_begun_again
     rule.remove();
 
     faulty.proxy.rule(next_page().nth(1), Do::answer(410));
-    let told = Report::of(&faulty.collect(&["--margin", "0"]).await?.success()?)?;
-    ensure!(told.about(&faulty.dead.to_string()).is_some(), "{told:#?}");
-    ensure!(told.summary["leases"].as_u64() >= Some(511), "{told:#?}");
+    let report = Report::of(&faulty.collect(&["--margin", "0"]).await?.success()?)?;
+    ensure!(
+        report.about(&faulty.dead.to_string()).is_some(),
+        "{report:#?}"
+    );
+    ensure!(
+        report.summary["leases"].as_u64() >= Some(511),
+        "{report:#?}"
+    );
     ensure!(too_long.acted() == 5, "{} times", too_long.acted());
     let log = faulty.proxy.log();
     let lists = On::verbs([Verb::List]);
@@ -275,8 +284,8 @@ async fn it_ends_between_two_releases_when_it_is_told_to() -> Result<()> {
     held.release();
     let outcome = running.wait().await?.success()?;
     ensure!(outcome.elapsed < Duration::from_secs(10), "{outcome}");
-    let told = Report::of(&outcome)?;
-    ensure!(told.summary["stopped"] == true, "{told:#?}");
-    ensure!(faulty.env.is_held(faulty.dead).await?, "{told:#?}");
+    let report = Report::of(&outcome)?;
+    ensure!(report.summary["stopped"] == true, "{report:#?}");
+    ensure!(faulty.env.is_held(faulty.dead).await?, "{report:#?}");
     Ok(())
 }

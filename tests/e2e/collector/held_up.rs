@@ -36,10 +36,10 @@ impl HeldUp {
         let mut run = pin!(collector.run());
         let held = match gate.arrived_before(&mut run).await {
             Came::Over(outcome) => {
-                let told = Report::of(&outcome?.success()?)?;
-                let about = told.about(&dead.address.to_string());
+                let report = Report::of(&outcome?.success()?)?;
+                let about = report.about(&dead.address.to_string());
                 let is_released = about.is_some_and(|(event, _)| event == "reclaimed");
-                ensure!(is_released, "it was not reclaimed: {told:#?}");
+                ensure!(is_released, "it was not reclaimed: {report:#?}");
                 return Ok(false);
             }
             Came::Arrived(held) => held,

@@ -27,7 +27,7 @@ pub struct Attached {
     pub address: IpAddr,
 }
 
-/// An environment with a pool of this name and CIDR, whose addresses are free at once when they are given back.
+/// An environment with a pool of this name and CIDR, whose addresses are free as soon as they are released.
 pub async fn env(name: &'static str, subnet: &str) -> Result<TestEnv> {
     let env = Isolation::turn(name).start().await?;
     env.pool_of(name, subnet, json!({"cooldownSeconds": 0}))
@@ -104,7 +104,7 @@ impl TestEnv {
                 return Ok(report);
             }
             if begun.elapsed() > LIMIT {
-                bail!("no run came to {what}: {report:#?}");
+                bail!("no run did this: {what}: {report:#?}");
             }
         }
     }

@@ -95,7 +95,7 @@ async fn an_add_whose_create_after_a_list_is_in_doubt_has_one_lease_and_answers_
     Ok(())
 }
 
-/// Both families or neither: what was made is given back, whether it was known at once that it was made or not.
+/// Both families or neither: what was created is released, whether the create was answered or not.
 #[tokio::test]
 async fn an_add_that_fails_after_a_create_in_doubt_gives_that_back() -> Result<()> {
     let env = Isolation::vrf("lost-half").proxy().start().await?;

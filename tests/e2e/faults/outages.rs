@@ -14,7 +14,7 @@ use crate::env::{Isolation, TestEnv, in_time};
 const LEASES: &str = "/apis/leasehold.io/v1alpha1/ipleases";
 
 /// What every request of a caller meets, and what the message has of it.
-fn troubles() -> Vec<(&'static str, Do, &'static str)> {
+fn faults() -> Vec<(&'static str, Do, &'static str)> {
     vec![
         (
             "429",
@@ -75,12 +75,12 @@ fn says(outcome: &Outcome, env: &TestEnv, caller: &str, path: &str, what: &str) 
 }
 
 #[tokio::test]
-async fn an_add_that_meets_trouble_all_the_time_ends_in_time_and_names_what_failed() -> Result<()> {
+async fn an_add_under_a_constant_fault_ends_in_time_and_names_what_failed() -> Result<()> {
     let env = Isolation::vrf("outage").proxy().start().await?;
     env.default_pool(20).await?;
     let mut adds = JoinSet::new();
-    for (caller, trouble, what) in troubles() {
-        let rule = env.proxy().rule(On::any().caller(caller), trouble);
+    for (caller, fault, what) in faults() {
+        let rule = env.proxy().rule(On::any().caller(caller), fault);
         let pod = env.pod(caller).create().await?;
         let eth0 = env.eth0_via(caller, &pod)?.ipam("timeoutSeconds", json!(3));
         adds.spawn(async move {
@@ -102,7 +102,7 @@ async fn an_add_that_meets_trouble_all_the_time_ends_in_time_and_names_what_fail
     Ok(())
 }
 
-/// The trouble is over: what the failed ADD may have left is released, and the next one succeeds.
+/// The fault is over: what the failed ADD may have left is released, and the next one succeeds.
 async fn over(env: &TestEnv, pod: &Pod, failed: &Attachment, rule: &Rule) -> Result<()> {
     rule.remove();
     let eth0 = env
@@ -121,13 +121,13 @@ async fn an_add_whose_writes_are_never_answered_names_the_lease_whose_fate_is_un
 {
     let env = Isolation::vrf("unanswered").proxy().start().await?;
     env.default_pool(1).await?;
-    for (caller, trouble) in [
+    for (caller, fault) in [
         ("reset", Do::LoseReply(By::Reset)),
         ("hang", Do::LoseReply(By::Silence)),
         ("half", Do::LoseHalf(By::Reset)),
         ("503", Do::AnswerInstead(Do::answer(503))),
     ] {
-        let rule = env.proxy().rule(On::writes().caller(caller), trouble);
+        let rule = env.proxy().rule(On::writes().caller(caller), fault);
         let pod = env.pod(caller).create().await?;
         let eth0 = env.eth0_via(caller, &pod)?.ipam("timeoutSeconds", json!(3));
         let outcome = eth0.add().await?;
@@ -152,17 +152,17 @@ async fn an_add_whose_writes_are_never_answered_names_the_lease_whose_fate_is_un
 
 /// A pod must be able to terminate, whatever the API server does.
 #[tokio::test]
-async fn a_del_that_meets_trouble_all_the_time_succeeds_in_thirty_seconds_and_says_what_is_left()
+async fn a_del_under_a_constant_fault_succeeds_in_thirty_seconds_and_reports_what_is_left()
 -> Result<()> {
     let env = Isolation::vrf("outage-del").proxy().start().await?;
     env.default_pool(20).await?;
     let mut dels = JoinSet::new();
     let mut rules = Vec::new();
-    for (caller, trouble, what) in troubles() {
+    for (caller, fault, what) in faults() {
         let pod = env.pod(caller).create().await?;
         let eth0 = env.eth0_via(caller, &pod)?;
         eth0.add().await?.success()?;
-        rules.push(env.proxy().rule(On::any().caller(caller), trouble));
+        rules.push(env.proxy().rule(On::any().caller(caller), fault));
         dels.spawn(async move {
             let kept = eth0.result();
             let outcome = eth0.del().await;
@@ -211,7 +211,7 @@ async fn an_add_waits_through_twenty_seconds_of_429_as_they_ask() -> Result<()> 
 
 /// A first request that fails must not fail the call, whatever it is.
 #[tokio::test]
-async fn an_add_gets_over_one_trouble_at_each_request() -> Result<()> {
+async fn an_add_gets_over_one_fault_at_each_request() -> Result<()> {
     let env = Isolation::vrf("hiccup").proxy().start().await?;
     env.default_pool(20).await?;
     for k in 1..=6 {

@@ -107,15 +107,15 @@ async fn credentials_that_cannot_be_used_are_named_with_the_reason_and_not_shown
     // A kubeconfig may be half a file for three seconds; then there is a pause, and another attempt.
     let eth0 = eth0.ipam("timeoutSeconds", json!(8));
     insta::assert_snapshot!(errors(&env, &eth0, cases).await?, @r#"
-    no URL: 7: the kubeconfig /cluster/nodes/node/no-URL cannot be used: its server "https://[::1" is no URL: invalid authority
+    no URL: 7: the kubeconfig /cluster/nodes/node/no-URL cannot be used: its server "https://[::1" is not a URL: invalid authority
     an unknown token: 106: renew the credentials in /cluster/nodes/node/an-unknown-token: the API server does not know them; GET https://server/api/v1/namespaces/test/pods/web was denied: 401 Unauthorized: Unauthorized
     no token file: 7: the kubeconfig /cluster/nodes/node/no-token-file cannot be used: its token file /nowhere cannot be read: No such file or directory (os error 2)
     no certificate: 7: the kubeconfig /cluster/nodes/node/no-certificate cannot be used: its client-certificate /nowhere cannot be read: No such file or directory (os error 2)
     no exec plugin: 7: the kubeconfig /cluster/nodes/node/no-exec-plugin cannot be used: its exec plugin /nowhere could not be run: No such file or directory (os error 2)
     one that fails: 7: the kubeconfig /cluster/nodes/node/one-that-fails cannot be used: its exec plugin /bin/sh failed with exit status: 3: no token
-    one that talks: 7: the kubeconfig /cluster/nodes/node/one-that-talks cannot be used: its exec plugin /bin/sh wrote what is no ExecCredential
+    one that talks: 7: the kubeconfig /cluster/nodes/node/one-that-talks cannot be used: its exec plugin /bin/sh did not print an ExecCredential
     one that hangs: 7: the kubeconfig /cluster/nodes/node/one-that-hangs cannot be used: its exec plugin /bin/sh did not end within 6.4 s
-    one that is mute: 7: the kubeconfig /cluster/nodes/node/one-that-is-mute cannot be used: its exec plugin /bin/sh wrote what is no ExecCredential
+    one that is mute: 7: the kubeconfig /cluster/nodes/node/one-that-is-mute cannot be used: its exec plugin /bin/sh did not print an ExecCredential
     no file: 7: the kubeconfig /nowhere cannot be used: No such file or directory (os error 2)
     no YAML: 7: the kubeconfig /cluster/nodes/node/broken cannot be used: it is not a kubeconfig from line 1, column 34 on
     "#);

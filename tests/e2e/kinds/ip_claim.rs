@@ -20,13 +20,7 @@ async fn a_claim_says_in_one_way_which_addresses_it_has() -> Result<()> {
     let listed = json!({"addresses": ["10.6.0.9", "10.6.0.10-10.6.0.19", "fd00:6::9"]});
     let rules = vec![
         Rule::new("it says which", &listed, &json!({}), "spec", ONE_WAY),
-        Rule::new(
-            "in one way",
-            &size,
-            &with(&size, &listed),
-            "spec",
-            ONE_WAY,
-        ),
+        Rule::new("in one way", &size, &with(&size, &listed), "spec", ONE_WAY),
         Rule::new(
             "a size is of pools",
             &size,
@@ -53,7 +47,7 @@ async fn a_claim_says_in_one_way_which_addresses_it_has() -> Result<()> {
             &with(&listed, &json!({"vrf": "blue"})),
             &with(&listed, &json!({"vrf": "red"})),
             "spec.vrf",
-            "the vrf can't change, nor be added or taken away: make another object in the other vrf",
+            "the vrf can't be changed, added or removed: create another object in the other vrf",
         )
         .of_a_change(&with(&listed, &json!({"vrf": "blue"}))),
     ];

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{Judge, Rule, with};
 
 const VRF_CHANGED: &str =
-    "the vrf can't change, nor be added or taken away: make another object in the other vrf";
+    "the vrf can't be changed, added or removed: create another object in the other vrf";
 
 fn retained(address: &str) -> Value {
     json!({"state": "Retained", "address": address})
@@ -111,8 +111,7 @@ async fn a_lease_is_named_by_its_ipv6_address() -> Result<()> {
 
 #[tokio::test]
 async fn an_address_has_one_form() -> Result<()> {
-    let no_address =
-        "this is no address: write one without a prefix length, for example 10.6.0.1 or fd00:6::1";
+    let no_address = "this is not an address: write one without a prefix length, for example 10.6.0.1 or fd00:6::1";
     let v4 = |says, broken| {
         let (name, kept, broken) = ("198.51.100.9", retained("198.51.100.9"), retained(broken));
         Rule::of_named(
@@ -164,7 +163,7 @@ async fn a_lease_keeps_its_address_and_its_vrf() -> Result<()> {
         .of_a_change(before)
     };
     let address = |says, name, before: &Value, broken: &Value, named| {
-        let fault = "the address of a lease can't change: make a lease of the other one";
+        let fault = "the address of a lease can't change: create a lease of the other one";
         rule(says, name, before, broken, named, "spec.address", fault)
     };
     let vrf = |says, name, before: &Value, broken: &Value, named| {
@@ -231,28 +230,28 @@ async fn a_state_says_what_it_needs() -> Result<()> {
             &json!({"state": "Held", "holder": holder}),
             &json!({"state": "Held"}),
             "spec.state",
-            "a lease that is Held names its holder: set holder, or state to Retained",
+            "a Held lease needs a holder: set holder, or set state to Retained",
         ),
         stated(
-            "what is cooling says since when",
+            "what is cooling has the time of its release",
             &json!({"state": "Cooling", "releasedAt": time}),
             &json!({"state": "Cooling", "holder": holder}),
             "spec.state",
-            "a lease that is Cooling says since when: set releasedAt, for example 2026-01-31T12:00:00.000000Z",
+            "a Cooling lease needs the time of its release: set releasedAt, for example 2026-01-31T12:00:00.000000Z",
         ),
         stated(
             "a quarantine ends",
             &json!({"state": "Quarantined", "quarantinedUntil": time, "foreignMAC": "02:00:00:00:00:01"}),
             &json!({"state": "Quarantined"}),
             "spec.state",
-            "a lease that is Quarantined says until when: set quarantinedUntil, for example 2026-01-31T12:00:00.000000Z",
+            "a Quarantined lease needs the end of its quarantine: set quarantinedUntil, for example 2026-01-31T12:00:00.000000Z",
         ),
         stated(
             "only a claim has two holders",
             &json!({"state": "Held", "holder": holder, "coHolder": holder, "claim": claim}),
             &json!({"state": "Held", "holder": holder, "coHolder": holder}),
             "spec.coHolder",
-            "only a claim has two holders: set holder and claim too, or leave coHolder away",
+            "only a lease with a claim has two holders: set holder and claim too, or omit coHolder",
         ),
         stated(
             "what is cooling is kept for nothing",

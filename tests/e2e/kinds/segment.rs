@@ -8,12 +8,11 @@ use serde_json::{Value, json};
 
 use super::{Judge, Rule, with};
 
-const NO_CIDR: &str =
-    "this is no CIDR: write an address and a prefix length, for example 10.6.0.0/16 or fd00:6::/64";
+const NO_CIDR: &str = "this is not a CIDR: write an address and a prefix length, for example 10.6.0.0/16 or fd00:6::/64";
 const NO_VRF: &str =
     "a vrf is a-z, 0-9 and \"-\", the first a letter, the last no \"-\": for example blue or vrf-7";
 const VRF_CHANGED: &str =
-    "the vrf can't change, nor be added or taken away: make another object in the other vrf";
+    "the vrf can't be changed, added or removed: create another object in the other vrf";
 
 #[tokio::test]
 async fn a_pool_keeps_the_rules_of_its_segment() -> Result<()> {
@@ -230,7 +229,7 @@ fn of_changes() -> Vec<Rule> {
             &edited(&plain),
             &json!({"subnet": "10.6.0.0/17"}),
             "spec.subnet",
-            "a subnet can't change: make another object for the new one",
+            "a subnet can't change: create another object for the new one",
         )
         .of_a_change(&plain),
         vrf("a vrf stays", &blue, &v4(&json!({"vrf": "red"}))),

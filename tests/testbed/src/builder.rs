@@ -145,7 +145,7 @@ impl Builder {
     }
 }
 
-/// A port that was free a moment ago may be somebody else's by now: then all is started again, on others.
+/// A port that was free a moment ago may be another process's by now: then all is started again, on others.
 async fn start_on_free_ports(tools: &Tools, dir: &Path, plan: &Plan) -> Result<ControlPlane> {
     for _ in 0..3 {
         std::fs::create_dir(dir).context("make the cluster's folder")?;

@@ -171,7 +171,7 @@ impl Running {
     /// Kills it and all that it started, by SIGKILL. [`wait`](Self::wait) says whether it had ended before.
     pub fn kill(&self) {
         if self.child.is_some() {
-            // Until it has been waited for, nobody else can be given this id.
+            // Until it has been waited for, no other process gets this id.
             let _ = killpg(self.group, Signal::SIGKILL);
         }
     }

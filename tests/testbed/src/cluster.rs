@@ -85,7 +85,7 @@ impl Cluster {
         Self::builder().start().await
     }
 
-    /// A cluster that is told what to be like.
+    /// A cluster with options.
     #[must_use]
     pub fn builder() -> Builder {
         Builder::new()
@@ -219,7 +219,7 @@ impl Cluster {
         })
     }
 
-    /// A node of this name: `n1` to `n1000`, [`longest_node_name`], or what the builder was told.
+    /// A node of this name: `n1` to `n1000`, [`longest_node_name`], or a name given to the builder.
     #[must_use]
     pub fn node(&self, name: &str) -> NodeBuilder {
         NodeBuilder::new(self.clone(), name)

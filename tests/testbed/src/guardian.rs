@@ -34,7 +34,7 @@ pub(crate) struct Run {
 static RUN: LazyLock<Result<Run, String>> =
     LazyLock::new(|| Run::start().map_err(|e| format!("{e:#}")));
 
-/// The run of this program, begun by whoever asks first.
+/// The run of this program, begun by the first caller.
 pub(crate) fn run() -> Result<&'static Run> {
     RUN.as_ref().map_err(|e| anyhow!(e.clone()))
 }

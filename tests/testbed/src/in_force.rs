@@ -1,7 +1,7 @@
 //! When something that was written acts.
 //!
 //! The API server answers before that: a kind is served, a role grants and a policy refuses only once watches have brought the
-//! news to whoever decides, in each API server by itself. What waits here waits for all of them, so that no test has to.
+//! news to what decides, in each API server by itself. What waits here waits for all of them, so that no test has to.
 
 use std::time::{Duration, Instant};
 

@@ -23,7 +23,7 @@ pub struct Netns {
 }
 
 impl Netns {
-    /// Makes one. `what` is in its name, to tell namespaces apart in a listing.
+    /// Makes one. `what` is in its name, to distinguish namespaces in a listing.
     pub fn new(what: &str) -> Result<Self> {
         let path = Path::new(FOLDER).join(guardian::run()?.namespace(what));
         std::fs::create_dir_all(FOLDER).context("make the folder of namespaces")?;

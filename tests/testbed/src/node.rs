@@ -104,7 +104,7 @@ async fn set_ready(nodes: &Api<NodeObject>, name: &str, status: &str) -> Result<
 }
 
 impl Node {
-    /// Reports in its condition `Ready` that it is (`True`), is not (`False`), or that nobody knows (`Unknown`).
+    /// Reports in its condition `Ready` that it is (`True`), is not (`False`), or that it is unknown (`Unknown`).
     pub async fn report_ready(&self, status: &str) -> Result<()> {
         set_ready(&Api::all(self.cluster.admin().await?), &self.name, status).await
     }

@@ -89,7 +89,7 @@ impl PodBuilder {
         self
     }
 
-    /// The pod of this uid, which somebody else has created and which its node may not have heard of yet.
+    /// The pod of this uid, which another client has created and which its node may not have heard of yet.
     #[must_use]
     pub fn made(self, uid: String) -> Pod {
         Pod {
@@ -200,7 +200,7 @@ impl Pod {
     }
 
     async fn delete_with(&self, params: &DeleteParams) -> Result<()> {
-        // This pod, not one that has come to its name since.
+        // This pod, not one that has its name since.
         let this = Preconditions {
             uid: Some(self.uid.clone()),
             resource_version: None,

@@ -1,4 +1,4 @@
-//! A reverse proxy that does wrong when told to.
+//! A reverse proxy that injects faults by rules.
 //!
 //! It stands between the programs under test and the API server, speaks TLS on both sides (HTTP/1.1 and HTTP/2, as the client
 //! prefers), passes every header on, and does to single requests what a test asks for: [`On`] says which, [`Do`] says what.
@@ -147,7 +147,7 @@ impl Proxy {
         &self.authority.pem
     }
 
-    /// Calls whoever comes with this bearer token by this name, in rules and in the log.
+    /// Names the client of this bearer token, in rules and in the log.
     pub fn name(&self, token: &str, name: &str) {
         self.shared.name(token, name);
     }
@@ -229,7 +229,7 @@ impl Proxy {
 
     async fn turn(&self, doors: Doors) {
         self.shared.doors.send_replace(doors);
-        // An error would mean that the thread is gone, and with it whoever could be let in.
+        // An error would mean that the thread is gone, and with it what serves connections.
         let _ = self
             .reached
             .clone()
@@ -238,7 +238,7 @@ impl Proxy {
     }
 }
 
-/// The value, whatever happened to whoever held it last: each is changed in one step and is whole at every moment.
+/// The value, even if the thread that held it last has panicked: each is changed in one step and is whole at every moment.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

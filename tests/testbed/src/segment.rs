@@ -33,7 +33,7 @@ pub(crate) struct Uplink {
 }
 
 impl Segment {
-    /// Makes a segment with nobody on it.
+    /// Creates an empty segment.
     pub fn new() -> Result<Self> {
         let netns = Netns::new("hub")?;
         netns.ip("link set lo up")?;

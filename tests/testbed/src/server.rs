@@ -54,7 +54,7 @@ impl Server {
         let started = Command::new(&self.program)
             .args(&self.args)
             .current_dir(guardian::run()?.processes())
-            // Proxies and Go's debug knobs of whoever runs the tests are none of the server's business.
+            // Proxies and Go's debug settings in the environment of the tests must not affect the server.
             .env_clear()
             .process_group(0)
             .stdin(Stdio::null())
@@ -86,7 +86,7 @@ impl Server {
         }
     }
 
-    /// Stops it from running on, or lets it: its connections stay open, and nobody answers.
+    /// Stops it from running on, or lets it: its connections stay open, and get no answers.
     pub(crate) fn freeze(&self, frozen: bool) -> Result<()> {
         let child = self.child();
         let child = child.as_ref().context("the server does not run")?;
@@ -147,10 +147,10 @@ fn end(child: &mut Child) {
     let _ = child.wait();
 }
 
-/// A port that nobody listens on.
+/// A port that nothing listens on.
 ///
-/// Below those that the kernel gives to outgoing connections (32768 and up): while a server is down for a restart, nobody
-/// else is given its port, nor does a client's repeated `connect` to it come to be connected to itself.
+/// Below those that the kernel gives to outgoing connections (32768 and up): while a server is down for a restart, no
+/// other process is given its port, nor does a client's repeated `connect` to it end up connected to itself.
 pub(crate) fn free_port() -> Result<u16> {
     (0..1000)
         .map(|_| rand::random_range(10_000..30_000))

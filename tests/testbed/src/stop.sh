@@ -4,7 +4,7 @@ id=$2
 cd /
 
 # Processes: all of a run's have their working directory in its folder "run", and so have their children. That
-# needs no list of process ids, which could be incomplete after a SIGKILL, or name somebody else's process by now.
+# needs no list of process ids, which could be incomplete after a SIGKILL, or name an unrelated process by now.
 while :; do
     pids=$(ls -ld /proc/[0-9]*/cwd 2>/dev/null | while read -r link; do
         case $link in *" -> $dir/run"*) link=${link#*/proc/}; echo "${link%%/*}" ;; esac

@@ -119,7 +119,7 @@ async fn neighbors_on_a_segment_hear_each_other() -> Result<()> {
         netns
             .ping("10.9.0.3".parse()?, Duration::from_millis(500))
             .is_err(),
-        "an echo from nobody"
+        "an echo from nowhere"
     );
     Ok(())
 }

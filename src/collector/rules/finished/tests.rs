@@ -8,7 +8,7 @@ fn a_pod_that_has_finished_gives_its_address_back_in_the_next_run() {
         let released = || Fate::Released(Reason::PodFinished(end, Proof::ContainersEnded));
         says(vec![
             (
-                "no earlier run has seen it so",
+                "no earlier run has seen it like this",
                 finished(),
                 Fate::Kept(KeepReason::Marked),
             ),

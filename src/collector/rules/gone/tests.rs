@@ -78,7 +78,7 @@ fn a_pod_that_is_gone_gives_its_address_back_once_its_node_has_had_time() {
             Fate::Kept(KeepReason::Unready),
         ),
         (
-            "the API server does not tell the time",
+            "the API server's answers have no time",
             gone()
                 .gone(Some("1"), Some(102), None)
                 .with(|s| s.now.server = None),

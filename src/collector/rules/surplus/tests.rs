@@ -80,7 +80,7 @@ fn the_legitimate_lease_is_the_one_on_the_pods_own_node() {
     let without_address = |s: &mut Scene| s.lists.pods[0].addresses.clear();
     says(vec![
         (
-            "another node's is none, whatever time it tells",
+            "another node's is none, whatever its time",
             beside(forged).with(without_address),
             Fate::Fine,
         ),
@@ -110,7 +110,7 @@ fn the_legitimate_lease_is_the_one_on_the_pods_own_node() {
             released(),
         ),
         (
-            "a time that lies ahead says nothing",
+            "a time that lies ahead proves nothing",
             beside(|other| other.held_since = Some(at(-5)))
                 .with(without_address)
                 .with(|s| s.lists.leases[0].held_since = Some(at(1_000_000))),

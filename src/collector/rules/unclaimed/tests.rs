@@ -29,7 +29,7 @@ fn a_lease_that_a_claim_keeps_goes_with_the_claim() {
         ),
         ("no claim keeps it: a person does", retained(), Fate::Fine),
         (
-            "no earlier run has seen it so",
+            "no earlier run has seen it like this",
             retained().claim(Gone, Gone),
             Fate::Kept(KeepReason::Marked),
         ),

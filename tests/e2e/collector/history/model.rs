@@ -23,7 +23,7 @@ const NAMES: usize = 10;
 /// How long a pod may take to end, in seconds.
 const TERMINATION: u32 = 1;
 
-/// How many of the last steps are told when one fails.
+/// How many of the last steps are shown when one fails.
 const TOLD: usize = 40;
 
 /// A sandbox that runs.
@@ -174,7 +174,7 @@ impl<'a> Model<'a> {
             .collect())
     }
 
-    /// When the last pod is gone and all nodes are back, nobody holds anything.
+    /// When the last pod is gone and all nodes are back, nothing is held.
     pub async fn end(&mut self) -> Result<()> {
         self.await_collectors().await?;
         for node in 0..self.places.len() {

@@ -6,7 +6,7 @@ use super::super::Rule;
 use super::{NO_CIDR, v4, v6};
 
 const NO_ADDRESS: &str =
-    "this is no address: write one without a prefix length, for example 10.6.0.1 or fd00:6::1";
+    "this is not an address: write one without a prefix length, for example 10.6.0.1 or fd00:6::1";
 
 pub(super) fn of_gateways() -> Vec<Rule> {
     let rule = |says, spec: fn(&Value) -> Value, kept: &str, broken: &str, fault| {

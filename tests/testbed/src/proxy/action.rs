@@ -31,7 +31,7 @@ pub enum Do {
     LoseHalf(By),
     /// Answer without asking the API server.
     Answer(Answer),
-    /// Forward; the API server acts, and the client is told something else.
+    /// Forward; the API server acts, and the client gets another answer.
     AnswerInstead(Answer),
     /// Forward twice, one after the other, and give this one of the replies.
     Duplicate(Reply),

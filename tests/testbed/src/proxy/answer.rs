@@ -53,7 +53,7 @@ impl Answer {
             .plain("Too many requests, please try again later.\n")
     }
 
-    /// What the first list of a kind is told while the watch cache of a server just started is filled.
+    /// The answer to the first list of a kind while the watch cache of a server just started is filled.
     #[must_use]
     pub fn initializing() -> Self {
         Self::of(429)

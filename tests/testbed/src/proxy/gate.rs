@@ -1,6 +1,6 @@
 //! A place where requests stand until the test lets them go.
 //!
-//! A request that stands here is the proxy's: it goes on when told to, whether or not its client is still there, as bytes in a
+//! A request that stands here is the proxy's: it goes on when released, whether or not its client is still there, as bytes in a
 //! TCP buffer would. Others pass it by.
 
 use std::collections::{HashMap, VecDeque};
@@ -121,12 +121,12 @@ impl Gate {
         }
     }
 
-    /// Lets all go on, those to come too.
+    /// Lets all go on, later ones too.
     pub fn release(&self) {
         self.open(Verdict::Go);
     }
 
-    /// Throws all away, those to come too: what is held before forwarding never reaches the API server, what is held after it
+    /// Drops all, later ones too: what is held before forwarding never reaches the API server, what is held after it
     /// never reaches the client. The clients' connections are reset.
     pub fn discard(&self) {
         self.open(Verdict::Discard);

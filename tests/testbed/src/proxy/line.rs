@@ -25,7 +25,7 @@ pub(super) enum Cut {
 #[error("the reply is lost")]
 pub(super) struct StreamLost;
 
-/// The handle on a connection that whoever serves it shares.
+/// The handle on a connection, shared with the task that serves it.
 #[derive(Debug)]
 pub(super) struct Line {
     pub(super) id: usize,

@@ -17,7 +17,7 @@ use super::lock;
 use super::relay::Relay;
 use super::shared::{Doors, Shared};
 
-/// A port that stays the proxy's while nobody listens there: a socket that is bound and does not listen keeps it from others,
+/// A port that stays the proxy's while nothing listens there: a socket that is bound and does not listen keeps it from others,
 /// and connections to it are refused.
 #[derive(Debug)]
 pub(super) struct Port {
@@ -100,7 +100,7 @@ async fn accept(listener: Option<&TcpListener>) -> TcpStream {
 /// Serves a connection until it ends or is cut.
 async fn drive(shared: Arc<Shared>, tcp: TcpStream, line: Arc<Line>) {
     tokio::select! {
-        // How a connection failed is its client's to tell.
+        // How a connection failed is seen by its client.
         _ended = serve(shared, tcp, Arc::clone(&line)) => {}
         () = line.is_cut() => {}
     }

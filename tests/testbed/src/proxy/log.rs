@@ -1,7 +1,7 @@
 //! What came by: every request, in order, with its fate.
 //!
 //! The log is sure of what the proxy did. Whether a reply that was handed to a connection in full was also read by the client,
-//! nobody on this side can know.
+//! this side cannot know.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -43,8 +43,8 @@ pub struct Record {
     pub forwarded: usize,
     /// What the API server answered; the last time, if asked twice.
     pub served: Option<StatusCode>,
-    /// What the client was told.
-    pub told: Option<StatusCode>,
+    /// What the client was answered.
+    pub answered: Option<StatusCode>,
     /// How it ended.
     pub outcome: Outcome,
     /// When it ended, since the proxy's start.
@@ -66,7 +66,7 @@ impl fmt::Display for Record {
         };
         write!(
             f,
-            "{:>4} {:>8.3}s #{} {} {} forwarded {} served {} told {} {:?}",
+            "{:>4} {:>8.3}s #{} {} {} forwarded {} served {} answered {} {:?}",
             self.seq,
             self.at.as_secs_f64(),
             self.connection,
@@ -74,7 +74,7 @@ impl fmt::Display for Record {
             self.call,
             self.forwarded,
             status(self.served),
-            status(self.told),
+            status(self.answered),
             self.outcome,
         )
     }

@@ -72,7 +72,7 @@ impl Logbook {
                 at,
                 forwarded: 0,
                 served: None,
-                told: None,
+                answered: None,
                 outcome: Outcome::Underway,
                 ended: None,
             });
@@ -85,10 +85,10 @@ impl Logbook {
     }
 }
 
-/// A request's line in the log, written by whoever has the request in hand.
+/// A request's line in the log, written by the task that has the request.
 ///
 /// # Invariants
-/// Every line gets its end: a ticket that is dropped without one was dropped because nobody was there to take the reply.
+/// Every line gets its end: a ticket that is dropped without one was dropped because no client was left to take the reply.
 #[derive(Debug)]
 pub(super) struct Ticket {
     book: Arc<Logbook>,
@@ -109,8 +109,8 @@ impl Ticket {
         self.write(|record| record.served = Some(status));
     }
 
-    pub(super) fn told(&self, status: StatusCode) {
-        self.write(|record| record.told = Some(status));
+    pub(super) fn answered(&self, status: StatusCode) {
+        self.write(|record| record.answered = Some(status));
     }
 
     /// Writes the end, unless it was written before.

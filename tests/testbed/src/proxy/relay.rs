@@ -1,7 +1,7 @@
 //! One request's way through the proxy.
 //!
 //! From the moment that it has arrived whole a request is a task of its own: it waits, is forwarded and is answered whether or
-//! not its client is still there, and holds nobody else up.
+//! not its client is still there, and holds no other request up.
 
 use std::sync::Arc;
 
@@ -50,13 +50,13 @@ impl Relay {
     ) -> Result<Response<Payload>, BoxError> {
         let (call, whole) = read(request).await?;
         let (plan, call, ticket) = self.shared.arrive(call, self.line.id);
-        let (tell, told) = oneshot::channel();
+        let (sender, ending) = oneshot::channel();
         let task = Arc::clone(&self);
         tokio::spawn(async move {
-            // Nobody there to be told: then the ending is dropped, and its ticket writes that into the log.
-            let _ = tell.send(task.run(plan, call, whole, ticket).await);
+            // Without a receiver the ending is dropped, and its ticket writes that into the log.
+            let _ = sender.send(task.run(plan, call, whole, ticket).await);
         });
-        match told.await {
+        match ending.await {
             Ok(Ending::Whole(reply, ticket)) => {
                 Ok(reply
                     .map(|body| Tracked::new(body, ticket, Arc::clone(&self.line)).boxed_unsync()))
@@ -72,14 +72,14 @@ impl Relay {
     async fn run(&self, plan: Plan, call: Arc<Call>, whole: Whole, mut ticket: Ticket) -> Ending {
         match self.carry_out(plan, &call, whole, &ticket).await {
             Ok((reply, None)) => {
-                ticket.told(reply.status());
+                ticket.answered(reply.status());
                 Ending::Whole(reply, ticket)
             }
             Ok((reply, Some(by))) => {
                 let status = reply.status();
                 match collect(reply).await {
                     Ok(reply) => {
-                        ticket.told(status);
+                        ticket.answered(status);
                         ticket.end(Outcome::Lost);
                         Ending::Half(reply, by)
                     }

@@ -1,4 +1,4 @@
-//! The rules that are set, and what they come to for one request.
+//! The rules that are set, and what they mean for one request.
 //!
 //! Sure of counting: every rule counts every request that fits it, whether or not another rule acts on it. Carrying the plan
 //! out is [`relay`](super::relay).

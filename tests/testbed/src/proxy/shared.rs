@@ -14,7 +14,7 @@ use super::logbook::{Logbook, Ticket};
 use super::rules::{Plan, Rules};
 use super::upstream::Upstream;
 
-/// Whether somebody who knocks is let in.
+/// Whether connections are accepted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Doors {
     #[default]
@@ -56,7 +56,7 @@ impl Shared {
         })
     }
 
-    /// Calls whoever has this token by this name.
+    /// Names the client of this token.
     pub(super) fn name(&self, token: &str, name: &str) {
         lock(&self.names).insert(token.to_owned(), name.to_owned());
     }

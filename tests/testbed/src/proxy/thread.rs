@@ -38,7 +38,7 @@ impl Thread {
 impl Drop for Thread {
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
-            // Inside another runtime, as a test is, nobody may wait for this one's end.
+            // Inside another runtime, as a test is, waiting for this one's end would block.
             runtime.shutdown_background();
         }
     }

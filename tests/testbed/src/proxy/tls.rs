@@ -32,7 +32,7 @@ pub enum Certificate {
     Expired,
     /// One for another name.
     OtherName,
-    /// One that an authority has signed which nobody knows.
+    /// One that an unknown authority has signed.
     OtherAuthority,
 }
 
@@ -76,9 +76,7 @@ impl Authority {
         }
         let key = KeyPair::generate()?;
         let certificate = match shown {
-            Certificate::OtherAuthority => {
-                params.signed_by(&key, &Self::new("nobody's")?.issuer)?
-            }
+            Certificate::OtherAuthority => params.signed_by(&key, &Self::new("unknown")?.issuer)?,
             Certificate::Valid | Certificate::Expired | Certificate::OtherName => {
                 params.signed_by(&key, &self.issuer)?
             }

@@ -72,14 +72,14 @@ fn build(go: &Path, tools: &Tools, tool: Tool, progress: &mut Progress, at: &str
         progress.show(|| describe(at, &std::fs::read_to_string(&log).unwrap_or_default()));
     })?;
     if !status.success() {
-        let told = std::fs::read_to_string(&log).unwrap_or_default();
+        let output = std::fs::read_to_string(&log).unwrap_or_default();
         // The terminal's line ends before the error begins.
         let _ = writeln!(std::io::stderr());
         bail!(
             "cannot build {}: go build ended with {status}; its output, also in {}:\n{}",
             tool.name(),
             log.display(),
-            errors_of(&told)
+            errors_of(&output)
         );
     }
     std::fs::rename(aside.join(tool.name()), &path)

@@ -70,7 +70,7 @@ async fn a_write_can_be_done_and_answered_as_failed() {
     let log = proxy.log();
     let statuses = (
         log.records()[0].served.unwrap().as_u16(),
-        log.records()[0].told.unwrap().as_u16(),
+        log.records()[0].answered.unwrap().as_u16(),
     );
     assert_eq!(statuses, (201, 504));
 }

@@ -1,4 +1,4 @@
-//! A client that retries nothing and tells how it failed.
+//! A client that retries nothing and returns how it failed.
 
 use std::error::Error;
 use std::sync::Arc;

@@ -11,7 +11,7 @@ fn words(http: Http, by: By) -> &'static [&'static str] {
     match (http, by) {
         (_, By::Reset) => RESET,
         (Http::One, By::Close | By::StreamReset) => &["unexpected"],
-        // What the client sends unasked (acknowledged settings, windows) and nobody reads makes the kernel reset after all.
+        // What the client sends unasked (acknowledged settings, windows) and nothing reads makes the kernel reset after all.
         (Http::Two, By::Close) => &["close_notify", "reset", "broken pipe"],
         (Http::Two, By::StreamReset) => &["unexpected internal error encountered"],
         (_, By::Silence) => &[],
@@ -58,7 +58,7 @@ async fn what_a_lost_reply_was_about_has_happened() {
             let log = proxy.wait_for("both ends", Log::is_quiet).await.unwrap();
             let first = &log.records()[0];
             assert_eq!(
-                (first.forwarded, first.told, &first.outcome),
+                (first.forwarded, first.answered, &first.outcome),
                 (1, None, &Outcome::Lost),
                 "{http:?} {by:?}"
             );

@@ -1,4 +1,4 @@
-//! Servers that are away, and certificates that nobody should accept.
+//! Servers that are away, and certificates that no client should accept.
 
 use testbed::proxy::{Certificate, Log, On, Outcome};
 

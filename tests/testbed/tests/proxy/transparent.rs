@@ -63,12 +63,12 @@ async fn the_log_tells_who_asked_what_and_how_it_ended() {
     client.create(LEASES, "10.0.0.1").await.unwrap();
     client.get(LEASES).await.unwrap();
     let log = proxy.wait_for("three ends", Log::is_quiet).await.unwrap();
-    let told: Vec<_> = log
+    let answered: Vec<_> = log
         .records()
         .iter()
-        .map(|record| record.told.unwrap().as_u16())
+        .map(|record| record.answered.unwrap().as_u16())
         .collect();
-    assert_eq!(told, [201, 409, 200]);
+    assert_eq!(answered, [201, 409, 200]);
     assert!(
         log.records()
             .iter()

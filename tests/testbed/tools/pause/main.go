@@ -1,4 +1,4 @@
-// pause keeps a sandbox or a container running until it is told to end: pause, or pause DURATION to end by itself.
+// pause keeps a sandbox or a container running until a signal ends it: pause, or pause DURATION to end by itself.
 package main
 
 import (
@@ -10,9 +10,9 @@ import (
 )
 
 func main() {
-	told := make(chan os.Signal, 1)
+	signals := make(chan os.Signal, 1)
 	// The first process of a container ignores signals that it does not ask for.
-	signal.Notify(told, syscall.SIGTERM, syscall.SIGINT)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	var over <-chan time.Time
 	if len(os.Args) > 1 {
 		duration, err := time.ParseDuration(os.Args[1])
@@ -23,7 +23,7 @@ func main() {
 		over = time.After(duration)
 	}
 	select {
-	case <-told:
+	case <-signals:
 	case <-over:
 	}
 }

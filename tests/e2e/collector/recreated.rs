@@ -12,7 +12,7 @@ use super::run::{Attached, Report};
 #[tokio::test]
 async fn leases_that_were_deleted_by_mistake_are_made_again_before_anybody_takes_their_addresses()
 -> Result<()> {
-    let env = super::run::env("mended", "10.61.0.0/24").await?;
+    let env = super::run::env("recreated", "10.61.0.0/24").await?;
     let node = env.cluster.fresh_node().create().await?;
     let _heartbeat = alive(&env.cluster, &node).await?;
     let web = env.attach(&node, "web").await?;
@@ -20,7 +20,7 @@ async fn leases_that_were_deleted_by_mistake_are_made_again_before_anybody_takes
     // What Multus writes of a second interface, which kubelet does not know of.
     let db = env.attach(&node, "db").await?;
     let status =
-        json!([{"name": "mended/net", "interface": "net1", "ips": [db.address]}]).to_string();
+        json!([{"name": "recreated/net", "interface": "net1", "ips": [db.address]}]).to_string();
     db.pod.patch_status(json!({"phase": "Running"})).await?;
     db.pod
         .patch(json!({"metadata": {"annotations": {
@@ -44,14 +44,14 @@ async fn leases_that_were_deleted_by_mistake_are_made_again_before_anybody_takes
     }
 
     let would = env.collect(&["--dry-run"]).await?;
-    let made = |told: &Report, attached: &Attached| {
-        let about = told.about(&attached.address.to_string());
+    let made = |report: &Report, attached: &Attached| {
+        let about = report.about(&attached.address.to_string());
         about.is_some_and(|(event, _)| event == "recreated")
     };
     ensure!(made(&would, &web) && made(&would, &db), "{would:#?}");
     ensure!(env.leases().await?.is_empty(), "a dry run has made it");
-    let told = env.collect(&[]).await?;
-    ensure!(made(&told, &web) && made(&told, &db), "{told:#?}");
+    let report = env.collect(&[]).await?;
+    ensure!(made(&report, &web) && made(&report, &db), "{report:#?}");
     for (attached, interface) in [(&web, "eth0"), (&db, "net1")] {
         let lease = env.lease(attached.address).await?;
         let holder = lease
