@@ -39,12 +39,16 @@ pub struct Call<'a> {
 /// Counts a call in the file of this folder, which must exist. If that fails, the call is not
 /// counted, and nothing else is lost.
 pub fn record(folder: &Path, call: &Call<'_>) -> io::Result<()> {
-    let _lock = lock(&folder.join(LOCK))?;
+    record_within(WAIT, folder, call)
+}
+
+fn record_within(wait: Duration, folder: &Path, call: &Call<'_>) -> io::Result<()> {
+    let _lock = lock(wait, &folder.join(LOCK))?;
     let path = folder.join(FILE);
     replace(&path, &families(call, &Text::read(&path)))
 }
 
-fn lock(path: &Path) -> io::Result<File> {
+fn lock(wait: Duration, path: &Path) -> io::Result<File> {
     // Not a link to another user's file, and not a pipe without a reader.
     let strange = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
     let lock = OpenOptions::new()
@@ -60,7 +64,7 @@ fn lock(path: &Path) -> io::Result<File> {
     // A thread that waits in vain ends with the process.
     let (reporter, written) = mpsc::channel();
     thread::Builder::new().spawn(move || reporter.send(lock.lock().map(|()| lock)))?;
-    written.recv_timeout(WAIT).unwrap_or_else(|_| {
+    written.recv_timeout(wait).unwrap_or_else(|_| {
         Err(io::Error::new(
             io::ErrorKind::WouldBlock,
             "timed out waiting for other calls to write theirs",
@@ -127,6 +131,27 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("_count{command=\"DEL\"} 1"), "{text}");
+    }
+
+    #[test]
+    fn two_hundred_calls_at_once_lose_no_count() {
+        let folder = std::env::temp_dir().join(format!("leasehold-calls-{}", std::process::id()));
+        std::fs::create_dir(&folder).expect("a folder");
+        let call = Call {
+            command: "ADD",
+            outcome: "ok",
+            took: Duration::from_millis(1),
+        };
+        thread::scope(|scope| {
+            for _ in 0..200 {
+                scope.spawn(|| {
+                    record_within(Duration::from_mins(10), &folder, &call).expect("a turn");
+                });
+            }
+        });
+        let text = std::fs::read_to_string(folder.join(FILE)).expect("the file");
+        std::fs::remove_dir_all(&folder).expect("the folder");
+        assert!(text.contains("outcome=\"ok\"} 200\n"), "{text}");
     }
 
     #[test]

@@ -265,8 +265,8 @@ async fn pods_that_are_large_take_no_more_memory_than_small_ones() -> Result<()>
 }
 
 #[tokio::test]
-async fn it_ends_between_two_releases_when_it_is_told_to() -> Result<()> {
-    let faulty = Faulty::new("told", "10.66.0.0/24").await?;
+async fn it_ends_between_two_releases_when_it_is_terminated() -> Result<()> {
+    let faulty = Faulty::new("terminated", "10.66.0.0/24").await?;
     let server = (faulty.proxy.url_for("collector"), faulty.proxy.ca_pem());
     let call = faulty
         .env
@@ -275,12 +275,7 @@ async fn it_ends_between_two_releases_when_it_is_told_to() -> Result<()> {
     let gate = faulty.proxy.hold(On::list("subnets"));
     let running = call.spawn()?;
     let held = gate.arrived().await?;
-    nix::sys::signal::kill(
-        nix::unistd::Pid::from_raw(running.pid().try_into()?),
-        nix::sys::signal::Signal::SIGTERM,
-    )?;
-    // The process has to take notice of it.
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    terminate(running.pid()).await?;
     held.release();
     let outcome = running.wait().await?.success()?;
     ensure!(outcome.elapsed < Duration::from_secs(10), "{outcome}");
@@ -288,4 +283,20 @@ async fn it_ends_between_two_releases_when_it_is_told_to() -> Result<()> {
     ensure!(report.summary["stopped"] == true, "{report:#?}");
     ensure!(faulty.env.is_held(faulty.dead).await?, "{report:#?}");
     Ok(())
+}
+
+/// Sends SIGTERM, and waits until its handler begins: before the process reads anything else.
+async fn terminate(pid: u32) -> Result<()> {
+    let process = nix::unistd::Pid::from_raw(pid.try_into()?);
+    nix::sys::signal::kill(process, nix::sys::signal::Signal::SIGTERM)?;
+    loop {
+        // proc(5): the mask of signals that wait for the process.
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+        let pending = status.lines().find_map(|line| line.strip_prefix("ShdPnd:"));
+        let pending = u64::from_str_radix(pending.context("no ShdPnd")?.trim(), 16)?;
+        if pending & 1 << (nix::libc::SIGTERM - 1) == 0 {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
 }

@@ -2,50 +2,86 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
-use testbed::proxy::{By, Do, Log, On, Reply};
+use testbed::proxy::{By, Do, Gate, Log, On, Reply, Rule};
 
 use super::EXHAUSTED;
 use crate::env::{Isolation, TestEnv};
 
 const LEASES: &str = "ipleases";
 
-/// Longer than an ADD waits here (1 s) and a DEL waits ever (2 s): what is so late comes after the next was answered.
-const LATE: Duration = Duration::from_millis(2500);
+/// What becomes of one write and its reply without the plugin knowing.
+enum Doubt {
+    /// It meets this fault.
+    Fault(Do),
+    /// It reaches the API server once the test lets it go.
+    Late,
+    /// Its reply reaches the plugin once the test lets it go.
+    LateReply,
+}
 
-/// All that may become of one write and its reply without the plugin knowing.
-fn doubts() -> Vec<(&'static str, Do)> {
+impl From<Do> for Doubt {
+    fn from(fault: Do) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+/// Lets what is late go when it is dropped.
+enum InDoubt {
+    Fault(Rule),
+    Late(Gate),
+}
+
+impl InDoubt {
+    /// Whether one write was in doubt, and is still where it is late.
+    fn is_one(&self) -> bool {
+        match self {
+            Self::Fault(rule) => rule.acted() == 1,
+            Self::Late(gate) => gate.standing() == 1,
+        }
+    }
+}
+
+impl Doubt {
+    fn about(self, env: &TestEnv, write: On) -> InDoubt {
+        match self {
+            Self::Fault(fault) => InDoubt::Fault(env.proxy().rule(write, fault)),
+            Self::Late => InDoubt::Late(env.proxy().hold(write)),
+            Self::LateReply => InDoubt::Late(env.proxy().hold_reply(write)),
+        }
+    }
+}
+
+fn doubts() -> Vec<(&'static str, Doubt)> {
     vec![
-        ("reset", Do::LoseReply(By::Reset)),
-        ("closed", Do::LoseReply(By::Close)),
-        ("stream-reset", Do::LoseReply(By::StreamReset)),
-        ("silent", Do::LoseReply(By::Silence)),
-        ("half", Do::LoseHalf(By::Reset)),
-        ("not-sent", Do::LoseRequest(By::Reset)),
-        ("late", Do::Delay(LATE)),
-        ("late-reply", Do::DelayReply(LATE)),
-        ("twice", Do::Duplicate(Reply::Second)),
-        ("done-and-denied", Do::AnswerInstead(Do::answer(503))),
+        ("reset", Do::LoseReply(By::Reset).into()),
+        ("closed", Do::LoseReply(By::Close).into()),
+        ("stream-reset", Do::LoseReply(By::StreamReset).into()),
+        ("silent", Do::LoseReply(By::Silence).into()),
+        ("half", Do::LoseHalf(By::Reset).into()),
+        ("not-sent", Do::LoseRequest(By::Reset).into()),
+        ("late", Doubt::Late),
+        ("late-reply", Doubt::LateReply),
+        ("twice", Do::Duplicate(Reply::Second).into()),
+        ("done-and-denied", Do::AnswerInstead(Do::answer(503)).into()),
         (
             "done-and-limited",
-            Do::AnswerInstead(Do::answer(429).retry_after(1)),
+            Do::AnswerInstead(Do::answer(429).retry_after(1)).into(),
         ),
     ]
 }
 
 /// An ADD whose first create is in this doubt: what it answers is all that it holds, and DEL gives it back.
-async fn holds_what_it_answers(env: &TestEnv, name: &str, doubt: Do) -> Result<Log> {
-    let rule = env
-        .proxy()
-        .rule(On::create(LEASES).caller(name).nth(1), doubt);
+async fn holds_what_it_answers(env: &TestEnv, name: &str, doubt: Doubt) -> Result<Log> {
+    let in_doubt = doubt.about(env, On::create(LEASES).caller(name).nth(1));
     let pod = env.pod(name).create().await?;
     let eth0 = env.eth0_via(name, &pod)?;
     eth0.add().await?.success()?;
+    ensure!(in_doubt.is_one(), "nothing was lost");
+    drop(in_doubt);
     let log = env.until_all_has_arrived(name).await?;
-    ensure!(rule.acted() == 1, "nothing was lost");
     env.holds_only(&eth0).await?;
     eth0.del().await?.success()?;
     env.holds_nothing().await?;
@@ -105,16 +141,15 @@ async fn an_add_that_fails_after_a_create_in_doubt_gives_that_back() -> Result<(
     let other = env.pod("other").create().await?;
     env.eth0_via("other", &other)?.add().await?.success()?;
     for (name, doubt) in doubts() {
-        let rule = env
-            .proxy()
-            .rule(On::create(LEASES).caller(name).nth(1), doubt);
+        let in_doubt = doubt.about(&env, On::create(LEASES).caller(name).nth(1));
         let pod = env.pod(name).create().await?;
         let eth0 = env.eth0_via(name, &pod)?;
         let outcome = eth0.add().await?;
         ensure!(
-            outcome.error_code() == EXHAUSTED && rule.acted() == 1,
+            outcome.error_code() == EXHAUSTED && in_doubt.is_one(),
             "{name}: {outcome}"
         );
+        drop(in_doubt);
         env.until_all_has_arrived(name).await?;
         // A create that comes after its own undoing is for DEL, and so is one that came twice.
         if !["late", "twice"].contains(&name) {
@@ -136,14 +171,13 @@ async fn an_add_whose_move_is_in_doubt_has_the_earlier_lease_and_answers_it() ->
         let pod = env.pod(name).create().await?;
         let earlier = env.eth0_via("earlier", &pod)?;
         let address = earlier.add().await?.success()?.ips()?;
-        let rule = env
-            .proxy()
-            .rule(On::replace(LEASES).caller(name).nth(1), doubt);
+        let in_doubt = doubt.about(&env, On::replace(LEASES).caller(name).nth(1));
         let eth0 = env.eth0_via(name, &pod)?;
         let moved = eth0.add().await?.success().context(name)?.ips()?;
         ensure!(moved == address, "{name}: {moved:?}");
+        ensure!(in_doubt.is_one(), "{name}: nothing was lost");
+        drop(in_doubt);
         env.until_all_has_arrived(name).await?;
-        ensure!(rule.acted() == 1, "{name}: nothing was lost");
         env.holds_only(&eth0).await.context(name)?;
         earlier.del().await?.success()?;
         env.holds_only(&eth0).await.context(name)?;
@@ -161,18 +195,17 @@ async fn a_del_whose_write_is_in_doubt_releases_and_takes_nothing_else() -> Resu
         let pod = env.pod(name).create().await?;
         let eth0 = env.eth0_via(name, &pod)?;
         eth0.add().await?.success().context(name)?;
-        let rule = env
-            .proxy()
-            .rule(On::delete(LEASES).caller(name).nth(1), doubt);
+        let in_doubt = doubt.about(&env, On::delete(LEASES).caller(name).nth(1));
         let outcome = eth0.del().await?.success().context(name)?;
         ensure!(
-            outcome.stderr.is_empty() && rule.acted() == 1,
+            outcome.stderr.is_empty() && in_doubt.is_one(),
             "{name}: {outcome}"
         );
         // The only address goes to another pod at once, and stays there whatever comes late.
         let next = env.pod(&format!("{name}-next")).create().await?;
         let next = env.eth0_via("next", &next)?;
         next.add().await?.success().context(name)?;
+        drop(in_doubt);
         env.until_all_has_arrived(name).await?;
         env.holds_only(&next).await.context(name)?;
         next.del().await?.success()?;
