@@ -111,6 +111,7 @@ fn facts() -> Facts {
 
 fn request() -> Request {
     Request {
+        claim: None,
         interface: "eth0".into(),
         network: "underlay".into(),
         pools: PoolLists::default(),

@@ -162,8 +162,15 @@ impl Release {
 
     /// The logarithm of the age in seconds.
     fn doublings(&self, now: Timestamp) -> u32 {
-        self.age(now).as_secs().checked_ilog2().unwrap_or(0)
+        doublings(self.released_at, now)
     }
+}
+
+/// The logarithm of the seconds since `released_at`: a class of age in which rivals scatter.
+#[must_use]
+pub fn doublings(released_at: Timestamp, now: Timestamp) -> u32 {
+    let age = now.duration_since(released_at).as_secs();
+    age.checked_ilog2().unwrap_or(0)
 }
 
 /// How the addresses of a pool are used, for messages.

@@ -10,6 +10,7 @@
 
 use std::collections::BTreeMap;
 
+mod claims;
 mod json;
 mod keys;
 mod networks;
@@ -17,11 +18,14 @@ mod pool_ref;
 mod pools;
 mod routes;
 
+pub use claims::{IpNumber, MAX_SET, claim, ip_number, reclaim};
 pub use json::Malformed;
 pub use keys::{Unserved, of_namespace, of_pod};
 pub use networks::{Network, default_network, networks};
 pub use pool_ref::{InvalidPoolRef, PoolRef};
-pub use pools::{ForInterface, ForPod, PerInterface, PoolLists, default_pools, ippool, ippools};
+pub use pools::{
+    ForInterface, ForPod, PerInterface, PoolLists, default_pools, ippool, ippools, subnet, subnets,
+};
 pub use routes::{default_route_nic, routes};
 
 /// The annotations of an object, by key.

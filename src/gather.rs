@@ -151,5 +151,5 @@ async fn choose_on<A: Objects, C: Clock>(
         node_labels: node.map(|node| node.labels),
     };
     let selection = select::select(&facts, &pools, request)?;
-    Ok(selection.settle(|_| resumes)?)
+    Ok(selection.settle(|choice| resumes || choice.set.is_some())?)
 }

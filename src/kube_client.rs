@@ -8,6 +8,7 @@
 mod access;
 mod answer;
 mod certificate;
+mod claims;
 mod client;
 mod collector;
 mod connection;

@@ -33,7 +33,7 @@ pub use acquire::{
 pub use convert::InvalidLease;
 pub use record::{InvalidLeaseName, Lease, LeaseName, StoredLease};
 pub use release::{Released, release, released};
-pub use store::{Commit, Freshness, LeaseFilter, ListScope, Peek, Store};
+pub use store::{Claims, Commit, Freshness, LeaseFilter, ListScope, Peek, Store};
 
 use crate::retry::{self, WriteError};
 

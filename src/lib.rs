@@ -26,6 +26,7 @@
 pub mod allocate;
 pub mod annotations;
 pub mod api;
+pub mod claim;
 pub mod cni;
 pub mod collector;
 pub mod gather;

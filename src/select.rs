@@ -15,6 +15,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::annotations::{self, Malformed, Unserved};
+use crate::claim::Claim;
 use crate::cni::FamilyPolicy;
 use crate::ip::{Family, Vrf};
 use crate::pool::{Pool, Pools, Scope};
@@ -67,6 +68,8 @@ pub struct FamilyChoice {
     /// The address that was asked for, and the candidate that gives it;
     /// [`candidates`](Self::candidates) and [`resumable`](Self::resumable) are those that hold it.
     pub requested: Option<(IpAddr, Arc<Pool>)>,
+    /// The set that the address must be a member of.
+    pub set: Option<Claim>,
 }
 
 /// Whether a pool of `vrf` selects by the labels of nodes, so [`Facts::node_labels`] must be read.
@@ -93,7 +96,14 @@ pub fn select(facts: &Facts, pools: &Pools, request: &Request) -> Result<Selecti
         .map_err(unserved(AnnotationSource::Namespace))?;
     let interfaces =
         Interfaces::of(&facts.pod, request, pools).map_err(malformed(AnnotationSource::Pod))?;
-    let named = precedence::named(facts, request, &interfaces)?;
+    if let Some(claim) = request.claim.as_ref().filter(|c| c.vrf != request.vrf) {
+        return Err(Error::ClaimOfOtherVrf {
+            claim: claim.name.clone(),
+            found: claim.vrf.clone(),
+            wanted: request.vrf.clone(),
+        });
+    }
+    let named = precedence::named(facts, request, &interfaces, pools)?;
     let input = MatchInput {
         facts,
         request,

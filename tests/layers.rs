@@ -21,7 +21,7 @@ enum Reach {
 }
 
 /// Each module of the crate, with the modules of the crate that it may name.
-const MODULES: [(&str, Reach, &[&str]); 18] = [
+const MODULES: [(&str, Reach, &[&str]); 19] = [
     ("text", Reach::Pure, &[]),
     ("ip", Reach::Pure, &[]),
     ("json", Reach::Pure, &[]),
@@ -29,18 +29,27 @@ const MODULES: [(&str, Reach, &[&str]); 18] = [
     ("api", Reach::Kinds, &["ip"]),
     ("annotations", Reach::Pure, &["ip", "json", "text"]),
     ("cni", Reach::Pure, &["ip", "json", "text"]),
+    ("claim", Reach::Pure, &["api", "ip", "text"]),
     ("pool", Reach::Pure, &["api", "ip"]),
     ("routes", Reach::Pure, &["ip", "pool"]),
     (
         "select",
         Reach::Pure,
-        &["annotations", "cni", "ip", "pool", "routes", "text"],
+        &[
+            "annotations",
+            "claim",
+            "cni",
+            "ip",
+            "pool",
+            "routes",
+            "text",
+        ],
     ),
     ("allocate", Reach::Pure, &["ip"]),
     (
         "lease",
         Reach::Pure,
-        &["allocate", "api", "ip", "pool", "retry", "text"],
+        &["allocate", "api", "claim", "ip", "pool", "retry", "text"],
     ),
     (
         "gather",
@@ -52,7 +61,18 @@ const MODULES: [(&str, Reach, &[&str]); 18] = [
         "plugin",
         Reach::Ports,
         &[
-            "allocate", "cni", "gather", "host", "ip", "lease", "pool", "retry", "select", "text",
+            "allocate",
+            "annotations",
+            "claim",
+            "cni",
+            "gather",
+            "host",
+            "ip",
+            "lease",
+            "pool",
+            "retry",
+            "select",
+            "text",
         ],
     ),
     (
@@ -61,6 +81,7 @@ const MODULES: [(&str, Reach, &[&str]); 18] = [
         &[
             "annotations",
             "api",
+            "claim",
             "cni",
             "ip",
             "lease",
@@ -82,6 +103,7 @@ const MODULES: [(&str, Reach, &[&str]); 18] = [
             "allocate",
             "annotations",
             "api",
+            "claim",
             "cni",
             "collector",
             "gather",

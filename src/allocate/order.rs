@@ -39,7 +39,8 @@ impl Seed {
     }
 
     /// A number that this seed gives `address`: sorted by it, each seed has another order.
-    pub(super) fn rank(self, address: IpAddr) -> u64 {
+    #[must_use]
+    pub fn rank(self, address: IpAddr) -> u64 {
         let bits = match address {
             IpAddr::V4(v4) => u128::from(v4.to_bits()),
             IpAddr::V6(v6) => v6.to_bits(),

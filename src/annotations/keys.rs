@@ -14,6 +14,11 @@ const SPIDERPOOL: &str = "ipam.spidernet.io/";
 
 pub(super) const IPPOOL: &str = "ippool";
 pub(super) const IPPOOLS: &str = "ippools";
+pub(super) const CLAIM: &str = "claim";
+pub(super) const SUBNET: &str = "subnet";
+pub(super) const SUBNETS: &str = "subnets";
+pub(super) const IPPOOL_IP_NUMBER: &str = "ippool-ip-number";
+pub(super) const IPPOOL_RECLAIM: &str = "ippool-reclaim";
 pub(super) const ROUTES: &str = "routes";
 pub(super) const DEFAULT_ROUTE_NIC: &str = "default-route-nic";
 pub(super) const DEFAULT_IPV4_IPPOOL: &str = "default-ipv4-ippool";
@@ -24,23 +29,16 @@ pub(super) const NETWORKS: &str = "k8s.v1.cni.cncf.io/networks";
 pub(super) const DEFAULT_NETWORK: &str = "v1.multus-cni.io/default-network";
 
 /// What a pod may ask for.
-const POD: [&str; 4] = [IPPOOL, IPPOOLS, ROUTES, DEFAULT_ROUTE_NIC];
+const POD: [&str; 5] = [IPPOOL, IPPOOLS, ROUTES, DEFAULT_ROUTE_NIC, CLAIM];
 /// What a namespace may ask for.
 const NAMESPACE: [&str; 2] = [DEFAULT_IPV4_IPPOOL, DEFAULT_IPV6_IPPOOL];
 /// What a later version serves: addresses that outlive a pod.
-const LATER: [&str; 6] = [
-    "claim",
-    "subnets",
-    "subnet",
-    "sticky",
-    "ippool-ip-number",
-    "ippool-reclaim",
-];
+const LATER: [&str; 5] = [SUBNETS, SUBNET, "sticky", IPPOOL_IP_NUMBER, IPPOOL_RECLAIM];
 /// What workloads of Spiderpool carry besides, and what has no effect there by itself: settings of
 /// a `subnet`, which is refused itself, and what Spiderpool never read or wrote for people to read.
 const WITHOUT_EFFECT: [&str; 5] = [
-    "ippool-ip-number",
-    "ippool-reclaim",
+    IPPOOL_IP_NUMBER,
+    IPPOOL_RECLAIM,
     "dns",
     "cdi-version",
     "network-status",

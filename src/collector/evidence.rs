@@ -93,6 +93,7 @@ fn request(report: &Report) -> Request {
         vrf: Vrf::default(),
         clean_gateway: true,
         requested: Vec::new(),
+        claim: None,
     }
 }
 

@@ -114,6 +114,7 @@ impl Store for KubeClient {
             LeaseFilter::Pod(uid) => format!("spec.holder.uid={uid}"),
             LeaseFilter::Container(id) => format!("spec.holder.container={id}"),
             LeaseFilter::Node(name) => format!("spec.holder.node={name}"),
+            LeaseFilter::Claim(name) => format!("spec.claim.name={name}"),
         };
         let params = ListParams::default().fields(&selector);
         let (what, answer) = self.send(built(path().list(&params))?).await?;

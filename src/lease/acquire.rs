@@ -11,6 +11,7 @@ use super::record::{Lease, LeaseName, StoredLease};
 use super::store::{Commit, LeaseFilter, Store};
 use super::{Error, Holder, State};
 use crate::allocate::Usage;
+use crate::claim::{Claim, Unusable};
 use crate::ip::{Family, PoolName, Vrf};
 use crate::pool::Pool;
 use crate::retry::{self, Clock, Deadline, ErrorKind, Retrying, WriteError, backoff};
@@ -20,6 +21,7 @@ mod attempt;
 mod crowded;
 mod eligibility;
 mod hints;
+mod join;
 mod search;
 
 pub use hints::{CallHints, Hints};
@@ -55,6 +57,8 @@ pub struct AddressRequest<'a> {
     pub resumable: &'a [Arc<Pool>],
     /// This very address, out of this pool.
     pub requested: Option<(IpAddr, Arc<Pool>)>,
+    /// The set that it must be a member of.
+    pub set: Option<&'a Claim>,
 }
 
 /// An address that was given.
@@ -98,6 +102,9 @@ pub enum Refusal {
         /// The pools.
         pools: Vec<PoolName>,
     },
+    /// The set has no address for this pod.
+    #[error(transparent)]
+    Set(Unusable),
     /// The address that was asked for is not available.
     #[error("{address} was asked for and is {}: ask for another", describe(*.state, .holder.as_deref()))]
     Unavailable {

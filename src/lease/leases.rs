@@ -1,8 +1,9 @@
 //! The leases as the protocol uses them: each request repeated until the answer is definite.
 
 use super::record::{Lease, LeaseName, StoredLease};
-use super::store::{Commit, Freshness, LeaseFilter, ListScope, Peek, Store};
+use super::store::{Claims, Commit, Freshness, LeaseFilter, ListScope, Peek, Store};
 use crate::allocate::Taken;
+use crate::claim::{Claim, ClaimName};
 use crate::retry::{AfterLoss, Clock, Error, Retrying, WriteError};
 
 impl<S: Store, C: Clock> Retrying<'_, S, C> {
@@ -65,6 +66,16 @@ impl<S: Store, C: Clock> Retrying<'_, S, C> {
     }
 }
 
+impl<S: Claims, C: Clock> Retrying<'_, S, C> {
+    /// The claim of that name.
+    pub async fn read_claim(&self, name: &ClaimName) -> Result<Option<Claim>, Error> {
+        self.retry(async || self.api.read_claim(name).await).await
+    }
+}
+
 fn is_what_we_wrote(stored: &StoredLease, lease: &Lease) -> bool {
-    stored.lease.state == lease.state && stored.lease.holder == lease.holder
+    let (stored, written) = (&stored.lease, lease);
+    stored.state == written.state
+        && stored.holder == written.holder
+        && stored.claim == written.claim
 }

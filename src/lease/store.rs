@@ -3,6 +3,7 @@
 
 use super::record::{Lease, LeaseName, StoredLease};
 use crate::allocate::Taken;
+use crate::claim::{Claim, ClaimName};
 use crate::ip::PoolName;
 use crate::ip::Vrf;
 use crate::retry::{self, ApiError};
@@ -39,6 +40,8 @@ pub enum LeaseFilter<'a> {
     Container(&'a str),
     /// The node of this name.
     Node(&'a str),
+    /// Claims of this name, of whatever kind and in whatever namespace.
+    Claim(&'a str),
 }
 
 /// What a cache shows under the name of a lease.
@@ -59,7 +62,7 @@ pub enum Peek {
     async_fn_in_trait,
     reason = "one thread: no future of it has to be Send"
 )]
-pub trait Store {
+pub trait Store: Claims {
     /// The lease of that name, read consistently.
     async fn read(&self, name: &LeaseName) -> Result<Option<StoredLease>, ApiError>;
     /// The leases of these names, of any age, each a request and all at once.
@@ -78,4 +81,14 @@ pub trait Store {
     ) -> Result<Vec<Taken>, ApiError>;
     /// The leases that the filter admits, read consistently.
     async fn find(&self, filter: LeaseFilter<'_>) -> Result<Vec<StoredLease>, ApiError>;
+}
+
+/// The claims of a cluster, kept by its API server. Each call is one request and does not retry.
+#[expect(
+    async_fn_in_trait,
+    reason = "one thread: no future of it has to be Send"
+)]
+pub trait Claims {
+    /// The claim of that name, read consistently.
+    async fn read_claim(&self, name: &ClaimName) -> Result<Option<Claim>, ApiError>;
 }

@@ -7,6 +7,8 @@ use super::error::Error;
 use super::hint_file::HintFiles;
 use super::pod::BoundPod;
 use super::release_cache::{CacheEntry, ReleaseCache};
+use crate::annotations::{self, Found};
+use crate::claim::{Claim, ClaimName, Unusable};
 use crate::cni::{Add, CniResult, IpConfig};
 use crate::gather::{self, ClusterObjects};
 use crate::host;
@@ -63,14 +65,33 @@ async fn select<A: Api, C: Clock>(
     pod: &BoundPod,
     objects: ClusterObjects,
 ) -> Result<Selection, Error> {
-    let request = Request::of(
+    let mut request = Request::of(
         &call.config,
         call.interface.as_ref(),
         &call.network,
         &call.requested,
     )?;
+    request.claim = named_claim(cluster, pod).await?;
     let resumes = pod.had_sandbox;
     Ok(gather::choose(cluster, &pod.facts, &request, resumes, objects).await?)
+}
+
+/// The claim that the pod names. What is wrong with the annotation is for the choice to say.
+async fn named_claim<A: Api, C: Clock>(
+    cluster: &Retrying<'_, A, C>,
+    pod: &BoundPod,
+) -> Result<Option<Claim>, Error> {
+    let Ok(Some(Found { value: name, .. })) = annotations::claim(&pod.facts.annotations) else {
+        return Ok(None);
+    };
+    let name = ClaimName {
+        namespace: pod.facts.namespace.clone(),
+        name,
+    };
+    match cluster.read_claim(&name).await? {
+        Some(claim) => Ok(Some(claim)),
+        None => Err(Unusable::Missing(name).into()),
+    }
 }
 
 async fn acquire<A: Api, C: Clock>(
@@ -110,6 +131,7 @@ fn request(choice: &FamilyChoice) -> AddressRequest<'_> {
         candidates: &choice.candidates,
         resumable: &choice.resumable,
         requested: choice.requested.clone(),
+        set: choice.set.as_ref(),
     }
 }
 

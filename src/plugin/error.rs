@@ -4,6 +4,7 @@ use std::error::Error as StdError;
 use std::net::IpAddr;
 
 use super::pod::PodError;
+use crate::claim::Unusable;
 use crate::cni::{CniError, Code};
 use crate::gather;
 use crate::lease::{self, AcquireError, Lease, LeaseName, Refusal};
@@ -24,6 +25,9 @@ pub enum Error {
     /// There are no credentials for the API server.
     #[error(transparent)]
     Credentials(Box<dyn StdError + Send + Sync>),
+    /// The claim that the pod names is no set to use.
+    #[error(transparent)]
+    Set(#[from] Unusable),
     /// The pod may not have an address.
     #[error("pod {namespace}/{name} gets no address: {why}")]
     PodUnfit {
@@ -135,6 +139,7 @@ impl From<Error> for CniError {
             }
             error @ (Error::Credentials(_)
             | Error::PodUnfit { .. }
+            | Error::Set(_)
             | Error::Reserved(_)
             | Error::NotHeld { .. }
             | Error::OwnNetns
@@ -198,12 +203,14 @@ fn code(error: &Error) -> Code {
     match error {
         Error::Credentials(_) | Error::Reserved(_) => Code::InvalidConfig,
         Error::PodUnfit { .. } => Code::PodUnfit,
+        Error::Set(unusable) => set_code(unusable),
         Error::Select(error) => select_code(error),
         Error::Retry(error) => retry_code(error),
         Error::Acquire { error, .. } => match error {
             lease::Error::Late => Code::SandboxGone,
             lease::Error::Retry(error) => retry_code(error),
             lease::Error::Refused(Refusal::Exhausted { .. }) => Code::Exhausted,
+            lease::Error::Refused(Refusal::Set(unusable)) => set_code(unusable),
             lease::Error::Refused(Refusal::Disabled { .. }) => Code::NoPool,
             lease::Error::Refused(Refusal::Unavailable { .. }) => Code::AddressUnavailable,
         },
@@ -214,13 +221,25 @@ fn code(error: &Error) -> Code {
     }
 }
 
+fn set_code(unusable: &Unusable) -> Code {
+    match unusable {
+        Unusable::Full { .. } => Code::Exhausted,
+        Unusable::Missing(_)
+        | Unusable::Deleting(_)
+        | Unusable::Invalid(..)
+        | Unusable::Unresolved { .. } => Code::NoPool,
+    }
+}
+
 fn select_code(error: &select::Error) -> Code {
     match error {
-        select::Error::NoPool { .. } => Code::NoPool,
+        select::Error::NoPool { .. } | select::Error::ClaimOutsidePools { .. } => Code::NoPool,
         select::Error::NotInPool { .. } | select::Error::FamilyNotGiven { .. } => {
             Code::AddressUnavailable
         }
-        select::Error::BadConfig { .. }
+        select::Error::DerivedClaim { .. }
+        | select::Error::ClaimOfOtherVrf { .. }
+        | select::Error::BadConfig { .. }
         | select::Error::Malformed { .. }
         | select::Error::Unserved { .. }
         | select::Error::InterfaceNotNamed { .. }

@@ -43,6 +43,9 @@ pub(super) fn choose(
             candidates: choosing.candidates,
             resumable: choosing.resumable,
             requested: None,
+            set: (level == Level::Claim)
+                .then(|| input.request.claim.clone())
+                .flatten(),
         },
         FamilyTrace {
             family,

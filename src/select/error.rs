@@ -5,8 +5,8 @@ use std::net::IpAddr;
 
 use super::trace::{Considered, FamilyTrace, Trace};
 use crate::annotations::{InvalidPoolRef, Malformed, Unserved};
-use crate::ip::Family;
-use crate::ip::PoolName;
+use crate::claim::ClaimName;
+use crate::ip::{Family, PoolName, Vrf};
 use crate::routes::RouteError;
 use crate::text::{ERROR_BYTES, NAME_BYTES, first_few, truncated};
 
@@ -103,6 +103,36 @@ pub enum Error {
         /// Which route, and why.
         unroutable: RouteError,
     },
+    /// No pool has the addresses that the claim lists.
+    #[error(
+        "no pool has {family} addresses that IPClaim {claim} lists: correct its spec.addresses or its spec.vrf"
+    )]
+    ClaimOutsidePools {
+        /// The claim.
+        claim: ClaimName,
+        /// Of which family.
+        family: Family,
+    },
+    /// The claim is one that the plugin made for an application.
+    #[error(
+        "IPClaim {claim} is the set of an application, which its pods get by the annotation subnet: name a claim of your own"
+    )]
+    DerivedClaim {
+        /// The claim.
+        claim: ClaimName,
+    },
+    /// The claim is about another address space.
+    #[error(
+        "IPClaim {claim} is of vrf \"{found}\", and this network is of vrf \"{wanted}\": correct the one or the other"
+    )]
+    ClaimOfOtherVrf {
+        /// The claim.
+        claim: ClaimName,
+        /// The vrf of the claim.
+        found: Vrf,
+        /// The vrf of the CNI configuration.
+        wanted: Vrf,
+    },
     /// No pool may serve the pod.
     #[error("{}", headline(.families, .trace))]
     NoPool {
@@ -136,8 +166,13 @@ impl Error {
     #[must_use]
     pub fn depends_on_pools(&self) -> bool {
         match self {
-            Self::NoPool { .. } | Self::NotInPool { .. } | Self::RouteError { .. } => true,
-            Self::BadConfig { .. }
+            Self::NoPool { .. }
+            | Self::NotInPool { .. }
+            | Self::RouteError { .. }
+            | Self::ClaimOutsidePools { .. } => true,
+            Self::DerivedClaim { .. }
+            | Self::ClaimOfOtherVrf { .. }
+            | Self::BadConfig { .. }
             | Self::Malformed { .. }
             | Self::Unserved { .. }
             | Self::InterfaceNotNamed { .. }
@@ -152,7 +187,10 @@ impl Error {
     pub fn details(&self) -> String {
         match self {
             Self::NoPool { trace, .. } | Self::NotInPool { trace, .. } => trace.summary(DETAILS),
-            Self::BadConfig { .. }
+            Self::ClaimOutsidePools { .. }
+            | Self::DerivedClaim { .. }
+            | Self::ClaimOfOtherVrf { .. }
+            | Self::BadConfig { .. }
             | Self::Malformed { .. }
             | Self::Unserved { .. }
             | Self::InterfaceNotNamed { .. }

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use super::Error;
 use crate::annotations::{Annotations, PoolLists, PoolRef};
+use crate::claim::Claim;
 use crate::cni::{Config, FamilyPolicy};
 use crate::ip::{Family, Vrf};
 
@@ -49,7 +50,7 @@ pub struct NamespaceFacts {
 }
 
 /// What the call asks for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Request {
     /// The interface that the call is for.
     pub interface: String,
@@ -67,6 +68,8 @@ pub struct Request {
     pub clean_gateway: bool,
     /// Addresses that are asked for, at most one of each family.
     pub requested: Vec<IpAddr>,
+    /// The claim that the pod names, if it does.
+    pub claim: Option<Claim>,
 }
 
 impl Request {
@@ -89,6 +92,7 @@ impl Request {
             vrf: config.vrf.clone(),
             clean_gateway: config.clean_gateway,
             requested: requested.to_vec(),
+            claim: None,
         })
     }
 }

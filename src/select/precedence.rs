@@ -7,9 +7,11 @@ use super::input::config_key;
 use super::interfaces::{Interfaces, ItemPlace};
 use super::{AnnotationSource, Error, Facts, Level, Request, malformed};
 use crate::annotations::{
-    ForInterface, Found, PerInterface, PoolRef, default_pools, ippool, ippools,
+    self, ForInterface, Found, PerInterface, PoolRef, default_pools, ippool, ippools,
 };
-use crate::ip::Family;
+use crate::claim::Source;
+use crate::ip::{Family, PoolName};
+use crate::pool::Pools;
 
 /// The outcome of the levels that were read.
 #[derive(Debug, Clone, Default)]
@@ -52,9 +54,11 @@ pub(super) fn named(
     facts: &Facts,
     request: &Request,
     interfaces: &Interfaces,
+    pools: &Pools,
 ) -> Result<AllNamed, Error> {
     let mut named = AllNamed::default();
     for level in [
+        Level::Claim,
         Level::Interface,
         Level::Pod,
         Level::Namespace,
@@ -71,6 +75,7 @@ pub(super) fn named(
             break;
         }
         match level {
+            Level::Claim => by_claim(&mut named, &open, facts, request, pools)?,
             Level::Interface => by_interface(&mut named, &open, facts, request, interfaces)?,
             Level::Pod => by_pod(&mut named, &open, facts, request)?,
             Level::Namespace => by_namespace(&mut named, &open, facts)?,
@@ -83,6 +88,62 @@ pub(super) fn named(
         }
     }
     Ok(named)
+}
+
+/// The pools that have addresses of the claim, which leaves a family to others that it has none of.
+fn by_claim(
+    named: &mut AllNamed,
+    open: &[Family],
+    facts: &Facts,
+    request: &Request,
+    pools: &Pools,
+) -> Result<(), Error> {
+    let found =
+        annotations::claim(&facts.pod.annotations).map_err(malformed(AnnotationSource::Pod))?;
+    let (Some(Found { key, .. }), Some(claim)) = (found, &request.claim) else {
+        return Ok(());
+    };
+    for &family in open {
+        let refs: Vec<PoolRef> = match &claim.source {
+            Source::Listed(spans) => {
+                let mut listed = spans.iter().filter(|span| span.family() == family);
+                if listed.next().is_none() {
+                    continue;
+                }
+                let having = pools.iter().flatten().filter(|pool| {
+                    let shared = pool.listed.intersection(spans);
+                    pool.vrf == claim.vrf && pool.family() == family && !shared.is_empty()
+                });
+                let having_any: Vec<_> = having
+                    .map(|pool| PoolRef::Name(pool.name.clone()))
+                    .collect();
+                if having_any.is_empty() {
+                    return Err(Error::ClaimOutsidePools {
+                        claim: claim.name.clone(),
+                        family,
+                    });
+                }
+                having_any
+            }
+            Source::Sized { pools: of, .. } => {
+                let is_of_family = |name: &&String| match pools.get(name) {
+                    Some(Ok(pool)) => pool.family() == family,
+                    Some(Err(_)) | None => true,
+                };
+                let of_family = of.iter().filter(is_of_family);
+                of_family
+                    .map(|name| PoolRef::Name(PoolName::from(name.as_str())))
+                    .collect()
+            }
+            Source::Derived(_) => {
+                return Err(Error::DerivedClaim {
+                    claim: claim.name.clone(),
+                });
+            }
+        };
+        named.add(family, Level::Claim, &key, &refs);
+    }
+    Ok(())
 }
 
 fn by_interface(

@@ -10,11 +10,10 @@ use crate::text::truncated;
 
 /// Where pools are named, in the order of precedence: the first place that names any for a family
 /// decides.
-///
-/// Fixed sets of addresses, by the annotations `subnets` and `subnet`, will come before all of
-/// these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Level {
+    /// The pod's annotation `claim`: pools that have addresses of its set.
+    Claim,
     /// The pod's annotation `ippools`, for the interface of the call.
     Interface,
     /// The pod's annotation `ippool`.
@@ -103,7 +102,9 @@ impl FamilyTrace {
     #[must_use]
     pub fn source(&self) -> String {
         match self.level {
-            Level::Interface | Level::Pod => format!("the pod's annotation {}", self.key),
+            Level::Claim | Level::Interface | Level::Pod => {
+                format!("the pod's annotation {}", self.key)
+            }
             Level::Namespace => format!("the namespace's annotation {}", self.key),
             Level::Config => format!("the CNI configuration's {}", self.key),
             Level::Default => "the default pools".to_owned(),

@@ -3,6 +3,7 @@
 mod again;
 mod check;
 mod choose;
+mod claims;
 mod collector;
 mod del;
 mod delegated;

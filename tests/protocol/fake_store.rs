@@ -17,6 +17,7 @@ use leasehold::retry::{ApiError, ErrorKind};
 
 use crate::search::Choices;
 
+mod claims;
 mod store;
 
 use store::taken;

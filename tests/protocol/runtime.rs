@@ -109,6 +109,7 @@ impl Stage<'_> {
             candidates: &self.pool,
             resumable: &[],
             requested: None,
+            set: None,
         };
         lease::acquire(
             &leases,

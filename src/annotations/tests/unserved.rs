@@ -11,7 +11,7 @@ fn pod(key: &str, text: &str) -> Option<String> {
 #[test]
 fn what_a_later_version_serves_is_refused_by_name_under_both_prefixes() {
     for prefix in ["ipam.leasehold.io/", "ipam.spidernet.io/"] {
-        for name in ["claim", "subnets", "subnet"] {
+        for name in ["subnets", "subnet"] {
             let key = format!("{prefix}{name}");
             let expected = format!(
                 "annotation {key} is not served by this version; name pools in ippool or ippools"
@@ -57,7 +57,7 @@ fn an_unknown_name_is_refused_with_the_nearest_known_one() {
         ),
         (
             "ipam.leasehold.io/x",
-            "is unknown; known are ippool, ippools, routes, default-route-nic",
+            "is unknown; known are ippool, ippools, routes, default-route-nic, claim",
         ),
         (
             "ipam.leasehold.io/default-ipv4-ippool",

@@ -52,6 +52,9 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
     }
 
     pub async fn run(&self, earlier: &[StoredLease]) -> Result<Allocation, Error> {
+        if let Some(claim) = self.request.set {
+            return self.join(claim).await;
+        }
         if let Some((address, pool)) = &self.request.requested {
             return self.take_requested(*address, pool).await;
         }

@@ -33,6 +33,7 @@ pub fn setup() -> Setup {
             node_labels: Some(labels("zone")),
         },
         request: Request {
+            claim: None,
             interface: "eth0".into(),
             network: "test".into(),
             pools: PoolLists::default(),

@@ -43,7 +43,7 @@ impl TestEnv {
         self.leases_where(&held).await
     }
 
-    async fn leases_where(&self, fields: &str) -> Result<Vec<IPLease>> {
+    pub async fn leases_where(&self, fields: &str) -> Result<Vec<IPLease>> {
         let selected = ListParams::default().fields(fields);
         Ok(self.api().await?.list(&selected).await?.items)
     }

@@ -83,6 +83,9 @@ impl Store for FakeStore<'_> {
                     LeaseFilter::Pod(uid) => holder.uid == uid,
                     LeaseFilter::Container(id) => holder.container == id,
                     LeaseFilter::Node(name) => holder.node == name,
+                    LeaseFilter::Claim(name) => {
+                        (seen.lease.claim.as_ref()).is_some_and(|claim| claim.name == name)
+                    }
                 })
         };
         let found: Vec<StoredLease> = self
