@@ -57,6 +57,12 @@ use super::{Condition, LabelSelector, MicroTime, RouteSpec, rules, schema};
         type_ = "date",
         json_path = ".metadata.creationTimestamp"
     ),
+    printcolumn(
+        name = "Waiting",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"LeasesKept\")].message",
+        description = "leases of pods that are gone which wait for a person: on which node, and what to do"
+    ),
     printcolumn(name = "VRF", type_ = "string", json_path = ".spec.vrf", priority = 1),
     printcolumn(
         name = "Gateway",

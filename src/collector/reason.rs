@@ -230,11 +230,12 @@ impl KeepReason {
             Self::Marked => "this run is the first to see it; the next one decides".to_owned(),
             Self::Silent => format!(
                 "node {node} has not renewed its heartbeat since the pod was gone, so the pod may still be running: restart its \
-                 kubelet, or if the machine is off, delete the Node or taint it node.kubernetes.io/out-of-service"
+                 kubelet, {}",
+                if_it_is_off(node)
             ),
             Self::Unready => format!(
-                "node {node} is not Ready, so the pod may still be running: repair the node, or if the machine is off, delete the \
-                 Node or taint it node.kubernetes.io/out-of-service"
+                "node {node} is not Ready, so the pod may still be running: repair the node, {}",
+                if_it_is_off(node)
             ),
             Self::Ending => format!("node {node} still has time to tear the pod down"),
             Self::TeardownFailed => format!(
@@ -258,4 +259,12 @@ impl KeepReason {
             }
         }
     }
+}
+
+/// What an administrator may vouch for, and how.
+fn if_it_is_off(node: &str) -> String {
+    format!(
+        "or if the machine is off, delete the Node or taint it (kubectl taint node {node} \
+         node.kubernetes.io/out-of-service=nodeshutdown:NoExecute)"
+    )
 }

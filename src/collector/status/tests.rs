@@ -285,7 +285,7 @@ fn leases_that_wait_for_a_person_are_reported_with_their_node_and_what_to_do() {
     assert_eq!(
         condition.message,
         "2 leases kept: node n7 is not Ready, so the pod may still be running: repair the node, or if the machine is off, \
-         delete the Node or taint it node.kubernetes.io/out-of-service"
+         delete the Node or taint it (kubectl taint node n7 node.kubernetes.io/out-of-service=nodeshutdown:NoExecute)"
     );
 }
 

@@ -8,7 +8,7 @@ use serde_json::json;
 use testbed::proxy::{Came, Moment, On, Proxy};
 use testbed::{Attachment, Node, Pod};
 
-use super::heartbeats::alive;
+use super::heartbeats::{alive, beat};
 use super::run::Report;
 use crate::env::TestEnv;
 
@@ -179,5 +179,72 @@ async fn wherever_the_plugin_is_stopped_the_living_keep_and_the_dead_give_back()
     let of_none = async |_: &Report| Ok(crash.held().await?.is_empty());
     env.collect_until(&args, "release everything", of_none)
         .await?;
+    Ok(())
+}
+
+/// A run that is stopped at its `k`-th call, with SIGKILL; `false`: it makes fewer.
+async fn stop_collector(crash: &Crash<'_>, at: (Moment, usize)) -> Result<bool> {
+    let (moment, k) = at;
+    let caller = format!("gc-{moment:?}-{k}").to_lowercase();
+    let server = (crash.proxy.url_for(&caller), crash.proxy.ca_pem());
+    let call = crash
+        .env
+        .collector(&["--margin", "0"], Some((&server.0, server.1)));
+    let gate = crash
+        .proxy
+        .hold_at(moment, On::any().caller(&caller).nth(k));
+    let running = call.await?.spawn()?;
+    match gate.arrived_before(running.wait()).await {
+        Came::Over(outcome) => {
+            outcome?.success()?;
+            Ok(false)
+        }
+        Came::Arrived(held) => {
+            held.discard();
+            Ok(true)
+        }
+    }
+}
+
+/// What a run has not finished it has not decided: neither is a lease released that no whole run has marked, nor is one kept
+/// for ever.
+#[tokio::test]
+async fn wherever_the_collector_is_stopped_the_living_keep_and_the_dead_give_back() -> Result<()> {
+    let env = super::run::env("gc-crash", "10.91.0.0/24").await?;
+    let node = env.cluster.fresh_node().create().await?;
+    let _heartbeat = alive(&env.cluster, &node).await?;
+    let living = env.attach(&node, "living").await?;
+    let crash = Crash {
+        proxy: Proxy::start(&env.cluster.url(0), &env.cluster.ca_pem())?,
+        env: &env,
+        node,
+        living: Vec::new(),
+        others: Vec::new(),
+    };
+    for moment in Moment::BOTH {
+        let mut k = 1;
+        loop {
+            let marked = env.attach(&crash.node, &format!("marked-{k}")).await?;
+            marked.pod.force_delete().await?;
+            env.collect(&["--margin", "0"]).await?;
+            beat(&env.cluster, crash.node.name()).await?;
+            // The run that is stopped would release the one, and sees the other for the first time.
+            let fresh = env.attach(&crash.node, &format!("fresh-{k}")).await?;
+            fresh.pod.force_delete().await?;
+            let stopped = stop_collector(&crash, (moment, k)).await?;
+            let at = format!("stopped {moment:?} call {k}");
+            ensure!(env.is_held(fresh.address).await?, "{at}: no mark");
+            living.eth0.check().await?.success().context(at)?;
+            let only_the_living = async |_: &Report| Ok(env.held().await?.len() == 1);
+            env.collect_until(&["--margin", "0"], "release the dead", only_the_living)
+                .await?;
+            if !stopped {
+                break;
+            }
+            k += 1;
+        }
+        ensure!(k > 13, "it made {} requests only", k - 1);
+    }
+    living.eth0.check().await?.success()?;
     Ok(())
 }

@@ -11,9 +11,13 @@ use std::env;
 use anyhow::{Context, Result};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use serde_json::json;
 
 use model::Model;
 use step::Step;
+
+/// Room for its pods beside what three nodes may have reserved.
+const SUBNET: &str = "10.69.0.0/26";
 
 /// Some 100 s on two cores that have nothing else to do.
 const STEPS: usize = 2000;
@@ -28,7 +32,10 @@ async fn whatever_happens_the_living_keep_their_addresses_and_the_dead_give_thei
     let steps = from_env("LEASEHOLD_HISTORY_STEPS").unwrap_or(STEPS);
     let seed: u64 = from_env("LEASEHOLD_HISTORY_SEED").unwrap_or_else(|| rand::rng().random());
     eprintln!("LEASEHOLD_HISTORY_SEED={seed} LEASEHOLD_HISTORY_STEPS={steps}");
-    let env = super::run::env("history", "10.69.0.0/27").await?;
+    let env = super::run::env("history", SUBNET).await?;
+    // So that leases change their holder, rather than go.
+    env.pool_of("history", SUBNET, json!({"cooldownSeconds": 1}))
+        .await?;
     let mut model = Model::new(&env).await?;
     let mut random = StdRng::seed_from_u64(seed);
     for number in 1..=steps {

@@ -1,5 +1,6 @@
 //! What others can write is worth what its writer is: annotations, nodes' own statuses, objects that can't be read.
 
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -7,7 +8,7 @@ use k8s_openapi::api::core::v1::{Event, Node};
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams};
 use leasehold::api::{ReservedIP, State};
 use serde_json::{Value, json};
-use testbed::Outcome;
+use testbed::{Call, Outcome};
 
 use super::heartbeats::alive;
 use super::run::Report;
@@ -111,16 +112,7 @@ async fn a_node_reserves_no_more_than_a_few_addresses() -> Result<()> {
     let other = env.cluster.fresh_node().create().await?;
     let attached = env.attach(&other, "web").await?;
     ensure!(env.is_held(attached.address).await?, "{}", attached.address);
-    forget(&env).await?;
-    Ok(())
-}
-
-/// Without the pool no address of it is reserved, for other tests to look at.
-async fn forget(env: &TestEnv) -> Result<()> {
-    let pools: Api<leasehold::api::IPPool> = env.api().await?;
-    pools.delete(env.name(), &DeleteParams::default()).await?;
-    env.collect(&[]).await?;
-    Ok(())
+    env.forget().await
 }
 
 /// An address of a machine that runs does not become free because its Node has none for a moment.
@@ -145,8 +137,7 @@ async fn an_address_that_a_node_does_not_name_for_a_moment_stays_reserved() -> R
             "{addresses}: {ours:?}"
         );
     }
-    forget(&env).await?;
-    Ok(())
+    env.forget().await
 }
 
 /// An API server whose kinds are older admits such a time, and one whose kinds are newer keeps what it has.
@@ -252,24 +243,37 @@ async fn a_reservation_that_can_not_be_read_is_reported_and_hides_no_figures() -
     Ok(())
 }
 
+/// Leases of one node that wait.
+const WAITING: usize = 40;
+
 /// On call: which node, and what to do, where people look.
 #[tokio::test]
 async fn what_waits_for_a_person_is_said_of_the_pool_the_node_and_in_the_log() -> Result<()> {
-    let env = super::run::env("oncall", "10.87.0.0/24").await?;
+    let env = super::run::env("oncall", "10.87.0.0/23").await?;
     let node = env.cluster.fresh_node().create().await?;
     for index in 0..3 {
         let attached = env.attach(&node, &format!("web-{index}")).await?;
         attached.pod.force_delete().await?;
     }
+    for index in 3..WAITING {
+        let holder = json!({"namespace": env.name(), "pod": format!("web-{index}"), "uid": format!("gone-{index}"),
+            "node": node.name(), "container": "c", "interface": "eth0"});
+        let spec = json!({"state": "Held", "holder": holder});
+        env.write_lease(&format!("10.87.1.{index}"), spec).await?;
+    }
     node.report_ready("Unknown").await?;
     let report = env.collect(&[]).await?;
     let advice = format!("node {} is not Ready", node.name());
+    let what_to_do = format!(
+        "kubectl taint node {} node.kubernetes.io/out-of-service=nodeshutdown:NoExecute",
+        node.name()
+    );
     let kept = report.events("kept").into_iter();
     let lines = kept.filter(|event| event["message"].to_string().contains(&advice));
-    ensure!(lines.count() == 3, "a line for each: {report:#?}");
+    ensure!(lines.count() == WAITING, "a line for each: {report:#?}");
 
     let status = env.read_pool("oncall").await?.status.context("a status")?;
-    assert_eq!(status.kept.get("unready"), Some(&3));
+    assert_eq!(status.kept.get("unready"), Some(&40));
     assert_eq!(status.observed_generation, Some(1));
     let waits = status.conditions.iter().find(|c| c.type_ == "LeasesKept");
     let waits = waits.context("no condition")?;
@@ -287,12 +291,22 @@ async fn what_waits_for_a_person_is_said_of_the_pool_the_node_and_in_the_log() -
             "{kind}: {found:?}"
         );
     }
+    let log = Call::new(Path::new(super::run::COLLECTOR))
+        .env("KUBECONFIG", env.cluster.kubeconfig())
+        .run()
+        .await?;
+    let mut shown = vec![log.success()?.stdout];
     for what in [
+        ["get", "lhpool", "oncall"],
         ["describe", "node", node.name()],
         ["describe", "lhpool", "oncall"],
     ] {
-        let described = env.cluster.kubectl(&what).await?;
-        ensure!(described.contains(&advice), "{described}");
+        shown.push(env.cluster.kubectl(&what).await?);
+    }
+    for text in shown {
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        ensure!(text.contains(&advice), "which node? {text}");
+        ensure!(text.contains(&what_to_do), "what to do? {text}");
     }
     // Again and again: one event, not one for each run.
     env.collect(&[]).await?;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use k8s_openapi::api::authentication::v1::TokenRequest;
 use k8s_openapi::api::core::v1::ServiceAccount;
-use kube::api::{Api, PostParams};
+use kube::api::{Api, DeleteParams, PostParams};
 use leasehold::api::IPPool;
 use serde_json::{Value, json};
 use testbed::{Attachment, Call, Cluster, Node, Outcome, Pod};
@@ -114,6 +114,14 @@ impl TestEnv {
         let is_empty = async |_: &Report| Ok(self.held().await?.is_empty());
         self.collect_until(args, "release everything", is_empty)
             .await
+    }
+
+    /// Deletes the environment's pool: without it no address of it is reserved, for other tests to look at.
+    pub async fn forget(&self) -> Result<()> {
+        let pools: Api<IPPool> = self.api().await?;
+        pools.delete(self.name(), &DeleteParams::default()).await?;
+        self.collect(&[]).await?;
+        Ok(())
     }
 
     /// A pool as it is now.

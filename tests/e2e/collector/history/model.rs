@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
+use kube::ResourceExt;
 use leasehold::api::{IPLease, State};
 use rand::RngExt;
 use rand::rngs::StdRng;
@@ -14,8 +15,11 @@ use super::step::Step;
 use crate::collector::heartbeats::{Heartbeat, alive};
 use crate::env::TestEnv;
 
+mod forgeries;
 mod pods;
 mod surroundings;
+
+use forgeries::{Forgery, MARK};
 
 /// Names of pods, so few that each is used again and again.
 const NAMES: usize = 10;
@@ -63,6 +67,7 @@ pub struct Model<'a> {
     orphans: Vec<Live>,
     /// Sandboxes of pods that were deleted by force while they were ending: kubelet lets them have their time.
     ending: Vec<Ending>,
+    forgeries: BTreeMap<usize, Forgery>,
     collectors: Vec<Running>,
     /// Whether a collector may have met a server that was away.
     excused: bool,
@@ -83,6 +88,7 @@ impl<'a> Model<'a> {
             slots: BTreeMap::new(),
             orphans: Vec::new(),
             ending: Vec::new(),
+            forgeries: BTreeMap::new(),
             collectors: Vec::new(),
             excused: false,
             history: VecDeque::new(),
@@ -126,6 +132,10 @@ impl<'a> Model<'a> {
             Step::Collect => self.collect(1).await,
             Step::CollectTwice => self.collect(2).await,
             Step::RestartServer => self.restart_server().await,
+            Step::Forge => self.forge(index, coin).await,
+            Step::Annotate => self.annotate(index).await,
+            Step::NameAddresses => self.name_addresses(index, coin).await,
+            Step::CollectUnreadable => self.collect_unreadable().await,
         }
     }
 
@@ -146,7 +156,8 @@ impl<'a> Model<'a> {
             )
     }
 
-    /// No address is two sandboxes', and none that runs is without its lease.
+    /// No address is two sandboxes', and none that runs is without its lease; what others write brings nobody more than it may,
+    /// and goes with the holder that it was written for.
     pub async fn invariants(&self) -> Result<()> {
         let leases = self.leases().await?;
         let mut seen: BTreeMap<IpAddr, &Live> = BTreeMap::new();
@@ -163,6 +174,17 @@ impl<'a> Model<'a> {
                 live.pod,
                 live.address
             );
+        }
+        for lease in leases.values() {
+            let uid = lease.spec.holder.as_ref().map(|holder| &holder.uid);
+            let written_for = lease.annotations().get(MARK);
+            ensure!(
+                written_for.is_none_or(|of| Some(of) == uid),
+                "what was written for {written_for:?} is {uid:?}'s now: {lease:#?}"
+            );
+        }
+        for forgery in self.forgeries.values() {
+            forgery.ensure_bounded(&leases)?;
         }
         Ok(())
     }
@@ -185,11 +207,14 @@ impl<'a> Model<'a> {
         for index in 0..NAMES {
             self.force_delete(index, index % 2 == 0).await?;
         }
+        for forgery in std::mem::take(&mut self.forgeries).into_values() {
+            forgery.end().await?;
+        }
         while let Some(last) = self.ending.iter().map(|it| it.ends).max() {
             tokio::time::sleep_until(last.into()).await;
             self.end_of_time().await?;
         }
         self.env.collect_all(&["--margin", "0"]).await?;
-        Ok(())
+        self.env.forget().await
     }
 }

@@ -34,16 +34,24 @@ pub enum Step {
     CollectTwice,
     /// The API server is killed and comes back.
     RestartServer,
+    /// Somebody makes a pod whose annotation claims addresses that it was never given; or it goes.
+    Forge,
+    /// Somebody writes something into the metadata of a lease, for its present holder.
+    Annotate,
+    /// A node names addresses of the pool as its own, or none at all.
+    NameAddresses,
+    /// A collector runs while an object can't be read.
+    CollectUnreadable,
 }
 
 /// Out of a thousand.
-const WEIGHTS: [(Step, u32); 14] = [
-    (Step::Create, 260),
-    (Step::Add, 90),
+const WEIGHTS: [(Step, u32); 18] = [
+    (Step::Create, 210),
+    (Step::Add, 80),
     (Step::Kill, 90),
-    (Step::Restart, 80),
+    (Step::Restart, 60),
     (Step::Finish, 70),
-    (Step::ForceDelete, 120),
+    (Step::ForceDelete, 100),
     (Step::Delete, 50),
     (Step::Recreate, 60),
     (Step::Partition, 40),
@@ -52,6 +60,10 @@ const WEIGHTS: [(Step, u32); 14] = [
     (Step::Collect, 59),
     (Step::CollectTwice, 30),
     (Step::RestartServer, 1),
+    (Step::Forge, 40),
+    (Step::Annotate, 40),
+    (Step::NameAddresses, 15),
+    (Step::CollectUnreadable, 5),
 ];
 
 impl Step {
