@@ -7,13 +7,14 @@
 
 use std::collections::BTreeMap;
 use std::env;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use kube::api::{Api, PostParams};
-use leasehold::api::{Holder, IPLease, IPLeaseSpec, State};
+use kube::api::Api;
+use leasehold::api::IPLease;
 use serde_json::json;
 use testbed::{Attachment, Call, Cluster, Mark, Node, Outcome, Sandbox};
 use tokio::task::JoinSet;
@@ -77,10 +78,9 @@ async fn main() -> Result<()> {
         };
     }
     bench.report(&sizes).await?;
-    let upper = (0..sizes.leases).map(|number| format!("10.82.{}.{}", number / 256, number % 256));
-    bench
-        .fill(upper.map(|address| lease(POOL, &address)))
-        .await?;
+    let upper = u32::from(Ipv4Addr::new(10, 82, 0, 0))..;
+    let upper = upper.map(|bits| Ipv4Addr::from(bits).into());
+    bench.cluster.hold(POOL, upper.take(sizes.leases)).await?;
     bench.report(&sizes).await?;
     bench.compare_lists().await
 }
@@ -211,28 +211,6 @@ impl Bench {
             .count())
     }
 
-    async fn fill(&self, leases: impl Iterator<Item = IPLease>) -> Result<()> {
-        let admin = self.cluster.admin().await?;
-        let mut running = JoinSet::new();
-        for lease in leases {
-            if running.len() >= 50 {
-                running.join_next().await.context("one of them")???;
-            }
-            let api: Api<IPLease> = Api::all(admin.clone());
-            running.spawn(async move {
-                match api.create(&PostParams::default(), &lease).await {
-                    // An ADD of before has that address.
-                    Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(()),
-                    outcome => outcome.map(drop),
-                }
-            });
-        }
-        while let Some(done) = running.join_next().await {
-            done??;
-        }
-        Ok(())
-    }
-
     /// The list of a pool's leases in the forms that the API server has: why the plugin asks for a table.
     async fn compare_lists(&self) -> Result<()> {
         let admin = self.cluster.admin().await?;
@@ -281,28 +259,6 @@ struct Times {
     each: Vec<Duration>,
     /// Of one call, on average.
     requests: f64,
-}
-
-/// A lease of a pod of another node.
-fn lease(pool: &str, address: &str) -> IPLease {
-    let holder = Holder {
-        namespace: "elsewhere".to_owned(),
-        pod: format!("pod-{address}"),
-        uid: format!("uid-of-{address}"),
-        node: "elsewhere".to_owned(),
-        container: format!("{address:0>64}"),
-        interface: "eth0".to_owned(),
-        network: "test".to_owned(),
-        ..Holder::default()
-    };
-    let spec = IPLeaseSpec {
-        address: address.to_owned(),
-        pool: pool.to_owned(),
-        state: State::Held,
-        holder: Some(holder),
-        ..IPLeaseSpec::default()
-    };
-    IPLease::new(address, spec)
 }
 
 fn milli(time: Duration) -> String {

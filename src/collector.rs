@@ -52,6 +52,7 @@ pub use status::{Counted, CountedLease, Findings, KeptLease, KeptLeases};
 use std::time::Duration;
 
 use crate::retry::ApiError;
+use crate::text::counted;
 
 /// What an administrator decides.
 #[derive(Debug, Clone)]
@@ -100,7 +101,7 @@ pub enum Error {
         seconds: u64,
     },
     /// Some of the work could not be done, or has to be corrected by a person.
-    #[error("{count} operations failed, first: {what}")]
+    #[error("{} failed, first: {what}", counted(*count, "operation"))]
     Incompletely {
         /// How many.
         count: usize,
@@ -108,7 +109,7 @@ pub enum Error {
         what: String,
     },
     /// The same, where a request failed.
-    #[error("{count} operations failed, first: {what}")]
+    #[error("{} failed, first: {what}", counted(*count, "operation"))]
     Partly {
         /// How many.
         count: usize,

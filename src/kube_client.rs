@@ -17,6 +17,7 @@ mod dial;
 mod exec_plugin;
 mod forbidden;
 mod kubeconfig;
+mod labeled;
 mod leases;
 mod node_credentials;
 mod plugin;

@@ -40,6 +40,17 @@ pub fn chain(error: &dyn Error) -> String {
     text
 }
 
+/// A number of things: `1 lease`, `2 addresses`.
+#[must_use]
+pub fn counted(count: usize, noun: &str) -> String {
+    let plural = match (count, noun.ends_with('s')) {
+        (1, _) => "",
+        (_, true) => "es",
+        (_, false) => "s",
+    };
+    format!("{count} {noun}{plural}")
+}
+
 /// `text` without characters that break a line or move a terminal's cursor.
 #[must_use]
 pub fn one_line(text: &str) -> String {

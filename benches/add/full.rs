@@ -4,6 +4,7 @@
 //! ADDs alone, then twenty at a time, on one node; what they took is given back before the next. In the same run a `curl`
 //! GET on a new connection, and ADDs in a pool with room.
 
+use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -58,8 +59,8 @@ impl Bench {
             for (level, counted) in LEVELS {
                 let wanted = size * level / 1000;
                 let numbers = (filled..wanted).map(|number| scattered(number, size));
-                self.fill(numbers.map(|number| super::lease(&pool(size), &address(index, number))))
-                    .await?;
+                let addresses = numbers.map(|number| address(index, number).into());
+                self.cluster.hold(&pool(size), addresses).await?;
                 filled = wanted;
                 let status = if counted {
                     self.write_status(index, size, filled).await?;
@@ -91,7 +92,10 @@ impl Bench {
     async fn write_status(&self, index: usize, size: usize, filled: usize) -> Result<()> {
         let pools: Api<IPPool> = Api::all(self.cluster.admin().await?);
         let free = (filled..size).map(|number| address(index, scattered(number, size)));
-        let sample: Vec<String> = free.step_by((size - filled).div_ceil(64)).collect();
+        let sample: Vec<String> = free
+            .map(|free| free.to_string())
+            .step_by((size - filled).div_ceil(64))
+            .collect();
         let status = json!({"status": {"capacity": size, "held": filled, "free": size - filled, "cooling": 0, "retained": 0,
             "quarantined": 0, "reclaimed": 0, "observedAt": "2026-01-01T00:00:00.000000Z", "sample": sample}});
         let (params, patch) = (PatchParams::default(), Patch::Merge(status));
@@ -178,14 +182,10 @@ fn pool(size: usize) -> String {
     format!("full-{size}")
 }
 
-fn address(index: usize, number: usize) -> String {
-    let number = number + 1;
-    format!(
-        "10.{}.{}.{}",
-        100 + 2 * index + number / 65536,
-        number / 256 % 256,
-        number % 256
-    )
+fn address(index: usize, number: usize) -> Ipv4Addr {
+    let base = u32::from(Ipv4Addr::new(10, 100, 0, 1));
+    let offset = u32::try_from(index << 17 | number).expect("a few pools of a /15");
+    Ipv4Addr::from(base + offset)
 }
 
 /// A permutation of the numbers below `size`: its factor is a prime that divides none of the sizes.

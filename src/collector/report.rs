@@ -15,6 +15,7 @@ use super::snapshot::HolderSnapshot;
 use super::status::Counted;
 use crate::ip::PoolName;
 use crate::lease::LeaseName;
+use crate::text::counted;
 
 /// Who hears what the collector does, as it does it.
 pub trait Reporter {
@@ -281,13 +282,12 @@ fn by_keep_reason<S: serde::Serializer>(
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.looked {
-            let some = |n: usize, what| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
             write!(
                 f,
                 "read {}, {} and {}",
-                some(self.leases, "lease"),
-                some(self.pods, "pod"),
-                some(self.nodes, "node")
+                counted(self.leases, "lease"),
+                counted(self.pods, "pod"),
+                counted(self.nodes, "node")
             )?;
         } else {
             f.write_str("could not read everything")?;
@@ -305,14 +305,14 @@ impl fmt::Display for Summary {
             let parts = self.kept.iter();
             enclose(f, parts.map(|(why, n)| format!("{n} {}", why.label())))?;
         }
-        for (count, what) in [
-            (self.recreated, "recreated"),
-            (self.contested, "addresses used by two living pods"),
-            (self.unreadable, "objects unreadable"),
-            (self.failed, "operations failed"),
+        for (count, noun, what) in [
+            (self.recreated, "lease", "recreated"),
+            (self.contested, "address", "used by two living pods"),
+            (self.unreadable, "object", "unreadable"),
+            (self.failed, "operation", "failed"),
         ] {
             if count > 0 {
-                write!(f, "; {count} {what}")?;
+                write!(f, "; {} {what}", counted(count, noun))?;
             }
         }
         if self.stopped {

@@ -23,6 +23,7 @@ use crate::ip::PoolName;
 use crate::lease::{LeaseName, State};
 use crate::pool::Pools;
 use crate::retry::{self, Clock, Deadline, Retrying};
+use crate::text::counted;
 
 mod admit;
 mod extend;
@@ -213,7 +214,10 @@ impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
         self.summary.nodes = snapshot.nodes.len();
         self.summary.unreadable = gathered.unreadable;
         if gathered.unreadable > 0 {
-            let what = format!("{} objects could not be read", gathered.unreadable);
+            let what = format!(
+                "{} could not be read",
+                counted(gathered.unreadable, "object")
+            );
             self.problems.add(what, None);
         }
         let (pools, subnets) = (gathered.pools.clone(), &gathered.subnets);

@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 
 use super::KubeClient;
 use super::answer::Response;
+use super::labeled::LabeledObject;
 use super::pod::PodObject;
 use super::request::{api_error, built};
 use crate::api::{IPLease, IPPool, ReservedIP, Subnet};
@@ -23,6 +24,7 @@ use crate::collector::{
 };
 use crate::lease::StoredLease;
 use crate::retry::{ApiError, ErrorKind};
+use crate::select::NamespaceFacts;
 
 mod config_map;
 mod event;
@@ -33,7 +35,7 @@ mod split;
 use config_map::ConfigMapObject;
 use event::EventObject;
 use list::Identity;
-use node::{HeartbeatObject, LabeledObject, NodeObject};
+use node::{HeartbeatObject, NodeObject};
 
 /// Where kubelets renew the leases of their nodes.
 const HEARTBEATS: &str = "kube-node-lease";
@@ -139,13 +141,13 @@ impl Api for KubeClient {
             let request = Path::new(path).get_metadata(name, &GetParams::default());
             let (what, answer) = self.send(built(request)?).await?;
             let object = answer.object::<LabeledObject>(&what)?;
-            Ok::<_, ApiError>(object.unwrap_or_default())
+            Ok::<_, ApiError>(NamespaceFacts::from(object.unwrap_or_default()))
         };
         let namespace = of(Namespace::url_path(&(), None), namespace).await?;
         let node = of(Node::url_path(&(), None), node).await?;
         Ok(Surroundings {
-            namespace: namespace.facts(),
-            node: node.facts().labels,
+            namespace,
+            node: node.labels,
         })
     }
 

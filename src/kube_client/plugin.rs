@@ -1,7 +1,5 @@
 //! What the plugin reads over the wire: each call of [`Api`] and [`Objects`] as a request.
 
-use std::collections::BTreeMap;
-
 use k8s_openapi::api::authentication::v1::SelfSubjectReview;
 use k8s_openapi::api::core::v1::{Namespace, Node, Pod};
 use kube::Resource;
@@ -11,6 +9,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::KubeClient;
+use super::labeled::LabeledObject;
 use super::pod::PodObject;
 use super::request::{api_error, built, list_params};
 use crate::api::{IPPool, ReservedIP, Subnet};
@@ -114,8 +113,8 @@ impl KubeClient {
         let request = built(path.get_metadata(name, &params))?;
         let (what, answer) = self.send(request).await?;
         Ok(answer
-            .object::<MetadataObject>(&what)?
-            .map(|object| object.metadata.into()))
+            .object::<LabeledObject>(&what)?
+            .map(ObjectMetadata::from))
     }
 
     async fn list<T: DeserializeOwned>(
@@ -136,30 +135,4 @@ impl KubeClient {
 #[derive(Deserialize)]
 struct List<T> {
     items: Vec<T>,
-}
-
-#[derive(Deserialize)]
-struct MetadataObject {
-    metadata: Metadata,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct Metadata {
-    labels: BTreeMap<String, String>,
-    annotations: BTreeMap<String, String>,
-}
-
-impl From<Metadata> for ObjectMetadata {
-    fn from(
-        Metadata {
-            labels,
-            annotations,
-        }: Metadata,
-    ) -> Self {
-        Self {
-            labels,
-            annotations,
-        }
-    }
 }

@@ -11,7 +11,7 @@ use crate::lease::{self, AcquireError, Lease, LeaseName, Refusal};
 use crate::pool::InvalidReservedIP;
 use crate::retry::{self, ApiError, ErrorKind};
 use crate::select::{self, Trace};
-use crate::text::{ERROR_BYTES, chain};
+use crate::text::{ERROR_BYTES, chain, counted};
 
 /// How much of an error's details may be about the choice of pools, in bytes.
 const TRACE_BYTES: usize = ERROR_BYTES * 2 / 5;
@@ -67,7 +67,7 @@ pub enum Error {
         found: Option<Box<Lease>>,
     },
     /// Some leases could not be released.
-    #[error("{} leases could not be released", .0.len())]
+    #[error("{} could not be released", counted(.0.len(), "lease"))]
     GcIncomplete(Vec<(LeaseName, retry::Error)>),
     /// The release cache has an entry that this container's addresses were released, and it can't be removed.
     #[error("cannot remove this container's entry in the release cache")]

@@ -6,11 +6,8 @@ use std::time::{Duration, Instant};
 use std::{fs, io};
 
 use anyhow::{Context, Result, ensure};
-use kube::api::PostParams;
-use leasehold::api::{Holder, IPLease, IPLeaseSpec, State};
 use serde_json::json;
 use testbed::{Attachment, Outcome};
-use tokio::task::JoinSet;
 
 use crate::env::{Isolation, TestEnv, with};
 
@@ -22,23 +19,10 @@ fn hints() -> PathBuf {
 }
 
 impl TestEnv {
-    /// Leases of pods elsewhere on these addresses.
+    /// Has pods elsewhere hold these addresses.
     async fn hold(&self, pool: &str, numbers: impl Iterator<Item = u32>) -> Result<()> {
-        let mut running = JoinSet::new();
-        for number in numbers {
-            let (leases, lease) = (
-                self.api::<IPLease>().await?,
-                held(pool, self.at(number).into()),
-            );
-            if running.len() >= 20 {
-                running.join_next().await.context("one of them")???;
-            }
-            running.spawn(async move { leases.create(&PostParams::default(), &lease).await });
-        }
-        while let Some(created) = running.join_next().await {
-            created??;
-        }
-        Ok(())
+        let addresses = numbers.map(|number| self.at(number).into());
+        self.cluster.hold(pool, addresses).await
     }
 
     async fn add_to(&self, pod: &str, pool: &str) -> Result<(Attachment, Outcome)> {
@@ -46,27 +30,6 @@ impl TestEnv {
         let outcome = eth0.add().await?;
         Ok((eth0, outcome))
     }
-}
-
-fn held(pool: &str, address: IpAddr) -> IPLease {
-    let holder = Holder {
-        namespace: "elsewhere".to_owned(),
-        pod: format!("pod-{address}"),
-        uid: format!("uid-of-{address}"),
-        node: "elsewhere".to_owned(),
-        container: format!("{address:0>64}"),
-        interface: "eth0".to_owned(),
-        network: "test".to_owned(),
-        ..Holder::default()
-    };
-    let spec = IPLeaseSpec {
-        address: address.to_string(),
-        pool: pool.to_owned(),
-        state: State::Held,
-        holder: Some(holder),
-        ..IPLeaseSpec::default()
-    };
-    IPLease::new(&address.to_string(), spec)
 }
 
 #[tokio::test]

@@ -8,10 +8,14 @@ use testbed::Cluster;
 
 use crate::env::{Isolation, TestEnv};
 
-/// What the next holder must not inherit: a permission to release, a label, an owner whose end deletes the lease, and a finalizer.
-async fn write_metadata(env: &TestEnv, name: &str) -> Result<()> {
-    let leases: Api<IPLease> = env.api().await?;
-    let uid = (leases.get(name).await?.spec.holder)
+/// An address that a pod had, on whose lease stands what the next holder must not inherit: a permission to release, a label, an
+/// owner whose end deletes the lease, and a finalizer. Returns its pool and its name.
+async fn released_with_metadata(env: &TestEnv, leases: &Api<IPLease>) -> Result<(String, String)> {
+    let pool = env.pool("pool", env.v4(7..=7)).await?;
+    let name = env.at(7).to_string();
+    let (_former, former) = env.pod_on("former", &pool).await?;
+    former.add().await?.success()?;
+    let uid = (leases.get(&name).await?.spec.holder)
         .context("a holder")?
         .uid;
     let metadata = json!({
@@ -23,21 +27,16 @@ async fn write_metadata(env: &TestEnv, name: &str) -> Result<()> {
         "finalizers": ["example.com/keep"],
     });
     let patch = Patch::Merge(json!({"metadata": metadata}));
-    leases.patch(name, &PatchParams::default(), &patch).await?;
-    Ok(())
+    leases.patch(&name, &PatchParams::default(), &patch).await?;
+    former.del().await?.success()?;
+    Ok((pool, name))
 }
 
 #[tokio::test]
 async fn nothing_of_the_former_holder_is_on_the_lease_of_the_next_one() -> Result<()> {
     let env = Isolation::subnets().start().await?;
-    let pool = env.pool("pool", env.v4(7..=7)).await?;
-    let name = env.at(7).to_string();
     let leases: Api<IPLease> = env.api().await?;
-    let (_former, former) = env.pod_on("former", &pool).await?;
-    former.add().await?.success()?;
-    write_metadata(&env, &name).await?;
-
-    former.del().await?.success()?;
+    let (pool, name) = released_with_metadata(&env, &leases).await?;
     let (_next, next) = env.pod_on("next", &pool).await?;
     next.add().await?.success()?;
 
@@ -60,13 +59,8 @@ async fn nothing_of_the_former_holder_is_on_the_lease_of_the_next_one() -> Resul
 #[tokio::test]
 async fn a_lease_that_is_being_deleted_counts_as_taken() -> Result<()> {
     let env = Isolation::subnets().start().await?;
-    let pool = env.pool("pool", env.v4(7..=7)).await?;
-    let name = env.at(7).to_string();
     let leases: Api<IPLease> = env.api().await?;
-    let (_former, former) = env.pod_on("former", &pool).await?;
-    former.add().await?.success()?;
-    write_metadata(&env, &name).await?;
-    former.del().await?.success()?;
+    let (pool, name) = released_with_metadata(&env, &leases).await?;
     leases.delete(&name, &DeleteParams::default()).await?;
 
     let (_next, next) = env.pod_on("next", &pool).await?;

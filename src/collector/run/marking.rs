@@ -6,6 +6,7 @@ use crate::collector::marks::{CONFIG_MAP, MOST, MarkTable, Page, STALE};
 use crate::collector::now::Now;
 use crate::collector::report::Reporter;
 use crate::retry::{Clock, Error};
+use crate::text::counted;
 
 /// More ConfigMaps than [`MOST`] marks can take.
 const PAGES: usize = 1 + MOST / 2_000;
@@ -56,21 +57,21 @@ impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
         let (marks, void) = MarkTable::read(&pages, now);
         if void.stale > 0 {
             self.problem(format!(
-                "{} marks are void, because no run confirmed them within {} minutes: run the collector every minute",
-                void.stale,
+                "{} ignored: not confirmed by a run within {} minutes: run the collector every minute",
+                counted(void.stale, "mark"),
                 STALE.as_secs() / 60
             ));
         }
         if void.future > 0 {
             self.problem(format!(
-                "{} marks are void, because their time is in the future: compare the clocks of the API servers",
-                void.future
+                "{} ignored: dated in the future: compare the clocks of the API servers",
+                counted(void.future, "mark")
             ));
         }
         if void.unreadable > 0 {
             self.problem(format!(
-                "{} marks in the ConfigMaps {CONFIG_MAP}* are void, because they could not be read",
-                void.unreadable
+                "{} ignored: not readable in the ConfigMaps {CONFIG_MAP}*",
+                counted(void.unreadable, "mark")
             ));
         }
         marks

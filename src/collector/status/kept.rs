@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::SHOWN;
 use super::finding::Finding;
 use crate::collector::reason::KeepReason;
+use crate::text::counted;
 
 /// A lease that looks dead and is kept.
 #[derive(Debug, Clone, Copy)]
@@ -67,8 +68,8 @@ impl KeptLeases {
         groups.sort_by_key(|(_, _, count)| std::cmp::Reverse(*count));
         let shown = groups.iter().take(SHOWN);
         let shown = shown.map(|(why, node, count)| {
-            let leases = if *count == 1 { "lease" } else { "leases" };
-            format!("{count} {leases} kept: {}", why.explain(node))
+            let leases = counted(*count, "lease");
+            format!("{leases} kept: {}", why.explain(node))
         });
         Finding::yes(
             "WaitsForAPerson",
@@ -81,9 +82,9 @@ impl KeptLeases {
         let counts = self.counts.iter();
         let about = counts.filter(|((why, _), _)| why.is_about_the_node());
         about.map(|((why, node), count)| {
-            let addresses = if *count == 1 { "address" } else { "addresses" };
+            let addresses = counted(*count, "address");
             format!(
-                "{count} {addresses} of pods that are gone kept: {}",
+                "{addresses} of pods that are gone kept: {}",
                 why.explain(node)
             )
         })

@@ -1,12 +1,10 @@
-//! What is read of a node, of its heartbeat, and of labels around a pod.
+//! What is read of a node and of its heartbeat.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use serde::Deserialize;
 
 use crate::collector::NodeSnapshot;
-use crate::select::NamespaceFacts;
 
 /// By which an administrator vouches that a node is shut down (Kubernetes, "Non-graceful node shutdown").
 const OUT_OF_SERVICE: &str = "node.kubernetes.io/out-of-service";
@@ -87,31 +85,5 @@ impl HeartbeatObject {
     /// The node's name, and the version of its heartbeat.
     pub fn named(self) -> (Box<str>, Box<str>) {
         (self.metadata.name, self.metadata.resource_version)
-    }
-}
-
-/// An object of which labels and annotations are read.
-#[derive(Deserialize, Default)]
-pub(super) struct LabeledObject {
-    metadata: Labeled,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct Labeled {
-    labels: BTreeMap<String, String>,
-    annotations: BTreeMap<String, String>,
-}
-
-impl LabeledObject {
-    pub fn facts(self) -> NamespaceFacts {
-        let Labeled {
-            labels,
-            annotations,
-        } = self.metadata;
-        NamespaceFacts {
-            labels,
-            annotations,
-        }
     }
 }

@@ -126,14 +126,14 @@ async fn nothing_is_taken_back_on_incomplete_knowledge() -> Result<()> {
     proxy.resume().await;
 
     let rule = proxy.rule(On::get("pods"), Do::answer(403));
-    let words = ["operations failed", "lease", "was not released", "403"];
+    let words = ["failed, first:", "lease", "was not released", "403"];
     faulty
         .fails("no right to read a pod", &["--margin", "0"], &words)
         .await?;
     rule.remove();
 
     let rule = proxy.rule(On::get("pods"), Do::LoseReply(By::Reset));
-    let words = ["operations failed", "was not released", "was not answered"];
+    let words = ["failed, first:", "was not released", "was not answered"];
     faulty
         .fails("no answer to a live read", &quick, &words)
         .await?;

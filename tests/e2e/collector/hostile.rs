@@ -382,7 +382,7 @@ async fn a_schedule_that_is_too_sparse_is_reported() -> Result<()> {
     .await?;
     ensure!(env.is_held(gone.address).await?, "a void mark counted");
     confirmed_at(3600).await?;
-    complains(&env, &["--margin", "0"], &["they lie in the future"]).await?;
+    complains(&env, &["--margin", "0"], &["dated in the future"]).await?;
     ensure!(
         env.is_held(gone.address).await?,
         "a mark of the future counted"

@@ -26,6 +26,7 @@
 //! | have a network between nodes | [`Segment`] |
 //! | have a pod | [`Pod`], [`Sandbox`] |
 //! | call plugins as a runtime does | [`Attachment`], [`Call`], [`Outcome`] |
+//! | have a full pool | [`Cluster::hold`] |
 //! | count requests | [`Cluster::requests_since`] |
 //! | have requests held up, lost, doubled or refused | [`proxy`] |
 
@@ -40,6 +41,7 @@ mod echo;
 mod guardian;
 mod in_force;
 mod kubeconfig;
+mod leases;
 mod manifests;
 mod netns;
 mod node;
