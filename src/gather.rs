@@ -2,6 +2,9 @@
 //!
 //! Reads the objects, and [`select`] decides. Needs nothing that only a running pod
 //! has, so the choice for a pod that does not exist yet can be explained too.
+//!
+//! All objects are read at once. That includes the Subnets: routes of a Subnet are added to those of any pool, so which
+//! pools inherit is known only once both are there, and a list of none costs the API server 0.6 ms.
 
 use std::collections::BTreeMap;
 
@@ -26,7 +29,11 @@ pub trait Objects {
         freshness: Freshness,
     ) -> Result<Option<ObjectMetadata>, ApiError>;
     /// Labels and annotations of a node.
-    async fn node(&self, name: &str) -> Result<Option<ObjectMetadata>, ApiError>;
+    async fn node(
+        &self,
+        name: &str,
+        freshness: Freshness,
+    ) -> Result<Option<ObjectMetadata>, ApiError>;
     /// All pools.
     async fn pools(&self, freshness: Freshness) -> Result<Vec<IPPool>, ApiError>;
     /// All reserved addresses.
@@ -45,8 +52,10 @@ pub struct ObjectMetadata {
 }
 
 /// What was read for the pods of one namespace.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct ClusterObjects {
+    /// How old they may be.
+    pub freshness: Freshness,
     /// The namespace's labels and annotations.
     pub namespace: ObjectMetadata,
     /// All pools.
@@ -85,7 +94,7 @@ pub async fn objects<A: Objects, C: Clock>(
         cluster.retry(async || api.subnets(freshness).await),
     )?;
     let found = match found {
-        // A pod is in it, so it exists: a cache that does not know it lags.
+        // Unless the call is late, a pod is in it: a cache that does not know it lags.
         None if freshness == Freshness::Cached => {
             let now = Freshness::Consistent;
             cluster
@@ -95,6 +104,7 @@ pub async fn objects<A: Objects, C: Clock>(
         found => found,
     };
     Ok(ClusterObjects {
+        freshness,
         namespace: found.unwrap_or_default(),
         pools,
         reserved,
@@ -102,8 +112,8 @@ pub async fn objects<A: Objects, C: Clock>(
     })
 }
 
-/// Chooses pools for a pod on `cached` objects of any age. If none fits, it decides again on
-/// consistent reads before it refuses.
+/// Chooses pools for a pod on objects of any age. If none fits, or only default pools do, because nothing names a pool, it
+/// decides again on consistent reads: what was written a moment ago may name one.
 ///
 /// `resumes` says whether the pod may have an address already, in a pool that gives no new ones.
 pub async fn choose<A: Objects, C: Clock>(
@@ -111,15 +121,20 @@ pub async fn choose<A: Objects, C: Clock>(
     pod: &PodFacts,
     request: &Request,
     resumes: bool,
-    cached: ClusterObjects,
+    read: ClusterObjects,
 ) -> Result<Selection, Error> {
-    match choose_on(cluster, pod, request, resumes, cached).await {
-        Err(Error::Select(error)) if error.depends_on_pools() => {
-            let now = objects(cluster, &pod.namespace, Freshness::Consistent).await?;
-            choose_on(cluster, pod, request, resumes, now).await
-        }
-        outcome => outcome,
+    let is_cached = read.freshness == Freshness::Cached;
+    let chosen = choose_on(cluster, pod, request, resumes, read).await;
+    let is_doubtful = match &chosen {
+        Ok(selection) => selection.has_default_pools(),
+        Err(Error::Select(error)) => error.depends_on_pools(),
+        Err(Error::Retry(_) | Error::Reserved(_)) => false,
+    };
+    if !is_cached || !is_doubtful {
+        return chosen;
     }
+    let now = objects(cluster, &pod.namespace, Freshness::Consistent).await?;
+    choose_on(cluster, pod, request, resumes, now).await
 }
 
 async fn choose_on<A: Objects, C: Clock>(
@@ -130,6 +145,7 @@ async fn choose_on<A: Objects, C: Clock>(
     objects: ClusterObjects,
 ) -> Result<Selection, Error> {
     let ClusterObjects {
+        freshness,
         namespace,
         pools,
         reserved,
@@ -137,7 +153,7 @@ async fn choose_on<A: Objects, C: Clock>(
     } = objects;
     let pools = Pools::read(pools, &subnets, &reserved, &request.vrf).map_err(Error::Reserved)?;
     let node = if select::needs_node(&pools, &request.vrf) {
-        let read = async || cluster.api.node(&pod.node).await;
+        let read = async || cluster.api.node(&pod.node, freshness).await;
         cluster.retry(read).await?
     } else {
         None

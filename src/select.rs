@@ -196,6 +196,13 @@ impl Selection {
         self.checked()
     }
 
+    /// Whether a family is served by default pools, because nothing names a pool for it.
+    #[must_use]
+    pub fn has_default_pools(&self) -> bool {
+        let by_default = |choice: &FamilyChoice| choice.level == Level::Default;
+        self.families.iter().any(by_default)
+    }
+
     /// Refuses a selection in which a family is not served that must be, or none is.
     fn checked(self) -> Result<Self, Error> {
         let served = |family: &Family| self.families.iter().any(|choice| choice.family == *family);

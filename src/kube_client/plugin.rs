@@ -80,9 +80,13 @@ impl Objects for KubeClient {
         self.metadata(&path, name, freshness).await
     }
 
-    async fn node(&self, name: &str) -> Result<Option<ObjectMetadata>, ApiError> {
+    async fn node(
+        &self,
+        name: &str,
+        freshness: Freshness,
+    ) -> Result<Option<ObjectMetadata>, ApiError> {
         let path = Path::new(Node::url_path(&(), None));
-        self.metadata(&path, name, Freshness::Cached).await
+        self.metadata(&path, name, freshness).await
     }
 
     async fn pools(&self, freshness: Freshness) -> Result<Vec<IPPool>, ApiError> {
@@ -99,7 +103,7 @@ impl Objects for KubeClient {
 }
 
 impl KubeClient {
-    /// Labels and annotations. A stale pair chooses as it would have chosen a moment ago.
+    /// Labels and annotations.
     async fn metadata(
         &self,
         path: &Path,

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use jiff::Timestamp;
 
 use super::record::{Lease, LeaseName, StoredLease};
@@ -162,9 +163,9 @@ pub struct AcquireError {
     pub unsettled: Vec<LeaseName>,
 }
 
-/// Takes one address for each request, or none at all.
+/// Takes one address for each request, all at the same time, or none at all.
 ///
-/// What was taken is put back when a later request fails, or when the sandbox is gone in the end.
+/// What was taken is put back when another request fails, or when the sandbox is gone in the end.
 pub async fn acquire<S: Store, C: Clock, H: Hints>(
     leases: &Retrying<'_, S, C>,
     requester: &Requester,
@@ -213,15 +214,24 @@ impl<S: Store, C: Clock, H: Hints> Acquirer<'_, S, C, H> {
         } else {
             Vec::new()
         };
-        for request in requests {
+        let searches = requests.iter().map(async |request| {
             let search = Search {
                 acquirer: self,
                 request,
                 ending: RefCell::default(),
                 avoided: RefCell::default(),
             };
-            allocations.push(search.run(&earlier).await?);
+            search.run(&earlier).await
+        });
+        // All end: a write that is under way must be known to be done or not, whatever becomes of the other family.
+        let mut outcome = Ok(());
+        for ended in join_all(searches).await {
+            match ended {
+                Ok(allocation) => allocations.push(allocation),
+                Err(error) => outcome = outcome.and(Err(error)),
+            }
         }
+        outcome?;
         self.check_sandbox()
     }
 

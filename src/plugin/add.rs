@@ -14,7 +14,7 @@ use crate::gather::{self, ClusterObjects};
 use crate::host;
 use crate::lease::{self, AddressRequest, Allocation, Freshness, Holder, Requester};
 use crate::retry::{Clock, Deadline, Retrying};
-use crate::select::{FamilyChoice, Request, Selection};
+use crate::select::{self, FamilyChoice, Request, Selection};
 
 /// Gathers what there is, selects the pools, acquires the leases, answers.
 pub(super) async fn add<A: Api, C: Clock>(
@@ -29,8 +29,11 @@ pub(super) async fn add<A: Api, C: Clock>(
     }
     let cluster = Retrying::new(api, clock, Deadline::after(call.config.timeout));
     forget(call, cache)?;
-    let (pod, objects) = gather(call, &cluster).await?;
-    let selection = select(call, &cluster, &pod, objects).await?;
+    let mut request = request(call)?;
+    let (pod, objects) = gather(call, &cluster, &request).await?;
+    request.claim = named_claim(&cluster, &pod).await?;
+    let selection =
+        gather::choose(&cluster, &pod.facts, &request, pod.had_sandbox, objects).await?;
     let allocations = acquire(call, &cluster, &pod, &selection, hints).await?;
     remember(call, cache, &allocations);
     Ok(answer(&selection, &allocations))
@@ -43,37 +46,36 @@ fn forget(call: &Add, cache: &ReleaseCache) -> Result<(), Error> {
         .map_err(Error::CacheEntry)
 }
 
+fn request(call: &Add) -> Result<Request, select::Error> {
+    let interface = call.interface.as_ref();
+    Request::of(&call.config, interface, &call.network, &call.requested)
+}
+
+/// The pod and what pools are chosen from, all at once. An unfit pod is refused as such, whatever becomes of the rest.
 async fn gather<A: Api, C: Clock>(
     call: &Add,
     cluster: &Retrying<'_, A, C>,
+    request: &Request,
 ) -> Result<(BoundPod, ClusterObjects), Error> {
-    let pod = cluster
-        .retry(async || cluster.api.pod(&call.pod).await)
-        .await?;
-    let pod = BoundPod::check(&call.pod, pod).map_err(|why| Error::PodUnfit {
-        namespace: call.pod.namespace.clone(),
-        name: call.pod.name.clone(),
-        why,
-    })?;
-    let objects = gather::objects(cluster, &call.pod.namespace, Freshness::Cached).await?;
-    Ok((pod, objects))
-}
-
-async fn select<A: Api, C: Clock>(
-    call: &Add,
-    cluster: &Retrying<'_, A, C>,
-    pod: &BoundPod,
-    objects: ClusterObjects,
-) -> Result<Selection, Error> {
-    let mut request = Request::of(
-        &call.config,
-        call.interface.as_ref(),
-        &call.network,
-        &call.requested,
-    )?;
-    request.claim = named_claim(cluster, pod).await?;
-    let resumes = pod.had_sandbox;
-    Ok(gather::choose(cluster, &pod.facts, &request, resumes, objects).await?)
+    let pod = async {
+        let pod = cluster
+            .retry(async || cluster.api.pod(&call.pod).await)
+            .await?;
+        BoundPod::check(&call.pod, pod).map_err(|why| Error::PodUnfit {
+            namespace: call.pod.namespace.clone(),
+            name: call.pod.name.clone(),
+            why,
+        })
+    };
+    // Nothing but an annotation can name a pool then: two requests are saved where none does.
+    let freshness = if request.names_no_pool() {
+        Freshness::Consistent
+    } else {
+        Freshness::Cached
+    };
+    let objects = gather::objects(cluster, &call.pod.namespace, freshness);
+    let (pod, objects) = tokio::try_join!(pod, async { Ok(objects.await) })?;
+    Ok((pod, objects?))
 }
 
 /// The claim that the pod names. What is wrong with the annotation is for the choice to say.
@@ -117,7 +119,8 @@ async fn acquire<A: Api, C: Clock>(
         since: cluster.clock.now(),
         returning: pod.had_sandbox,
     };
-    let requests: Vec<AddressRequest<'_>> = selection.families.iter().map(request).collect();
+    let requests: Vec<AddressRequest<'_>> =
+        selection.families.iter().map(address_request).collect();
     lease::acquire(cluster, &requester, &requests, hints, &|| {
         host::exists(&call.netns)
     })
@@ -125,7 +128,7 @@ async fn acquire<A: Api, C: Clock>(
     .map_err(|error| Error::acquire(error, &selection.trace))
 }
 
-fn request(choice: &FamilyChoice) -> AddressRequest<'_> {
+fn address_request(choice: &FamilyChoice) -> AddressRequest<'_> {
     AddressRequest {
         family: choice.family,
         candidates: &choice.candidates,

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use futures_util::future::join_all;
+
 use super::release_cache::{CacheEntry, ReleaseCache};
 use crate::cni::Del;
 use crate::host;
@@ -60,28 +62,26 @@ fn known(call: &Del, entry: Option<CacheEntry>) -> Option<BTreeSet<LeaseName>> {
     Some(names).filter(|names| !names.is_empty())
 }
 
+/// Releases all at the same time. One that fails does not keep the others.
 async fn release_all<S: Store, C: Clock>(
     call: &Del,
     leases: &Retrying<'_, S, C>,
     known: Option<&BTreeSet<LeaseName>>,
 ) -> Result<(), Error> {
-    let mut found: Vec<StoredLease> = Vec::new();
-    match known {
-        Some(names) => {
-            for name in names {
-                found.extend(leases.read(name).await?);
-            }
-        }
-        None => found = leases.find(LeaseFilter::Container(&call.container)).await?,
-    }
-    // One that fails must not keep the others.
-    let mut first_error = None;
-    for stored in found {
-        if let Err(error) = release_one(call, leases, stored).await {
-            first_error.get_or_insert(error);
-        }
-    }
-    first_error.map_or(Ok(()), Err)
+    let outcomes = if let Some(names) = known {
+        let release = async |name| match leases.read(name).await? {
+            Some(stored) => release_one(call, leases, stored).await,
+            None => Ok(Released::NotHeld),
+        };
+        join_all(names.iter().map(release)).await
+    } else {
+        let found = leases.find(LeaseFilter::Container(&call.container)).await?;
+        let release = |stored| release_one(call, leases, stored);
+        join_all(found.into_iter().map(release)).await
+    };
+    outcomes
+        .into_iter()
+        .try_for_each(|outcome| outcome.map(drop))
 }
 
 async fn release_one<S: Store, C: Clock>(

@@ -95,6 +95,13 @@ impl Request {
             claim: None,
         })
     }
+
+    /// Whether the configuration names no pool: annotations do, or default pools serve.
+    #[must_use]
+    pub fn names_no_pool(&self) -> bool {
+        let PoolLists { ipv4, ipv6 } = &self.pools;
+        ipv4.is_empty() && ipv6.is_empty()
+    }
 }
 
 /// The configuration's key for pools of `family`.

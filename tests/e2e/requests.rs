@@ -18,7 +18,11 @@ struct Counted {
 impl Counted {
     /// On a pool of each of these families.
     async fn new(families: &[&str]) -> Result<Self> {
-        let env = Isolation::subnets().start().await?;
+        Self::on(Isolation::subnets(), families).await
+    }
+
+    async fn on(isolation: Isolation, families: &[&str]) -> Result<Self> {
+        let env = isolation.start().await?;
         let pod = env.pod("web").create().await?;
         let mut eth0 = env.eth0(&pod)?;
         for (family, spec) in [
@@ -93,6 +97,51 @@ async fn an_add_is_six_requests_and_lists_no_leases() -> Result<()> {
     insta::assert_snapshot!(cost[5..].join("\n"), @"
     create ipleases 409
     get ipleases 200
+    ");
+    Ok(())
+}
+
+/// The namespace, and which pools are default ones, may have been edited a moment ago: nothing else decides.
+#[tokio::test]
+async fn an_add_of_a_pod_for_which_nothing_names_a_pool_reads_no_cache() -> Result<()> {
+    let mut call = Counted::on(Isolation::vrf("defaults"), &[]).await?;
+    let spec = with(call.env.v4(1..=200), &json!({"default": true}));
+    call.env.pool("default", spec).await?;
+    call.mark = call.env.cluster.mark().await?;
+    let added = call.eth0.add().await?;
+    let cost = call.cost(added).await?;
+    insta::assert_snapshot!(cost.join("\n"), @"
+    get namespaces 200
+    get pods 200
+    list ippools 200
+    list reservedips 200
+    list subnets 200
+    create ipleases 201
+    ");
+    Ok(())
+}
+
+/// The configuration names pools of the other family: that the default pools count is known only after the first reads.
+#[tokio::test]
+async fn default_pools_for_one_family_are_read_again() -> Result<()> {
+    let mut call = Counted::on(Isolation::vrf("half-named"), &["ipv4Pools"]).await?;
+    let spec = with(call.env.v6(1..=200), &json!({"default": true}));
+    call.env.pool("default", spec).await?;
+    call.mark = call.env.cluster.mark().await?;
+    let added = call.eth0.add().await?;
+    let cost = call.cost(added).await?;
+    insta::assert_snapshot!(cost.join("\n"), @"
+    get namespaces (cached) 200
+    get namespaces 200
+    get pods 200
+    list ippools (cached) 200
+    list ippools 200
+    list reservedips (cached) 200
+    list reservedips 200
+    list subnets (cached) 200
+    list subnets 200
+    create ipleases 201
+    create ipleases 201
     ");
     Ok(())
 }

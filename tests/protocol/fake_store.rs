@@ -9,9 +9,10 @@ use std::fmt::Debug;
 use std::future::poll_fn;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
-use std::task::Poll;
+use std::task::{Context, Poll};
 
 use leasehold::allocate::Taken;
+use leasehold::ip::Family;
 use leasehold::lease::{Lease, LeaseName, State, StoredLease};
 use leasehold::retry::{ApiError, ErrorKind};
 
@@ -32,17 +33,30 @@ pub struct FakeStore<'a> {
     /// What a watch cache that never caught up would show.
     stale: Vec<Taken>,
     /// Whose turn it is.
-    pub turn: Cell<usize>,
-    /// What each actor has learned, as a hash.
-    learned: RefCell<BTreeMap<usize, u64>>,
-    /// The write that each actor has sent, and that has not arrived.
-    sent: RefCell<BTreeMap<usize, Write>>,
+    turn: Cell<usize>,
+    /// How many requests each actor has sent.
+    numbers: RefCell<BTreeMap<usize, usize>>,
+    /// What each actor has learned of each family, as a hash: it searches both at the same time, and the order in which
+    /// answers about different families come is of no consequence.
+    learned: RefCell<BTreeMap<(usize, Option<Family>), u64>>,
+    /// The requests that have not arrived. An actor may have several under way.
+    requests: RefCell<BTreeSet<RequestId>>,
+    /// The request that arrives in this step, or has arrived last.
+    arriving: Cell<Option<RequestId>>,
     /// Writes whose sender waits no longer, and that arrive all the same.
     pub adrift: RefCell<Vec<Write>>,
     /// Names where a holder was seen while such a write was under way to them, and who saw it.
     left: RefCell<BTreeSet<(usize, LeaseName)>>,
     /// How many things may still go wrong.
     pub faults: Cell<usize>,
+}
+
+/// A request by its actor, the family that it is about and its number there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RequestId {
+    pub actor: usize,
+    family: Option<Family>,
+    number: usize,
 }
 
 /// A write as it goes over the wire.
@@ -94,8 +108,10 @@ impl<'a> FakeStore<'a> {
             versions: RefCell::default(),
             stale: Vec::new(),
             turn: Cell::new(usize::MAX),
+            numbers: RefCell::default(),
             learned: RefCell::default(),
-            sent: RefCell::default(),
+            requests: RefCell::default(),
+            arriving: Cell::default(),
             adrift: RefCell::default(),
             left: RefCell::default(),
             faults: Cell::new(faults),
@@ -121,14 +137,14 @@ impl<'a> FakeStore<'a> {
 
     /// What the container of whose turn it is holds besides. A name that it left because it saw another holder there
     /// is not counted: if an earlier write makes it its own yet, the collector takes that back.
-    pub fn surplus(&self, container: &str, address: IpAddr) -> Option<LeaseName> {
+    pub fn surplus(&self, container: &str, addresses: &[IpAddr]) -> Option<LeaseName> {
         let (leases, left) = (self.leases.borrow(), self.left.borrow());
         let mut held = leases
             .values()
             .filter(|seen| seen.is_held_by(container, "eth0"));
         let surplus = held.find(|seen| {
             let name = &seen.lease.name;
-            name.address != address && !left.contains(&(self.turn.get(), name.clone()))
+            !addresses.contains(&name.address) && !left.contains(&(self.turn.get(), name.clone()))
         })?;
         Some(surplus.lease.name.clone())
     }
@@ -138,8 +154,11 @@ impl<'a> FakeStore<'a> {
         let leases = self.leases.borrow();
         let stored: Vec<&str> = leases.values().map(|seen| seen.version.as_str()).collect();
         let adrift: Vec<_> = self.adrift.borrow().iter().map(Write::describe).collect();
+        let requests = self.requests.borrow();
+        let requests: Vec<_> = requests.iter().map(|it| (it.actor, it.family)).collect();
         hash((
             stored,
+            requests,
             &*self.versions.borrow(),
             &*self.learned.borrow(),
             adrift,
@@ -151,19 +170,47 @@ impl<'a> FakeStore<'a> {
     /// Whose turn it is has learned this.
     pub fn learn<T: Debug>(&self, what: T, words: impl FnOnce(&T) -> String) -> T {
         let mut learned = self.learned.borrow_mut();
-        let so_far = learned.entry(self.turn.get()).or_default();
+        let family = self.arriving.get().and_then(|request| request.family);
+        let so_far = learned.entry((self.turn.get(), family)).or_default();
         *so_far = hash((*so_far, format!("{what:?}")));
         self.choices
             .record(|| format!("{}: {}", self.turn.get(), words(&what)));
         what
     }
 
-    /// Its process is killed: what it has sent may still arrive.
-    pub fn kill(&self, actor: usize) {
-        self.faults.set(self.faults.get() - 1);
-        let sent = self.sent.borrow_mut().remove(&actor);
-        self.choices.record(|| format!("{actor} is killed"));
-        self.adrift.borrow_mut().extend(sent);
+    /// The requests that may arrive next.
+    pub fn requests(&self) -> Vec<RequestId> {
+        self.requests.borrow().iter().copied().collect()
+    }
+
+    /// It is an actor's turn: this request of it arrives, or it has sent none so far.
+    pub fn turn_of(&self, actor: usize, arriving: Option<RequestId>) {
+        self.turn.set(actor);
+        self.arriving.set(arriving);
+    }
+
+    /// A request of whose turn it is is under way, until a step in which it arrives.
+    pub async fn on_its_way(&self, family: Option<Family>) {
+        self.sent(family, None).arrival().await;
+    }
+
+    fn sent(&self, family: Option<Family>, write: Option<Write>) -> Sent<'_, 'a> {
+        let actor = self.turn.get();
+        let mut numbers = self.numbers.borrow_mut();
+        let number = numbers.entry(actor).or_default();
+        *number += 1;
+        let number = *number;
+        let id = RequestId {
+            actor,
+            family,
+            number,
+        };
+        self.requests.borrow_mut().insert(id);
+        Sent {
+            fake_store: self,
+            id,
+            write,
+        }
     }
 
     /// A write whose sender waits no longer arrives.
@@ -223,16 +270,16 @@ impl<'a> FakeStore<'a> {
 
     /// Sends a write. In some runs the reply is lost, or the write comes so late that its sender waits no longer.
     async fn send(&self, write: Write) -> Result<Option<StoredLease>, ApiError> {
-        let actor = self.turn.get();
-        self.sent.borrow_mut().insert(actor, write);
-        on_its_way().await;
-        let write = self.sent.borrow_mut().remove(&actor).expect("it was sent");
+        let family = Family::of(write.name().address);
+        let mut sent = self.sent(Some(family), Some(write));
+        sent.arrival().await;
+        let write = sent.write.take().expect("it was sent");
         let fate = self.choices.of(if self.faults.get() > 0 { 3 } else { 1 });
         let words = |end: &str| format!("{}: {end}", write.describe());
         if fate == 0 {
             let done = self.carry_out(&write);
             let is_done = done.as_ref().map(|seen| seen.version.clone());
-            self.learn(is_done, |done| {
+            self.learn((write.name(), is_done), |(_, done)| {
                 words(if done.is_some() { "done" } else { "lost" })
             });
             return Ok(done);
@@ -258,15 +305,32 @@ impl<'a> FakeStore<'a> {
     }
 }
 
-/// The request is on its way: an actor that has a turn meanwhile comes first.
-pub async fn on_its_way() {
-    let mut arrived = false;
-    poll_fn(|_| {
-        if std::mem::replace(&mut arrived, true) {
-            Poll::Ready(())
-        } else {
-            Poll::Pending
-        }
-    })
-    .await;
+/// A request that is under way. A write whose sender goes away may still arrive.
+struct Sent<'a, 'c> {
+    fake_store: &'a FakeStore<'c>,
+    id: RequestId,
+    write: Option<Write>,
+}
+
+impl Sent<'_, '_> {
+    async fn arrival(&self) {
+        let is_arriving = |_: &mut Context<'_>| {
+            if self.fake_store.arriving.get() == Some(self.id) {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
+        };
+        poll_fn(is_arriving).await;
+    }
+}
+
+impl Drop for Sent<'_, '_> {
+    fn drop(&mut self) {
+        self.fake_store.requests.borrow_mut().remove(&self.id);
+        self.fake_store
+            .adrift
+            .borrow_mut()
+            .extend(self.write.take());
+    }
 }

@@ -6,9 +6,11 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::Hash;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use leasehold::ip::Vrf;
 use leasehold::lease::LeaseName;
+use leasehold::pool::Pool;
 
 use crate::fake_store::{FakeStore, hash};
 
@@ -20,8 +22,8 @@ pub struct Invariants {
     /// Containers whose sandbox has no namespace any more.
     gone: RefCell<BTreeSet<&'static str>>,
     /// What an ADD answered, by container: a promise until that container's DEL begins.
-    promised: RefCell<BTreeMap<&'static str, IpAddr>>,
-    /// Containers whose ADD runs and has not met a moment in which all addresses were held.
+    promised: RefCell<BTreeMap<&'static str, Vec<IpAddr>>>,
+    /// Containers whose ADD runs and has not met a moment in which all addresses of a family were held.
     room: RefCell<BTreeSet<&'static str>>,
     /// What was broken, in words.
     broken: RefCell<Option<String>>,
@@ -57,23 +59,34 @@ impl Invariants {
         self.promised.borrow_mut().remove(container);
     }
 
-    /// ADD answers, with the only address that its container holds.
-    pub fn answer(&self, fake_store: &FakeStore<'_>, container: &'static str, address: IpAddr) {
-        if let Some(surplus) = fake_store.surplus(container, address) {
-            self.break_rule(format!(
-                "{container} was answered with {address} and holds {surplus} too"
-            ));
-        }
+    /// ADD answers, with the only addresses that its container holds.
+    pub fn answer(
+        &self,
+        fake_store: &FakeStore<'_>,
+        container: &'static str,
+        addresses: Vec<IpAddr>,
+    ) {
+        self.holds_only(fake_store, container, &addresses);
         if !self.ended.borrow().contains(container) {
-            self.promised.borrow_mut().insert(container, address);
+            self.promised.borrow_mut().insert(container, addresses);
         }
     }
 
-    /// ADD found the pool exhausted: there must have been a moment, while it ran, in which it was.
-    pub fn refuse(&self, container: &'static str) {
+    /// ADD found a pool exhausted: there must have been a moment, while it ran, in which it was.
+    pub fn refuse(&self, fake_store: &FakeStore<'_>, container: &'static str) {
+        self.holds_only(fake_store, container, &[]);
         if self.room.borrow().contains(container) {
             self.break_rule(format!(
                 "{container} was refused although an address was available all the time"
+            ));
+        }
+    }
+
+    /// ADD has ended with these addresses: both families, or neither.
+    fn holds_only(&self, fake_store: &FakeStore<'_>, container: &str, addresses: &[IpAddr]) {
+        if let Some(surplus) = fake_store.surplus(container, addresses) {
+            self.break_rule(format!(
+                "{container} was answered with {addresses:?} and holds {surplus} too"
             ));
         }
     }
@@ -83,22 +96,29 @@ impl Invariants {
     }
 
     /// Checks the leases after a step.
-    pub fn look(&self, fake_store: &FakeStore<'_>, addresses: usize) -> Result<(), String> {
-        if fake_store.held().len() == addresses {
+    pub fn look(&self, fake_store: &FakeStore<'_>, pools: &[Arc<Pool>]) -> Result<(), String> {
+        let held = fake_store.held();
+        let is_full = |pool: &Arc<Pool>| {
+            let inside = held.iter().filter(|it| pool.usable.contains(it.address));
+            inside.count() as u128 == pool.usable.len()
+        };
+        if pools.iter().any(is_full) {
             self.room.borrow_mut().clear();
         }
-        for (&container, &address) in &*self.promised.borrow() {
-            let name = LeaseName {
-                vrf: Vrf::default(),
-                address,
-            };
-            if !fake_store
-                .get(&name)
-                .is_some_and(|seen| seen.is_held_by(container, "eth0"))
-            {
-                return Err(format!(
-                    "{address} is not held by {container}, whose ADD was answered with it"
-                ));
+        for (&container, addresses) in &*self.promised.borrow() {
+            for &address in addresses {
+                let name = LeaseName {
+                    vrf: Vrf::default(),
+                    address,
+                };
+                if !fake_store
+                    .get(&name)
+                    .is_some_and(|seen| seen.is_held_by(container, "eth0"))
+                {
+                    return Err(format!(
+                        "{address} is not held by {container}, whose ADD was answered with it"
+                    ));
+                }
             }
         }
         self.broken.take().map_or(Ok(()), Err)

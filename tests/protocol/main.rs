@@ -117,6 +117,23 @@ fn a_pod_whose_attachments_fail_is_refused_only_where_the_pool_is_full() {
     }
 }
 
+#[test]
+fn a_pod_has_an_address_of_both_families_or_of_neither() {
+    for (v4, v6, faults, runtimes) in [
+        (1, 1, 0, &[COME_AND_GONE, RIVAL][..]),
+        (2, 1, 0, &[COME_AND_GONE, RIVAL]),
+        (1, 2, 0, &[COME_AND_GONE, RIVAL]),
+        (1, 1, 1, &[LATE, RIVAL]),
+        (2, 2, 1, &[LATE, RESTARTED]),
+    ] {
+        holds(&Scenario {
+            v6_addresses: Some(v6),
+            faults,
+            ..Scenario::of(v4, runtimes)
+        });
+    }
+}
+
 /// Two blind creates miss what is free, wherever that lies, for some of the pods: then lists decide.
 #[test]
 fn a_list_is_not_believed_where_it_may_be_wrong() {

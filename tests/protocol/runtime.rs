@@ -16,8 +16,11 @@ use leasehold::lease::{
 use leasehold::pool::{Pool, Pools};
 use leasehold::retry::{Clock, Deadline, Retrying};
 
-use crate::fake_store::{FakeStore, on_its_way};
+use crate::fake_store::FakeStore;
 use crate::invariants::Invariants;
+
+/// The name of the IPv6 pool.
+pub const V6_POOL: &str = "q";
 
 /// What a runtime does. Containers `c1` and `c2` are sandboxes of one pod, and so is `c0`, from before.
 #[derive(Debug, Clone, Copy)]
@@ -39,7 +42,8 @@ pub type Initial = (&'static str, &'static str, State);
 pub struct Stage<'a> {
     pub fake_store: FakeStore<'a>,
     pub invariants: Invariants,
-    pub pool: [Arc<Pool>; 1],
+    /// One of each family.
+    pub pools: Vec<Arc<Pool>>,
     pub looks_at_namespaces: bool,
 }
 
@@ -59,7 +63,7 @@ impl Stage<'_> {
                         .await;
                 }
                 Act::EndNamespace(container) => {
-                    on_its_way().await;
+                    self.fake_store.on_its_way(None).await;
                     self.fake_store
                         .learn((), |()| format!("the namespace of {container} is removed"));
                     self.invariants.end_namespace(container);
@@ -72,16 +76,21 @@ impl Stage<'_> {
         self.invariants.begin_add(container);
         match self.acquire(container, returning).await {
             Ok(allocations) => {
-                let address = allocations[0].stored.lease.name.address;
+                let addresses: Vec<_> = (allocations.iter())
+                    .map(|allocation| allocation.stored.lease.name.address)
+                    .collect();
                 self.fake_store
-                    .learn((), |()| format!("ADD of {container} answers {address}"));
+                    .learn((), |()| format!("ADD of {container} answers {addresses:?}"));
                 if self.looks_at_namespaces && !self.invariants.exists(container) {
                     self.invariants
                         .break_rule(format!("{container} was answered without a sandbox"));
                 }
-                self.invariants.answer(&self.fake_store, container, address);
+                self.invariants
+                    .answer(&self.fake_store, container, addresses);
             }
-            Err(Error::Refused(Refusal::Exhausted { .. })) => self.invariants.refuse(container),
+            Err(Error::Refused(Refusal::Exhausted { .. })) => {
+                self.invariants.refuse(&self.fake_store, container);
+            }
             Err(Error::Late) if !self.invariants.exists(container) => {}
             Err(error) => self
                 .invariants
@@ -104,17 +113,11 @@ impl Stage<'_> {
             since: StoppedClock.now(),
             returning,
         };
-        let request = AddressRequest {
-            family: Family::V4,
-            candidates: &self.pool,
-            resumable: &[],
-            requested: None,
-            set: None,
-        };
+        let requests: Vec<_> = self.pools.iter().map(request).collect();
         lease::acquire(
             &leases,
             &requester,
-            &[request],
+            &requests,
             &CallHints::default(),
             &exists,
         )
@@ -138,10 +141,29 @@ impl Stage<'_> {
 
     /// DEL of all, when no other call runs.
     pub fn clear(&self) {
+        let actor = usize::MAX;
         for container in ["c0", "c1", "c2", "c3", "c9"] {
             let mut del = pin!(self.del(container, false, || ()));
-            while step(del.as_mut()) == Poll::Pending {}
+            let mut arriving = None;
+            loop {
+                self.fake_store.turn_of(actor, arriving);
+                if step(del.as_mut()).is_ready() {
+                    break;
+                }
+                let mut requests = self.fake_store.requests().into_iter();
+                arriving = requests.find(|request| request.actor == actor);
+            }
         }
+    }
+}
+
+fn request(pool: &Arc<Pool>) -> AddressRequest<'_> {
+    AddressRequest {
+        family: Family::of(pool.subnet.addr()),
+        candidates: std::slice::from_ref(pool),
+        resumable: &[],
+        requested: None,
+        set: None,
     }
 }
 
@@ -151,16 +173,20 @@ pub fn step(call: std::pin::Pin<&mut (impl Future<Output = ()> + ?Sized)>) -> Po
 }
 
 /// A pool of so many addresses.
-pub fn pool(addresses: usize, cooldown: u32) -> Arc<Pool> {
+pub fn pool(family: Family, addresses: usize, cooldown: u32) -> Arc<Pool> {
+    let (name, subnet, net) = match family {
+        Family::V4 => ("p", "10.0.0.0/24", "10.0.0."),
+        Family::V6 => (V6_POOL, "fd00::/64", "fd00::"),
+    };
     let spec = IPPoolSpec {
-        subnet: "10.0.0.0/24".to_owned(),
-        ips: vec![format!("10.0.0.1-10.0.0.{addresses}")],
+        subnet: subnet.to_owned(),
+        ips: vec![format!("{net}1-{net}{addresses}")],
         cooldown_seconds: cooldown.into(),
         ..IPPoolSpec::default()
     };
-    let pools = Pools::read(vec![IPPool::new("p", spec)], &[], &[], &Vrf::default());
+    let pools = Pools::read(vec![IPPool::new(name, spec)], &[], &[], &Vrf::default());
     let pools = pools.expect("nothing is reserved");
-    Arc::clone(pools.get("p").expect("it is there").expect("it is sound"))
+    Arc::clone(pools.get(name).expect("it is there").expect("it is sound"))
 }
 
 pub fn lease(&(address, container, state): &Initial, pool: &Pool) -> Lease {

@@ -4,9 +4,10 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use leasehold::ip::Family;
 use leasehold::pool::Pool;
 
-use crate::fake_store::{FakeStore, hash};
+use crate::fake_store::{FakeStore, RequestId, hash};
 use crate::invariants::Invariants;
 use crate::runtime::{self, Act, Initial, Stage};
 use crate::search::{self, Choices};
@@ -14,8 +15,10 @@ use crate::search::{self, Choices};
 /// What there is in the beginning, who acts, and what may go wrong.
 #[derive(Debug, Clone)]
 pub struct Scenario<'a> {
-    /// How many addresses the pool has.
+    /// How many addresses the IPv4 pool has.
     pub addresses: usize,
+    /// How many the IPv6 pool has, if pods get both.
+    pub v6_addresses: Option<usize>,
     /// Who act at once. The first one may be killed.
     pub runtimes: &'a [&'a [Act]],
     /// The leases at the start.
@@ -32,7 +35,7 @@ type Actor<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
 /// What can happen next.
 #[derive(Clone, Copy)]
 enum Move {
-    Step(usize),
+    Step(RequestId),
     Arrive(usize),
     Kill,
 }
@@ -41,6 +44,7 @@ impl<'a> Scenario<'a> {
     pub fn of(addresses: usize, runtimes: &'a [&'a [Act]]) -> Self {
         Self {
             addresses,
+            v6_addresses: None,
             runtimes,
             before: &[],
             cooldown: 0,
@@ -51,17 +55,19 @@ impl<'a> Scenario<'a> {
 
     /// Every run of it: how many states it has, or which rule is broken and how.
     pub fn explore(&self) -> Result<usize, String> {
-        let pool = runtime::pool(self.addresses, self.cooldown);
-        search::every_order(|choices| self.run(choices, &pool))
+        let mut pools = vec![runtime::pool(Family::V4, self.addresses, self.cooldown)];
+        let v6 = |addresses| runtime::pool(Family::V6, addresses, self.cooldown);
+        pools.extend(self.v6_addresses.map(v6));
+        search::every_order(|choices| self.run(choices, &pools))
     }
 
-    fn run(&self, choices: &Choices, pool: &Arc<Pool>) -> Result<(), String> {
-        let lease = |stored| runtime::lease(stored, pool);
+    fn run(&self, choices: &Choices, pools: &[Arc<Pool>]) -> Result<(), String> {
+        let lease = |stored| runtime::lease(stored, &pools[0]);
         let leases: Vec<_> = self.before.iter().map(lease).collect();
         let stage = Stage {
             fake_store: FakeStore::new(choices, &leases, self.faults),
             invariants: Invariants::default(),
-            pool: [Arc::clone(pool)],
+            pools: pools.to_vec(),
             looks_at_namespaces: self.looks_at_namespaces,
         };
         self.run_on(&stage, choices)?;
@@ -82,10 +88,10 @@ impl<'a> Scenario<'a> {
         let play = |acts: &&'a [Act]| Some(Box::pin(stage.play(acts)) as Actor<'_>);
         let mut actors: Vec<Option<Actor<'_>>> = self.runtimes.iter().map(play).collect();
         for index in 0..actors.len() {
-            step(index, &mut actors, fake_store);
+            step(index, None, &mut actors, fake_store);
         }
         loop {
-            invariants.look(fake_store, self.addresses)?;
+            invariants.look(fake_store, &stage.pools)?;
             let moves = moves(&actors, fake_store);
             let ended: Vec<bool> = actors.iter().map(Option::is_none).collect();
             if moves.is_empty()
@@ -94,10 +100,13 @@ impl<'a> Scenario<'a> {
                 return Ok(());
             }
             match moves[choices.of(moves.len())] {
-                Move::Step(index) => step(index, &mut actors, fake_store),
+                Move::Step(request) => {
+                    step(request.actor, Some(request), &mut actors, fake_store);
+                }
                 Move::Arrive(index) => fake_store.arrive(index),
                 Move::Kill => {
-                    fake_store.kill(0);
+                    choices.record(|| "0 is killed".to_owned());
+                    fake_store.faults.set(fake_store.faults.get() - 1);
                     actors[0] = None;
                 }
             }
@@ -106,19 +115,24 @@ impl<'a> Scenario<'a> {
 }
 
 fn moves(actors: &[Option<Actor<'_>>], fake_store: &FakeStore<'_>) -> Vec<Move> {
-    let steps = (0..actors.len()).filter(|&index| actors[index].is_some());
     let arrivals = 0..fake_store.adrift.borrow().len();
     let may_kill = fake_store.faults.get() > 0 && actors[0].is_some();
     let kill = may_kill.then_some(Move::Kill);
-    steps
+    let requests = fake_store.requests().into_iter();
+    requests
         .map(Move::Step)
         .chain(arrivals.map(Move::Arrive))
         .chain(kill)
         .collect()
 }
 
-fn step(index: usize, actors: &mut [Option<Actor<'_>>], fake_store: &FakeStore<'_>) {
-    fake_store.turn.set(index);
+fn step(
+    index: usize,
+    arriving: Option<RequestId>,
+    actors: &mut [Option<Actor<'_>>],
+    fake_store: &FakeStore<'_>,
+) {
+    fake_store.turn_of(index, arriving);
     let actor = &mut actors[index];
     let future = actor.as_mut().expect("who has ended has no turn");
     if runtime::step(future.as_mut()).is_ready() {

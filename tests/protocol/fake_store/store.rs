@@ -1,16 +1,19 @@
 //! The board as the protocol sees it.
 
 use leasehold::allocate::{Owner, Taken, TakenState};
+use leasehold::ip::Family;
 use leasehold::lease::{
     Commit, Freshness, Lease, LeaseFilter, LeaseName, ListScope, Peek, State, Store, StoredLease,
 };
 use leasehold::retry::ApiError;
 
-use super::{FakeStore, Write, describe, on_its_way};
+use crate::runtime::V6_POOL;
+
+use super::{FakeStore, Write, describe};
 
 impl Store for FakeStore<'_> {
     async fn read(&self, name: &LeaseName) -> Result<Option<StoredLease>, ApiError> {
-        on_its_way().await;
+        self.on_its_way(Some(Family::of(name.address))).await;
         let seen = self.get(name);
         if seen.is_some()
             && self
@@ -23,7 +26,7 @@ impl Store for FakeStore<'_> {
             self.left.borrow_mut().insert(leaving);
         }
         let version = seen.as_ref().map(|seen| seen.version.clone());
-        self.learn(version, |_| match &seen {
+        self.learn((name, version), |_| match &seen {
             Some(seen) => format!("read {}", describe(&seen.lease)),
             None => format!("read {name}: absent"),
         });
@@ -31,7 +34,8 @@ impl Store for FakeStore<'_> {
     }
 
     async fn peek(&self, names: &[LeaseName]) -> Result<Vec<Peek>, ApiError> {
-        on_its_way().await;
+        let family = names.first().map(|name| Family::of(name.address));
+        self.on_its_way(family).await;
         let seen: Vec<_> = names.iter().map(|name| self.get(name)).collect();
         let versions: Vec<_> = (seen.iter())
             .map(|seen| seen.as_ref().map(|seen| seen.version.clone()))
@@ -60,8 +64,20 @@ impl Store for FakeStore<'_> {
         Ok(done.is_some())
     }
 
-    async fn taken(&self, _: ListScope<'_>, freshness: Freshness) -> Result<Vec<Taken>, ApiError> {
-        on_its_way().await;
+    async fn taken(
+        &self,
+        scope: ListScope<'_>,
+        freshness: Freshness,
+    ) -> Result<Vec<Taken>, ApiError> {
+        let family = match scope {
+            ListScope::Pool(pool) | ListScope::Cooling(pool) => Some(if pool.as_str() == V6_POOL {
+                Family::V6
+            } else {
+                Family::V4
+            }),
+            ListScope::Vrf(_) => None,
+        };
+        self.on_its_way(family).await;
         let now = self.taken_now();
         let may_lag = freshness == Freshness::Cached && self.faults.get() > 0 && now != self.stale;
         if self.choices.of(if may_lag { 2 } else { 1 }) == 1 {
@@ -74,7 +90,7 @@ impl Store for FakeStore<'_> {
     }
 
     async fn find(&self, filter: LeaseFilter<'_>) -> Result<Vec<StoredLease>, ApiError> {
-        on_its_way().await;
+        self.on_its_way(None).await;
         let is_whose = |seen: &&StoredLease| {
             seen.lease
                 .holder
