@@ -61,7 +61,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let archive = options.output.display();
     println!("{archive}: {}@{digest}", options.name);
     println!(
-        "push it: skopeo copy --all oci-archive:{archive} docker://REGISTRY/{}",
+        "push it: skopeo copy --all --preserve-digests oci-archive:{archive} docker://REGISTRY/{}",
         options.name
     );
     Ok(())

@@ -26,7 +26,7 @@ const EVERYDAY: [Tool; 9] = [
 ];
 
 /// What runs pods, beside the control plane's programs.
-const FOR_WORKERS: [Tool; 9] = [
+const FOR_WORKERS: [Tool; 10] = [
     Tool::ControllerManager,
     Tool::Scheduler,
     Tool::Kubelet,
@@ -35,6 +35,7 @@ const FOR_WORKERS: [Tool; 9] = [
     Tool::Ctr,
     Tool::Loopback,
     Tool::HostLocal,
+    Tool::Multus,
     Tool::Pause,
 ];
 

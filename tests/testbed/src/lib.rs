@@ -23,13 +23,14 @@
 //! | have everything gone in the end | [`clean_up`]; it happens in any case |
 //! | have a node and its identity | [`Node`], [`Kubeconfig`] |
 //! | have a node with kubelet and containerd | [`Worker`] |
-//! | have a network between nodes | [`Segment`] |
+//! | have a network between nodes | [`Segment`], [`Arp`] |
 //! | have a pod | [`Pod`], [`Sandbox`] |
 //! | call plugins as a runtime does | [`Attachment`], [`Call`], [`Outcome`] |
 //! | have a full pool | [`Cluster::hold`] |
 //! | count requests | [`Cluster::requests_since`] |
 //! | have requests held up, lost, doubled or refused | [`proxy`] |
 
+mod arp;
 mod attachment;
 mod audit;
 mod builder;
@@ -56,6 +57,7 @@ mod server;
 mod tools;
 mod worker;
 
+pub use arp::{Arp, Mac};
 pub use attachment::Attachment;
 pub use audit::{Mark, Request};
 pub use builder::Builder;

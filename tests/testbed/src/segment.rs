@@ -14,6 +14,9 @@ use crate::guardian;
 use crate::netns::Netns;
 use crate::relay::Relay;
 
+/// The bridge of a segment, in its namespace.
+pub(crate) const BRIDGE: &str = "br0";
+
 /// A segment. Clones are the same one.
 #[derive(Clone, Debug)]
 pub struct Segment(Arc<Hub>);
@@ -37,8 +40,8 @@ impl Segment {
     pub fn new() -> Result<Self> {
         let netns = Netns::new("hub")?;
         netns.ip("link set lo up")?;
-        netns.ip("link add br0 type bridge")?;
-        netns.ip("link set br0 up")?;
+        netns.ip(&format!("link add {BRIDGE} type bridge"))?;
+        netns.ip(&format!("link set {BRIDGE} up"))?;
         Ok(Self(Arc::new(Hub {
             netns,
             service: Mutex::default(),
@@ -51,7 +54,7 @@ impl Segment {
         // Nobody else has it: without the check for duplicates an IPv6 address answers at once.
         let nodad = if address.contains(':') { "nodad" } else { "" };
         self.hub()
-            .ip(&format!("address add {address} dev br0 {nodad}"))
+            .ip(&format!("address add {address} dev {BRIDGE} {nodad}"))
             .map(drop)
     }
 
@@ -82,7 +85,8 @@ impl Segment {
         self.hub().ip(&format!(
             "link add {port} type veth peer name eth0 netns {node}"
         ))?;
-        self.hub().ip(&format!("link set {port} master br0 up"))?;
+        self.hub()
+            .ip(&format!("link set {port} master {BRIDGE} up"))?;
         netns.ip("link set lo up")?;
         netns.ip("link set eth0 up")?;
         let relays = cluster.plane().api_servers.iter().map(|api| {

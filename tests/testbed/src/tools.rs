@@ -53,6 +53,10 @@ pub enum Tool {
     Cnitool,
     /// What checks alert rules and metrics.
     Promtool,
+    /// An IPAM plugin, for comparison.
+    Whereabouts,
+    /// A stand-in for Multus, which attaches pods to several networks; ours.
+    Multus,
     /// What runs in sandboxes and in pods that only have to be there; ours.
     Pause,
 }
@@ -80,6 +84,8 @@ impl Tool {
             Self::HostLocal => "host-local",
             Self::Cnitool => "cnitool",
             Self::Promtool => "promtool",
+            Self::Whereabouts => "whereabouts",
+            Self::Multus => "multus",
             Self::Pause => "pause",
         }
     }
@@ -100,6 +106,8 @@ impl Tool {
             Self::Ptp | Self::HostDevice | Self::Sbr => Module::Cni,
             Self::Containerd | Self::ContainerdShim | Self::Ctr => Module::Containerd,
             Self::Promtool => Module::Prometheus,
+            Self::Whereabouts => Module::Whereabouts,
+            Self::Multus => Module::Multus,
             Self::Pause => Module::Pause,
         }
     }
@@ -122,7 +130,10 @@ impl Tool {
             Self::HostLocal => "github.com/containernetworking/plugins/plugins/ipam",
             Self::Cnitool => "github.com/containernetworking/cni",
             Self::Promtool => "github.com/prometheus/prometheus/cmd",
-            Self::Pause => return ".".to_owned(),
+            Self::Whereabouts => {
+                return "github.com/k8snetworkplumbingwg/whereabouts/cmd".to_owned();
+            }
+            Self::Multus | Self::Pause => return ".".to_owned(),
         };
         format!("{prefix}/{}", self.name())
     }

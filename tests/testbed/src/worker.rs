@@ -11,6 +11,7 @@
 
 mod builder;
 mod machine;
+mod multus;
 mod sandboxes;
 
 use std::path::{Path, PathBuf};
@@ -30,6 +31,7 @@ use crate::segment::Uplink;
 use crate::server::Server;
 use crate::tools::Tool;
 use machine::{Disk, Machine};
+use multus::Multus;
 
 /// containerd serves within a second, a node is ready within five; this is for a busy machine.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -46,6 +48,7 @@ struct Inner {
     cluster: Cluster,
     name: String,
     labels: Vec<String>,
+    multus: Option<Multus>,
     address: String,
     dir: PathBuf,
     /// Dropped in this order: programs, machine, network, disk.
@@ -59,6 +62,7 @@ struct Inner {
 struct Running {
     kubelet: Option<Server>,
     containerd: Option<Server>,
+    multus: Option<Server>,
     machine: Machine,
 }
 
@@ -187,18 +191,33 @@ impl Worker {
         self.until_ended(Tool::Containerd).await
     }
 
-    /// Cuts the node's power and turns it on again: no process, no namespace and nothing in `/run` is
-    /// left; what is in `/etc`, `/opt` and `/var` is.
+    /// Cuts the node's power: no process, no namespace and nothing in `/run` is left.
+    pub fn power_off(&self) -> Result<()> {
+        let mut running = self.running();
+        running.kubelet = None;
+        running.containerd = None;
+        running.multus = None;
+        running.machine.power_off()
+    }
+
+    /// The same, and turns it on again: what is in `/etc`, `/opt` and `/var` is still there.
     pub async fn reboot(&self) -> Result<()> {
-        {
-            let mut running = self.running();
-            running.kubelet = None;
-            running.containerd = None;
-            running.machine.power_off()?;
-            running.machine = self.0.disk.boot(self.0.uplink.netns())?;
-        }
+        self.power_off()?;
+        self.running().machine = self.0.disk.boot(self.0.uplink.netns())?;
+        self.start_multus()?;
         self.start_containerd().await?;
         self.start_kubelet()
+    }
+
+    /// Cuts the node off from the API server: what kubelet and plugins send is lost. Its pods are still
+    /// on the segment.
+    pub fn disconnect(&self) -> Result<()> {
+        self.0.uplink.netns().ip("link set lo down").map(drop)
+    }
+
+    /// Ends that.
+    pub fn reconnect(&self) -> Result<()> {
+        self.0.uplink.netns().ip("link set lo up").map(drop)
     }
 
     /// Waits until its kubelet reports that it is ready (`True`) or is not (`False`), and returns the

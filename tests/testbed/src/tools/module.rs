@@ -2,7 +2,7 @@
 //!
 //! Programs whose dependencies agree share a module; those that need other versions of the same packages have one of
 //! their own. Nothing imports these modules: their `go.mod` pins versions, `go.sum` checksums.
-//! `pause` is the one that has a program itself.
+//! `multus` and `pause` have programs themselves.
 
 use std::path::{Path, PathBuf};
 
@@ -17,6 +17,10 @@ pub(super) enum Module {
     Containerd,
     /// promtool.
     Prometheus,
+    /// Whereabouts.
+    Whereabouts,
+    /// The stand-in for Multus, which is this repository's own.
+    Multus,
     /// The program of sandboxes, which is this repository's own.
     Pause,
 }
@@ -28,6 +32,8 @@ impl Module {
             Self::Cni => "cni",
             Self::Containerd => "containerd",
             Self::Prometheus => "prometheus",
+            Self::Whereabouts => "whereabouts",
+            Self::Multus => "multus",
             Self::Pause => "pause",
         }
     }
@@ -46,7 +52,9 @@ impl Module {
             Self::Containerd => {
                 "-s -w -X github.com/containerd/containerd/v2/version.Version=2.4.2"
             }
-            Self::Cni | Self::Prometheus | Self::Pause => "-s -w",
+            Self::Cni | Self::Prometheus | Self::Whereabouts | Self::Multus | Self::Pause => {
+                "-s -w"
+            }
         }
     }
 
@@ -69,6 +77,21 @@ impl Module {
             Self::Prometheus => (
                 include_str!("../../tools/prometheus/go.mod"),
                 include_str!("../../tools/prometheus/go.sum"),
+            ),
+            Self::Whereabouts => (
+                include_str!("../../tools/whereabouts/go.mod"),
+                include_str!("../../tools/whereabouts/go.sum"),
+            ),
+            Self::Multus => (
+                include_str!("../../tools/multus/go.mod"),
+                concat!(
+                    include_str!("../../tools/multus/go.sum"),
+                    include_str!("../../tools/multus/main.go"),
+                    include_str!("../../tools/multus/attach.go"),
+                    include_str!("../../tools/multus/daemon.go"),
+                    include_str!("../../tools/multus/delegates.go"),
+                    include_str!("../../tools/multus/kubernetes.go"),
+                ),
             ),
             Self::Pause => (
                 include_str!("../../tools/pause/go.mod"),

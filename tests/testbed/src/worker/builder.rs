@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use oci_archive::{Entry, Image, Platform, architecture};
 
 use super::machine::Disk;
+use super::multus::Multus;
 use super::{Inner, Running, Worker, ensure_runc};
 use crate::cluster::Cluster;
 use crate::guardian;
@@ -41,6 +42,7 @@ pub struct WorkerBuilder {
     network: Option<serde_json::Value>,
     plugins: Vec<PathBuf>,
     images: Vec<PathBuf>,
+    pub(super) multus: Option<Multus>,
 }
 
 impl WorkerBuilder {
@@ -54,6 +56,7 @@ impl WorkerBuilder {
             network: None,
             plugins: Vec::new(),
             images: Vec::new(),
+            multus: None,
         }
     }
 
@@ -98,6 +101,7 @@ impl WorkerBuilder {
         let dir = self.cluster.dir().join("workers").join(&self.name);
         let worker = self.boot(&dir)?;
         self.furnish(&worker)?;
+        worker.start_multus()?;
         worker.start_containerd().await?;
         worker.import_image(&pause_image(&self.cluster)?)?;
         for archive in &self.images {
@@ -125,11 +129,13 @@ impl WorkerBuilder {
             cluster: self.cluster.clone(),
             name: self.name.clone(),
             labels: self.labels.clone(),
+            multus: self.multus.clone(),
             address,
             dir: dir.to_owned(),
             running: Mutex::new(Running {
                 kubelet: None,
                 containerd: None,
+                multus: None,
                 machine,
             }),
             _service: service,
@@ -149,6 +155,8 @@ impl WorkerBuilder {
         let (kubeconfig, certificate) = identity(&self.cluster, &self.name)?;
         worker.write(CERTIFICATE, &certificate)?;
         worker.write("/etc/kubernetes/kubelet.conf", &kubeconfig)?;
+        // Where it is missing, kubelet looks for it every now and then; where it is there, it watches it.
+        std::fs::create_dir_all(worker.file("/etc/kubernetes/manifests"))?;
         for tool in PLUGINS {
             worker.install(&self.cluster.tool(tool), "/opt/cni/bin")?;
         }
@@ -160,7 +168,14 @@ impl WorkerBuilder {
                 .as_str()
                 .context("a network without a name")?;
             let path = format!("/etc/cni/net.d/10-{name}.conflist");
+            let network = match &self.multus {
+                Some(multus) => multus.before(network),
+                None => network.clone(),
+            };
             worker.write(&path, &network.to_string())?;
+        }
+        if self.multus.is_some() {
+            Multus::furnish(worker)?;
         }
         Ok(())
     }

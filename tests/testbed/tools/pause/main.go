@@ -1,4 +1,5 @@
-// pause keeps a sandbox or a container running until a signal ends it: pause, or pause DURATION to end by itself.
+// pause keeps a sandbox or a container running until a signal ends it: pause, or pause DURATION to end by itself, or pause
+// stubborn to end by SIGKILL only.
 package main
 
 import (
@@ -10,6 +11,13 @@ import (
 )
 
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == "stubborn" {
+		signal.Ignore(syscall.SIGTERM, syscall.SIGINT)
+		// Not select {}: without another goroutine that is a deadlock.
+		for {
+			time.Sleep(time.Hour)
+		}
+	}
 	signals := make(chan os.Signal, 1)
 	// The first process of a container ignores signals that it does not ask for.
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
