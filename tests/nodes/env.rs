@@ -1,10 +1,11 @@
 //! The cluster that all cases share, and a part of it for each.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
@@ -28,7 +29,7 @@ pub struct Nodes {
     pub image: PathBuf,
     pub segment: Segment,
     pub workers: [Worker; 2],
-    watch: Watch,
+    pub watch: Watch,
 }
 
 static NODES: OnceCell<Arc<Nodes>> = OnceCell::const_new();
@@ -60,7 +61,7 @@ impl Nodes {
             .await?;
         let workers = [one, two];
         Ok(Arc::new(Self {
-            watch: Watch::start(workers.to_vec()),
+            watch: Watch::start(&segment)?,
             cluster,
             image,
             segment,
@@ -70,7 +71,7 @@ impl Nodes {
 }
 
 /// Our image, of the programs under test.
-fn image(cluster: &Cluster) -> Result<PathBuf> {
+pub fn image(cluster: &Cluster) -> Result<PathBuf> {
     let archive = cluster.dir().join("leasehold.tar");
     let binaries = Path::new(PLUGIN)
         .parent()
@@ -123,23 +124,23 @@ pub fn pod_on(worker: &Worker) -> Value {
 pub struct TestEnv {
     pub nodes: Arc<Nodes>,
     pub name: String,
-    number: u16,
+    number: u8,
 }
 
 impl TestEnv {
     /// A namespace with a pool of so many addresses.
-    pub async fn with_pool(addresses: u16) -> Result<Self> {
+    pub async fn with_pool(addresses: u8) -> Result<Self> {
         let nodes = NODES.get_or_try_init(Nodes::start).await?.clone();
         Self::of(nodes, addresses).await
     }
 
     /// The same in a cluster that no other case uses, for faults that all would notice.
-    pub async fn in_a_cluster_of_its_own(addresses: u16) -> Result<Self> {
+    pub async fn in_a_cluster_of_its_own(addresses: u8) -> Result<Self> {
         Self::of(Nodes::start().await?, addresses).await
     }
 
-    async fn of(nodes: Arc<Nodes>, addresses: u16) -> Result<Self> {
-        static NEXT: AtomicU16 = AtomicU16::new(0);
+    async fn of(nodes: Arc<Nodes>, addresses: u8) -> Result<Self> {
+        static NEXT: AtomicU8 = AtomicU8::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let env = Self {
             nodes,
@@ -159,25 +160,45 @@ impl TestEnv {
     }
 
     /// The pool of the case: so many addresses, which nobody else gets for so long after their release.
-    pub async fn pool(&self, addresses: u16, cooldown: u32) -> Result<()> {
-        let at = |host: u16| format!("10.80.{}.{host}", self.number);
+    pub async fn pool(&self, addresses: u8, cooldown: u32) -> Result<()> {
+        self.nodes
+            .watch
+            .add((10..10 + addresses).map(|host| self.address(host)));
+        self.pool_of(&self.name, 10, addresses, cooldown).await
+    }
+
+    /// A pool of so many of the case's addresses, from the first one on, which no one watches.
+    pub async fn pool_of(&self, name: &str, first: u8, count: u8, cooldown: u32) -> Result<()> {
+        let last = self.address(first + count - 1);
         let pool = json!({
             "apiVersion": "leasehold.io/v1alpha1", "kind": "IPPool",
-            "metadata": {"name": self.name},
+            "metadata": {"name": name},
             "spec": {
-                "subnet": format!("{}/24", at(0)),
-                "ips": [format!("{}-{}", at(10), at(9 + addresses))],
-                "gateway": at(1),
+                "subnet": format!("{}/24", self.address(0)),
+                "ips": [format!("{}-{last}", self.address(first))],
+                "gateway": self.address(1),
                 "cooldownSeconds": cooldown,
             },
         });
         self.apply(&pool).await
     }
 
+    /// One of the case's addresses.
+    pub fn address(&self, host: u8) -> Ipv4Addr {
+        Ipv4Addr::new(10, 80, self.number, host)
+    }
+
     /// The gateway of the pool answers on the segment.
     fn segment_of_pods(&self) -> Result<()> {
-        let gateway = format!("10.80.{}.1/24", self.number);
+        let gateway = format!("{}/24", self.address(1));
         self.nodes.segment.add_neighbor(&gateway)
+    }
+
+    /// Several interfaces of a pod may have the addresses of the case. On one segment, each of them answers for all.
+    pub fn unwatch(&self) {
+        let subnet = self.address(0).octets();
+        let watch = &self.nodes.watch;
+        watch.remove(|address| address.octets()[..3] == subnet[..3]);
     }
 
     /// A worker of the case's own with this network, on which nothing runs but the installer and the pods that name it.
@@ -196,7 +217,6 @@ impl TestEnv {
             .network(network)
             .start()
             .await?;
-        nodes.watch.add(&worker);
         worker.write("/opt/cni/bin/chained", chained)?;
         worker.run(&["chmod", "755", "/opt/cni/bin/chained"])?;
         worker.run(&["mkdir", "-p", "/var/lib/metrics"])?;
@@ -206,11 +226,10 @@ impl TestEnv {
     /// Removes a worker of the case's own, and its Node object.
     pub async fn retire(&self, worker: Worker) -> Result<()> {
         let name = worker.name().to_owned();
-        self.nodes.watch.remove(&name);
         drop(worker);
         self.nodes
             .cluster
-            .kubectl(&["delete", "node", &name])
+            .kubectl(&["delete", "node", &name, "--ignore-not-found"])
             .await?;
         Ok(())
     }
@@ -295,7 +314,8 @@ impl TestEnv {
         self.until(async || self.settled(workers, pods).await).await
     }
 
-    async fn settled(
+    /// Whether it is so now.
+    pub async fn settled(
         &self,
         workers: &[Worker],
         expected: usize,
@@ -320,18 +340,11 @@ impl TestEnv {
 
     /// Repeats a look until it succeeds; the error is the last one's.
     pub async fn until<T>(&self, look: impl AsyncFn() -> Result<T>) -> Result<T> {
-        let begun = Instant::now();
-        loop {
-            match look().await {
-                Ok(found) => return Ok(found),
-                Err(error) if begun.elapsed() > PATIENCE => {
-                    let events = self.events().await.unwrap_or_default();
-                    bail!(
-                        "{:#}\n{events}",
-                        error.context(anyhow!("after {PATIENCE:?}"))
-                    );
-                }
-                Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+        match until(look).await {
+            Ok(found) => Ok(found),
+            Err(error) => {
+                let events = self.events().await.unwrap_or_default();
+                bail!("{error:#}\n{events}")
             }
         }
     }
@@ -340,6 +353,26 @@ impl TestEnv {
     pub async fn events(&self) -> Result<String> {
         let kubectl = ["get", "events,pods", "-n", &self.name, "-o", "wide"];
         self.nodes.cluster.kubectl(&kubectl).await
+    }
+}
+
+/// Repeats a look until it succeeds; the error is the last one's.
+pub async fn until<T>(look: impl AsyncFn() -> Result<T>) -> Result<T> {
+    let begun = Instant::now();
+    loop {
+        match look().await {
+            Ok(found) => return Ok(found),
+            Err(error) if begun.elapsed() > PATIENCE => {
+                return Err(error.context(anyhow!("after {PATIENCE:?}")));
+            }
+            Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+        }
+    }
+}
+
+impl Drop for TestEnv {
+    fn drop(&mut self) {
+        self.unwatch();
     }
 }
 

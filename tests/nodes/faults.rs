@@ -13,7 +13,7 @@ use crate::env::{TestEnv, network, pod_on, pod_spec};
 const AWAY: Duration = Duration::from_secs(30);
 
 /// Without the time that a pod has to end.
-fn by_force() -> DeleteParams {
+pub fn by_force() -> DeleteParams {
     DeleteParams::default().grace_period(0)
 }
 
@@ -135,7 +135,7 @@ async fn after_a_power_cut_each_pod_holds_one_address_again() -> Result<()> {
 }
 
 /// A plugin that passes on what it is given, and fails to undo it while the file is there.
-const CHAINED: &str = r#"#!/bin/sh
+pub const CHAINED: &str = r#"#!/bin/sh
 case $CNI_COMMAND in
 ADD) sed 's/.*"prevResult":\(.*\),"type":"chained".*/\1/' ;;
 DEL) [ ! -e /run/chained-fails ] || { echo '{"code": 100, "msg": "chained fails"}'; touch /run/chained-failed; exit 1; } ;;

@@ -7,7 +7,10 @@
 mod env;
 mod faults;
 mod leftovers;
+mod multus;
+mod passed_on;
 mod pods;
+mod readme;
 mod requests;
 mod shipped;
 mod watch;

@@ -177,7 +177,7 @@ func (d *delegate) ifName(args *skel.CmdArgs, index int) string {
 }
 
 func (d *delegate) runtime(args *skel.CmdArgs, index int) *libcni.RuntimeConf {
-	said := arguments(args)
+	given := arguments(args)
 	runtime := &libcni.RuntimeConf{
 		ContainerID: args.ContainerID,
 		NetNS:       args.Netns,
@@ -185,7 +185,7 @@ func (d *delegate) runtime(args *skel.CmdArgs, index int) *libcni.RuntimeConf {
 		Args:        [][2]string{{"IgnoreUnknown", "true"}},
 	}
 	for _, key := range []string{"K8S_POD_NAMESPACE", "K8S_POD_NAME", "K8S_POD_INFRA_CONTAINER_ID", "K8S_POD_UID"} {
-		runtime.Args = append(runtime.Args, [2]string{key, said[key]})
+		runtime.Args = append(runtime.Args, [2]string{key, given[key]})
 	}
 	capabilities := map[string]any{}
 	if index > 0 && d.Mac != "" {
@@ -211,13 +211,13 @@ func list(args *skel.CmdArgs) string {
 
 // arguments are those of CNI_ARGS.
 func arguments(args *skel.CmdArgs) map[string]string {
-	said := map[string]string{}
+	given := map[string]string{}
 	for _, pair := range strings.Split(args.Args, ";") {
 		if key, value, ok := strings.Cut(pair, "="); ok {
-			said[key] = value
+			given[key] = value
 		}
 	}
-	return said
+	return given
 }
 
 // networkStatus is an item of the annotation network-status.

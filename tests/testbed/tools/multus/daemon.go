@@ -35,13 +35,13 @@ func serve(socket string) error {
 			http.Error(to, err.Error(), http.StatusBadRequest)
 			return
 		}
-		var told answer
+		var reply answer
 		result, err := do(asked.Command, &asked.Args)
 		if err != nil {
-			told.Error = err.Error()
+			reply.Error = err.Error()
 		}
-		told.Result = result
-		_ = json.NewEncoder(to).Encode(told)
+		reply.Result = result
+		_ = json.NewEncoder(to).Encode(reply)
 	}))
 }
 
@@ -60,12 +60,12 @@ func ask(socket, command string, args *skel.CmdArgs) ([]byte, error) {
 		return nil, err
 	}
 	defer response.Body.Close()
-	var told answer
-	if err := json.NewDecoder(response.Body).Decode(&told); err != nil {
+	var reply answer
+	if err := json.NewDecoder(response.Body).Decode(&reply); err != nil {
 		return nil, err
 	}
-	if told.Error != "" {
-		return nil, fmt.Errorf("%s", told.Error)
+	if reply.Error != "" {
+		return nil, fmt.Errorf("%s", reply.Error)
 	}
-	return told.Result, nil
+	return reply.Result, nil
 }

@@ -45,9 +45,9 @@ func (p *pod) report(conf *config, attached []networkStatus) error {
 
 // readPod reads the pod of the call; none if there is none of its uid.
 func readPod(conf *config, args *skel.CmdArgs) (*pod, error) {
-	said := arguments(args)
+	given := arguments(args)
 	found := &pod{}
-	found.Metadata.Namespace, found.Metadata.Name = said["K8S_POD_NAMESPACE"], said["K8S_POD_NAME"]
+	found.Metadata.Namespace, found.Metadata.Name = given["K8S_POD_NAMESPACE"], given["K8S_POD_NAME"]
 	if found.Metadata.Name == "" {
 		return nil, nil
 	}
@@ -58,7 +58,7 @@ func readPod(conf *config, args *skel.CmdArgs) (*pod, error) {
 	// A static pod's mirror has a uid of its own.
 	source, ok := found.Metadata.Annotations["kubernetes.io/config.source"]
 	mirror := ok && source != "api"
-	if found.Metadata.UID != said["K8S_POD_UID"] && !mirror {
+	if found.Metadata.UID != given["K8S_POD_UID"] && !mirror {
 		return nil, nil
 	}
 	return found, nil
