@@ -20,7 +20,7 @@
 //! | how dead pods' addresses come back | [`collector`] |
 //! | what goes over the wire | [`kube_client`] |
 //!
-//! Decisions are functions of their arguments; what reads and writes decides nothing. `tests/layers.rs`
+//! Decisions are functions of their arguments; what reads and writes decides nothing. `tests/layers`
 //! holds the layers apart.
 
 pub mod allocate;

@@ -7,6 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+mod paths;
+
+use paths::paths;
+
 /// What a module may do besides computing.
 #[derive(Clone, Copy, PartialEq)]
 enum Reach {
@@ -118,8 +122,13 @@ const MODULES: [(&str, Reach, &[&str]); 19] = [
 ];
 
 /// Crates that reach out of the process or name the API server's objects.
-const OUTSIDE: [&str; 4] = ["tokio::", "hyper::", "rustls::", "std::net::TcpStream"];
-const KINDS: [&str; 2] = ["kube::", "k8s_openapi::"];
+const OUTSIDE: [&[&str]; 4] = [
+    &["tokio"],
+    &["hyper"],
+    &["rustls"],
+    &["std", "net", "TcpStream"],
+];
+const KINDS: [&[&str]; 2] = [&["kube"], &["k8s_openapi"]];
 
 #[test]
 fn every_module_has_its_place_and_names_only_what_is_below_it() {
@@ -127,28 +136,27 @@ fn every_module_has_its_place_and_names_only_what_is_below_it() {
     assert_eq!(modules(), places.iter().map(ToString::to_string).collect());
     let mut wrong = Vec::new();
     for (module, reach, allowed) in MODULES {
-        for (file, number, line) in code(module) {
-            let mut complain = |what: &str| {
+        let barred: &[&[&[&str]]] = match reach {
+            Reach::Pure => &[&OUTSIDE, &KINDS],
+            Reach::Kinds => &[&OUTSIDE],
+            Reach::Ports => &[&KINDS],
+            Reach::World => &[],
+        };
+        for Named { file, line, path } in named(module) {
+            let is_barred = match path[0].as_str() {
+                "crate" => path
+                    .get(1)
+                    .is_some_and(|other| *other != module && !allowed.contains(&other.as_str())),
+                _ => barred.iter().copied().flatten().any(|name| {
+                    path.len() >= name.len() && path.iter().zip(*name).all(|(a, b)| a == b)
+                }),
+            };
+            if is_barred {
+                let file = file.display();
                 wrong.push(format!(
-                    "{}:{number}: {module} must not name {what}",
-                    file.display()
+                    "{file}:{line}: {module} must not name {}",
+                    path.join("::")
                 ));
-            };
-            for named in named_modules(&line) {
-                if named != module && places.contains(named) && !allowed.contains(&named) {
-                    complain(named);
-                }
-            }
-            let barred: &[&[&str]] = match reach {
-                Reach::Pure => &[&OUTSIDE, &KINDS],
-                Reach::Kinds => &[&OUTSIDE],
-                Reach::Ports => &[&KINDS],
-                Reach::World => &[],
-            };
-            for name in barred.iter().copied().flatten() {
-                if names(&line, name) {
-                    complain(name);
-                }
             }
         }
     }
@@ -180,22 +188,26 @@ fn the_allowed_imports_have_no_circle() {
 #[test]
 fn no_two_files_of_a_module_name_each_other() {
     for (module, ..) in MODULES {
-        let mut edges: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-        for (file, _, line) in code(module) {
-            let Some(own) = child(module, &file) else {
+        let named = named(module);
+        let children: BTreeSet<String> = named
+            .iter()
+            .filter_map(|named| child(&named.file))
+            .collect();
+        let mut edges: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for Named { file, path, .. } in &named {
+            let Some(from) = child(file).and_then(|own| children.get(&own)) else {
                 continue;
             };
-            let to = edges.entry(own.clone()).or_default();
-            to.extend(named_children(module, &file, &line).filter(|named| *named != own));
+            if path[0] == "crate"
+                && path.get(1).is_some_and(|other| other == module)
+                && let Some(to) = path
+                    .get(2)
+                    .and_then(|to| children.get(to))
+                    .filter(|to| *to != from)
+            {
+                edges.entry(from).or_default().push(to);
+            }
         }
-        let known: BTreeSet<String> = edges.keys().cloned().collect();
-        let edges: BTreeMap<&str, Vec<&str>> = edges
-            .iter()
-            .map(|(from, to)| {
-                let to = to.iter().filter(|to| known.contains(*to));
-                (from.as_str(), to.map(String::as_str).collect())
-            })
-            .collect();
         assert_eq!(circle(&edges), None, "in {module}");
     }
 }
@@ -206,32 +218,60 @@ fn src() -> PathBuf {
 
 fn modules() -> BTreeSet<String> {
     let lib = fs::read_to_string(src().join("lib.rs")).expect("src/lib.rs");
-    lib.lines()
-        .filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'))
-        .map(str::to_owned)
+    let words: Vec<&str> = lib
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .flat_map(str::split_whitespace)
+        .collect();
+    let pairs = words.windows(2).filter(|pair| pair[0] == "mod");
+    pairs
+        .map(|pair| pair[1].trim_end_matches([';', '{']).to_owned())
         .collect()
 }
 
-/// The lines of a module's files that are no comments and no tests.
-fn code(module: &str) -> Vec<(PathBuf, usize, String)> {
+/// A path that a file names.
+struct Named {
+    file: PathBuf,
+    line: usize,
+    path: Vec<String>,
+}
+
+/// What a module's files name, but for tests.
+fn named(module: &str) -> Vec<Named> {
     let mut files = files(&src().join(module));
     files.push(src().join(format!("{module}.rs")));
-    let mut lines = Vec::new();
-    for file in files {
-        let is_test = file.components().any(|part| part.as_os_str() == "tests")
-            || file.file_name().is_some_and(|name| name == "tests.rs");
-        if is_test {
-            continue;
-        }
+    let is_test = |file: &PathBuf| {
+        let mut parts = file.components();
+        parts.any(|part| part.as_os_str() == "tests" || part.as_os_str() == "tests.rs")
+    };
+    let mut all = Vec::new();
+    for file in files.into_iter().filter(|file| !is_test(file)) {
         let text = fs::read_to_string(&file).expect("a source file");
-        let end = text.find("#[cfg(test)]").unwrap_or(text.len());
-        for (index, line) in text[..end].lines().enumerate() {
-            if !line.trim_start().starts_with("//") {
-                lines.push((file.clone(), index + 1, line.to_owned()));
-            }
-        }
+        let of = module_path(&file);
+        let of: Vec<&str> = of.iter().map(String::as_str).collect();
+        all.extend(paths(&text, &of).into_iter().map(|(line, path)| Named {
+            file: file.clone(),
+            line,
+            path,
+        }));
     }
-    lines
+    all
+}
+
+/// `lease`, `acquire`, `attempt` of `src/lease/acquire/attempt.rs`.
+fn module_path(file: &Path) -> Vec<String> {
+    let below = file
+        .strip_prefix(src())
+        .expect("a source file")
+        .with_extension("");
+    let parts = below.iter().map(|part| part.to_string_lossy().into_owned());
+    parts.collect()
+}
+
+/// The file's name below its module: `acquire` of `lease/acquire/attempt.rs`; none for the module's
+/// own file.
+fn child(file: &Path) -> Option<String> {
+    module_path(file).into_iter().nth(1)
 }
 
 fn files(folder: &Path) -> Vec<PathBuf> {
@@ -245,53 +285,6 @@ fn files(folder: &Path) -> Vec<PathBuf> {
         }
     }
     found
-}
-
-/// Whether `line` has `name` as a word of its own.
-fn names(line: &str, name: &str) -> bool {
-    line.match_indices(name).any(|(at, _)| {
-        let before = line[..at].chars().next_back();
-        before.is_none_or(|c| !c.is_alphanumeric() && c != '_' && c != ':')
-    })
-}
-
-/// The `m` of each `crate::m`.
-fn named_modules(line: &str) -> impl Iterator<Item = &str> {
-    line.split("crate::").skip(1).map(word)
-}
-
-fn word(text: &str) -> &str {
-    let end = text.find(|c: char| !c.is_alphanumeric() && c != '_');
-    &text[..end.unwrap_or(text.len())]
-}
-
-/// The file's name below its module: `acquire` of `lease/acquire/attempt.rs`; none for the module's
-/// own file.
-fn child(module: &str, file: &Path) -> Option<String> {
-    let below = file.strip_prefix(src().join(module)).ok()?;
-    let first = below.iter().next()?.to_str()?;
-    Some(first.trim_end_matches(".rs").to_owned())
-}
-
-/// The siblings that a line of `file` names, by `super::` or from the crate's root.
-fn named_children<'l>(
-    module: &str,
-    file: &Path,
-    line: &'l str,
-) -> impl Iterator<Item = String> + use<'l> {
-    let below = file
-        .strip_prefix(src().join(module))
-        .expect("a file of the module");
-    let up = "super::".repeat(below.iter().count());
-    let from_root = format!("crate::{module}::");
-    [up, from_root].into_iter().flat_map(move |prefix| {
-        let starts: Vec<String> = line
-            .match_indices(&prefix)
-            .filter(|(at, _)| !line[..*at].ends_with("super::"))
-            .map(|(at, _)| word(&line[at + prefix.len()..]).to_owned())
-            .collect();
-        starts
-    })
 }
 
 /// A circle among `edges`, if there is one, from a name back to itself.
