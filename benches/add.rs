@@ -1,7 +1,8 @@
 //! What an ADD costs: a whole process, beside a plain `curl` GET on a new TLS connection in the same run.
 //!
 //! `LEASEHOLD_BENCH=quick` makes fewer of everything; `LEASEHOLD_BENCH_PLUGIN` names another build to measure.
-//! With `-- full` it measures [nearly full pools](full) instead.
+//! With `-- full` it measures [nearly full pools](full) instead, with `-- exact`, `-- recreate` or `-- exhausted` a
+//! [storm](storms). Beside it all stands the [floor]: a process that does the least that an address takes.
 
 #![expect(clippy::print_stdout, reason = "a benchmark is there to print")]
 
@@ -10,17 +11,22 @@ use std::env;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use kube::api::Api;
 use leasehold::api::IPLease;
 use serde_json::json;
-use testbed::{Attachment, Call, Cluster, Mark, Node, Outcome, Sandbox};
+use testbed::{Attachment, Call, Cluster, Mark, Node, Outcome, Pod, Sandbox};
 use tokio::task::JoinSet;
 
+#[path = "add/floor.rs"]
+mod floor;
 #[path = "add/full.rs"]
 mod full;
+#[path = "add/storms.rs"]
+mod storms;
 
 const POOL: &str = "bench";
 const LEASES: &str = "/apis/leasehold.io/v1alpha1/ipleases";
@@ -36,29 +42,43 @@ struct Sizes {
     calls: usize,
     /// ADDs, twenty at a time.
     burst: usize,
+    /// Pods of a storm.
+    storm: usize,
     /// Leases that are in place for the second half.
     leases: usize,
 }
 
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
-    let sizes = match env::var("LEASEHOLD_BENCH").as_deref() {
-        Ok("quick") => Sizes {
+    let arguments: Vec<String> = env::args().skip(1).filter(|it| it != "--bench").collect();
+    let (command, arguments) = match arguments.split_first() {
+        Some((command, arguments)) => (command.as_str(), arguments),
+        None => ("", &[][..]),
+    };
+    if command == floor::FLOOR {
+        return floor::run(arguments).await;
+    }
+    let is_quick = env::var("LEASEHOLD_BENCH").as_deref() == Ok("quick");
+    let sizes = if is_quick {
+        Sizes {
             calls: 10,
             burst: 40,
+            storm: 100,
             leases: 500,
-        },
-        _ => Sizes {
+        }
+    } else {
+        Sizes {
             calls: 50,
             burst: 300,
+            storm: 1_000,
             leases: 20_000,
-        },
+        }
     };
     let bytes = std::fs::metadata(plugin())?.len();
     println!("the plugin: {:.1} MB", mega(bytes));
     let cluster = Cluster::start().await?;
     let pool = json!({"apiVersion": "leasehold.io/v1alpha1", "kind": "IPPool", "metadata": {"name": POOL},
-        "spec": {"subnet": "10.80.0.0/14", "gateway": "10.80.0.1"}});
+        "spec": {"subnet": "10.80.0.0/14", "gateway": "10.80.0.1", "default": true}});
     cluster.apply_yaml(&pool.to_string()).await?;
     let bench = Bench {
         node: cluster.node("n1").create().await?,
@@ -66,16 +86,20 @@ async fn main() -> Result<()> {
     };
     // The API server fills its caches at the first list of each kind.
     bench.one_by_one(3).await?;
-    let arguments: Vec<String> = env::args().skip(1).filter(|it| it != "--bench").collect();
-    if let Some(("full", sizes)) = arguments
-        .split_first()
-        .map(|(it, rest)| (it.as_str(), rest))
-    {
-        let sizes: Result<Vec<usize>, _> = sizes.iter().map(|size| size.parse()).collect();
-        return match &sizes?[..] {
-            [] => bench.full_pools(&[1_000, 16_383]).await,
-            sizes => bench.full_pools(sizes).await,
-        };
+    let numbers: Vec<usize> = arguments
+        .iter()
+        .map(|number| number.parse())
+        .collect::<Result<_, _>>()?;
+    match (command, &numbers[..]) {
+        ("", _) => {}
+        ("full", []) => return bench.full_pools(&[1_000, 16_383]).await,
+        ("full", sizes) => return bench.full_pools(sizes).await,
+        ("exact", []) => return bench.exact(sizes.storm, &[20, 100, 200]).await,
+        ("exact", at_once) => return bench.exact(sizes.storm, at_once).await,
+        ("recreate", []) => return bench.recreate(sizes.storm).await,
+        ("exhausted", []) => return bench.exhausted(16_383).await,
+        ("exhausted", &[size]) => return bench.exhausted(size).await,
+        _ => anyhow::bail!("unknown: {command} {numbers:?}"),
     }
     bench.report(&sizes).await?;
     let upper = u32::from(Ipv4Addr::new(10, 82, 0, 0))..;
@@ -138,8 +162,10 @@ impl Bench {
                 Ok(outcome)
             };
             run("curl GET, new connection", self.curl()?).await?;
+            run("floor process", self.floor(&self.pod().await?)?).await?;
             let added = run("ADD", eth0.call("ADD")?).await?;
             eth0.remember(Some(added.json()?));
+            run("CHECK", eth0.call("CHECK")?).await?;
             run("DEL", eth0.call("DEL")?).await?;
         }
         Ok(times)
@@ -170,16 +196,26 @@ impl Bench {
     }
 
     async fn attachment_on(&self, pool: &str) -> Result<Attachment> {
-        static NEXT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
-        let number = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let pod = self
-            .cluster
-            .pod("bench", &format!("pod-{number}"))
-            .on(&self.node)
-            .create()
-            .await?;
+        let pod = self.pod().await?;
         let eth0 = Attachment::new(&plugin(), &self.node, &pod, &Arc::new(Sandbox::new()?))?;
         Ok(eth0.ipam("ipv4Pools", json!([pool])))
+    }
+
+    async fn pod(&self) -> Result<Pod> {
+        let pod = (self.cluster).pod("bench", &format!("pod-{}", next(&PODS)));
+        pod.on(&self.node).create().await
+    }
+
+    /// The least that an address takes, as a process.
+    fn floor(&self, pod: &Pod) -> Result<Call> {
+        static ADDRESSES: AtomicUsize = AtomicUsize::new(1);
+        let number = next(&ADDRESSES);
+        Ok(Call::new(&env::current_exe()?)
+            .arg(floor::FLOOR)
+            .arg(self.node.kubeconfig())
+            .arg(pod.namespace())
+            .arg(pod.name())
+            .arg(format!("10.83.{}.{}", number / 256, number % 256)))
     }
 
     fn curl(&self) -> Result<Call> {
@@ -252,6 +288,12 @@ impl Bench {
         }
         Ok(())
     }
+}
+
+static PODS: AtomicUsize = AtomicUsize::new(0);
+
+fn next(counter: &AtomicUsize) -> usize {
+    counter.fetch_add(1, Ordering::Relaxed)
 }
 
 #[derive(Default)]

@@ -81,7 +81,7 @@ impl Bench {
         Ok(())
     }
 
-    async fn pool_of(&self, index: usize, size: usize) -> Result<()> {
+    pub async fn pool_of(&self, index: usize, size: usize) -> Result<()> {
         let range = format!("{}-{}", address(index, 0), address(index, size - 1));
         let object = json!({"apiVersion": "leasehold.io/v1alpha1", "kind": "IPPool", "metadata": {"name": pool(size)},
             "spec": {"subnet": format!("10.{}.0.0/15", 100 + 2 * index), "ips": [range], "cooldownSeconds": 0}});
@@ -126,17 +126,15 @@ impl Bench {
                 waiting.push(self.attachment_on(&row.pool).await?);
             }
             let mark = self.cluster.mark().await?;
-            let (elapsed, mut each, added) = twenty_at_a_time(waiting).await?;
-            let failed = row.burst - added.len();
+            let ended = at_a_time(20, waiting).await?;
             let requests = real(self.requests(&mark).await?) / real(row.burst);
-            each.sort_unstable();
+            let [p50, p99] = ended.percentiles().map(milli);
             print!(
-                "{:>7.0} {:>9} {:>9} {requests:>9.1} {failed:>6}",
-                per_second(each.len(), elapsed),
-                milli(each[each.len() / 2]),
-                milli(each[(each.len() * 99 / 100).min(each.len() - 1)])
+                "{:>7.0} {p50:>9} {p99:>9} {requests:>9.1} {:>6}",
+                per_second(row.burst, ended.elapsed),
+                ended.refused.len()
             );
-            clear(added).await?;
+            clear(ended.added).await?;
         }
         println!();
         Ok(())
@@ -144,22 +142,38 @@ impl Bench {
 }
 
 /// Gives back what the ADDs took: the pools have no cooldown.
-async fn clear(attachments: Vec<Attachment>) -> Result<()> {
+pub async fn clear(attachments: Vec<Attachment>) -> Result<()> {
     for eth0 in attachments {
         eth0.del().await?.success()?;
     }
     Ok(())
 }
 
-/// How long all took, and each; and those that succeeded.
-async fn twenty_at_a_time(
-    mut waiting: Vec<Attachment>,
-) -> Result<(Duration, Vec<Duration>, Vec<Attachment>)> {
+/// How ADDs have ended.
+pub struct Ended {
+    /// How long all took.
+    pub elapsed: Duration,
+    /// How long each took, sorted.
+    pub each: Vec<Duration>,
+    pub added: Vec<Attachment>,
+    pub refused: Vec<Attachment>,
+}
+
+impl Ended {
+    /// The median, and the 99th percentile.
+    pub fn percentiles(&self) -> [Duration; 2] {
+        let last = self.each.len() - 1;
+        [50, 99].map(|percent| self.each[(self.each.len() * percent / 100).min(last)])
+    }
+}
+
+/// So many ADDs at once.
+pub async fn at_a_time(count: usize, mut waiting: Vec<Attachment>) -> Result<Ended> {
     let begun = Instant::now();
-    let (mut each, mut added) = (Vec::new(), Vec::new());
+    let (mut each, mut added, mut refused) = (Vec::new(), Vec::new(), Vec::new());
     let mut running = JoinSet::new();
     loop {
-        while running.len() < 20
+        while running.len() < count
             && let Some(eth0) = waiting.pop()
         {
             running.spawn(async move {
@@ -168,21 +182,29 @@ async fn twenty_at_a_time(
             });
         }
         let Some(ended) = running.join_next().await else {
-            return Ok((begun.elapsed(), each, added));
+            each.sort_unstable();
+            return Ok(Ended {
+                elapsed: begun.elapsed(),
+                each,
+                added,
+                refused,
+            });
         };
         let (eth0, outcome) = ended??;
         each.push(outcome.elapsed);
         if outcome.succeeded() {
             added.push(eth0);
+        } else {
+            refused.push(eth0);
         }
     }
 }
 
-fn pool(size: usize) -> String {
+pub fn pool(size: usize) -> String {
     format!("full-{size}")
 }
 
-fn address(index: usize, number: usize) -> Ipv4Addr {
+pub fn address(index: usize, number: usize) -> Ipv4Addr {
     let base = u32::from(Ipv4Addr::new(10, 100, 0, 1));
     let offset = u32::try_from(index << 17 | number).expect("a few pools of a /15");
     Ipv4Addr::from(base + offset)
