@@ -21,11 +21,13 @@ mod affinity;
 mod overlap;
 mod read;
 mod reserved;
+mod usage;
 
 pub use affinity::Affinity;
 pub use overlap::{Overlap, overlaps};
 pub use read::PoolError;
 pub use reserved::{InvalidReservedIP, Reserved};
+pub use usage::{Owner, Taken, TakenState, Usage};
 
 /// A pool.
 #[derive(Debug, Clone, PartialEq)]

@@ -215,13 +215,3 @@ fn counts_read_as_a_sentence() {
     insta::assert_snapshot!(Usage::of(&set("10.0.0.7"), &[lease(ip("10.0.0.7"), TakenState::Quarantined)]), @"1 address: 1 quarantined");
     insta::assert_snapshot!(Usage::of(&Spans::default(), &[]), @"0 addresses");
 }
-
-#[test]
-fn an_owner_is_named_as_kubectl_names_a_pod() {
-    let owner = Owner {
-        namespace: "default".into(),
-        pod: "web-0".into(),
-        interface: "net1".into(),
-    };
-    assert_eq!(owner.to_string(), "default/web-0 (net1)");
-}

@@ -49,7 +49,7 @@ const MODULES: [(&str, Reach, &[&str]); 19] = [
             "text",
         ],
     ),
-    ("allocate", Reach::Pure, &["ip"]),
+    ("allocate", Reach::Pure, &["ip", "pool"]),
     (
         "lease",
         Reach::Pure,
