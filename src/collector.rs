@@ -19,6 +19,7 @@
 //! - What others may write is evidence only as far as its writer may be trusted.
 
 mod api;
+mod claims;
 mod evidence;
 mod gather;
 mod grace_extended;

@@ -21,6 +21,7 @@ mod acquire;
 mod convert;
 mod holder;
 mod leases;
+mod member;
 mod record;
 mod release;
 mod store;
@@ -32,7 +33,7 @@ pub use acquire::{
 };
 pub use convert::InvalidLease;
 pub use record::{InvalidLeaseName, Lease, LeaseName, StoredLease};
-pub use release::{Released, release, released};
+pub use release::{Released, given_up, release, released};
 pub use store::{Claims, Commit, Freshness, LeaseFilter, ListScope, Peek, Store};
 
 use crate::retry::{self, WriteError};

@@ -75,6 +75,13 @@ impl Pool {
         Family::of(self.subnet.addr())
     }
 
+    /// Whether neither pod nor node nor network decides who gets its addresses.
+    #[must_use]
+    pub fn is_for_every_pod(&self) -> bool {
+        let every_node = matches!(&self.nodes, Scope::Labeled(nodes) if nodes.fits_all());
+        every_node && self.pods.fits_all() && self.attachments.is_empty()
+    }
+
     /// Whether its `ips` hold an address of the default vrf, excluded or reserved or not: a pod may have it from before.
     #[must_use]
     pub fn lists(&self, address: IpAddr) -> bool {

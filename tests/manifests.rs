@@ -10,9 +10,10 @@ use std::fs;
 use std::path::Path;
 
 use leasehold::annotations::{
-    Annotations, default_pools, default_route_nic, ippool, ippools, networks, routes,
+    Annotations, claim, default_pools, default_route_nic, ippool, ippools, networks, routes,
 };
-use leasehold::api::{self, IPPool, ReservedIP, Subnet};
+use leasehold::api::{self, IPClaim, IPPool, ReservedIP, Subnet};
+use leasehold::claim::Claim;
 use leasehold::ip::{Family, Vrf};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -160,6 +161,9 @@ fn every_example_is_understood() {
     let pools = read::<IPPool>(&objects, "IPPool");
     let subnets = read::<Subnet>(&objects, "Subnet");
     let reserved = read::<ReservedIP>(&objects, "ReservedIP");
+    for object in read::<IPClaim>(&objects, "IPClaim") {
+        Claim::try_from(object).unwrap();
+    }
     let pools = leasehold::pool::Pools::read(pools, &subnets, &reserved, &Vrf::default()).unwrap();
     for pool in pools.iter() {
         let pool = pool.unwrap();
@@ -190,6 +194,7 @@ fn understood(annotations: &Annotations) -> Result<(), Box<dyn std::error::Error
     let mut found = vec![
         ippool(annotations)?.map(|found| found.key),
         ippools(annotations)?.map(|found| found.key),
+        claim(annotations)?.map(|found| found.key),
         routes(annotations)?.map(|found| found.key),
         default_route_nic(annotations).map(|found| found.key),
     ];

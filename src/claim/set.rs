@@ -20,6 +20,15 @@ pub struct ClaimName {
 }
 
 impl ClaimName {
+    /// The claim whose set a lease with this claim is in, if it is in one.
+    #[must_use]
+    pub fn of(claim: &ClaimRef) -> Option<Self> {
+        (claim.kind == ClaimKind::IPClaim).then(|| Self {
+            namespace: claim.namespace.clone(),
+            name: claim.name.clone(),
+        })
+    }
+
     /// Whether a lease with this claim is a member of its set.
     #[must_use]
     pub fn is_in(&self, claim: Option<&ClaimRef>) -> bool {
@@ -173,12 +182,21 @@ impl Claim {
     #[must_use]
     pub fn joinable(&self, family: Family) -> Vec<IpAddr> {
         let members: Vec<IpAddr> = match &self.source {
-            Source::Listed(spans) => addresses(spans).collect(),
+            Source::Listed(_) => self.listed().collect(),
             Source::Sized { .. } | Source::Derived(_) => self.addresses.iter().copied().collect(),
         };
         let is_joinable =
             |address: &IpAddr| Family::of(*address) == family && !self.leaving.contains(address);
         members.into_iter().filter(is_joinable).collect()
+    }
+
+    /// What a person has listed; nothing of any other claim.
+    pub fn listed(&self) -> impl Iterator<Item = IpAddr> + '_ {
+        let spans = match &self.source {
+            Source::Listed(spans) => Some(spans),
+            Source::Sized { .. } | Source::Derived(_) => None,
+        };
+        spans.into_iter().flat_map(addresses)
     }
 
     /// What the leases of its members say.
@@ -204,7 +222,7 @@ impl Claim {
 }
 
 /// Every address of a set that [`listed`] has bounded.
-pub(super) fn addresses(spans: &Spans) -> impl Iterator<Item = IpAddr> + '_ {
+fn addresses(spans: &Spans) -> impl Iterator<Item = IpAddr> + '_ {
     (0..spans.len()).filter_map(|index| spans.nth(index))
 }
 

@@ -5,9 +5,11 @@ use std::collections::{BTreeMap, HashSet};
 use jiff::Timestamp;
 
 use super::snapshot::{ClaimSnapshot, LeaseSnapshot, NodeSnapshot, PodSnapshot, Surroundings};
-use crate::api::{IPPool, ReservedIP, Subnet};
+use crate::api::{IPClaim, IPPool, ReservedIP, Subnet};
+use crate::claim::{Claim, ClaimName};
 use crate::lease::Store;
 use crate::retry::ApiError;
+use crate::select::Labels;
 
 /// Which part of a list is asked for.
 #[derive(Debug, Clone, Copy)]
@@ -91,6 +93,8 @@ pub trait Api: Store {
     async fn reserved(&self, part: Part<'_>) -> Result<Page<ReservedIP>, ApiError>;
     /// All subnets.
     async fn subnets(&self, part: Part<'_>) -> Result<Page<Subnet>, ApiError>;
+    /// All claims with their names. One that can't be read is there too.
+    async fn claims(&self, part: Part<'_>) -> Result<Page<(ClaimName, Option<Claim>)>, ApiError>;
     /// The uids of pods of which a kubelet has said since then that it could not tear them down.
     async fn failed_teardowns(&self, since: Timestamp) -> Result<HashSet<Box<str>>, ApiError>;
 
@@ -102,6 +106,8 @@ pub trait Api: Store {
     async fn claim(&self, lease: &LeaseSnapshot) -> Result<ClaimSnapshot, ApiError>;
     /// One pool, read consistently.
     async fn pool(&self, name: &str) -> Result<Option<IPPool>, ApiError>;
+    /// The labels of a namespace.
+    async fn namespace_labels(&self, name: &str) -> Result<Labels, ApiError>;
     /// The labels and annotations of a namespace and a node; empty where one of them does not exist.
     async fn surroundings(&self, namespace: &str, node: &str) -> Result<Surroundings, ApiError>;
     /// A ConfigMap, read consistently.
@@ -109,6 +115,8 @@ pub trait Api: Store {
 
     /// Writes the status of exactly this version of a pool. `false`: another version is there, or none.
     async fn write_status(&self, pool: &IPPool) -> Result<bool, ApiError>;
+    /// Writes the status of exactly this version of a claim. `false`: another version is there, or none.
+    async fn write_claim_status(&self, claim: &IPClaim) -> Result<bool, ApiError>;
     /// Makes a ReservedIP, or replaces exactly the version that it names. `false`: another one is there.
     async fn reserve(&self, object: &ReservedIP) -> Result<bool, ApiError>;
     /// Deletes exactly this version of a ReservedIP. `false`: another is there, or none.

@@ -7,6 +7,7 @@ use super::report::{Event, Reporter};
 use super::snapshot::{ClaimSnapshot, Snapshot};
 use super::{Error, Options};
 use crate::api::{IPPool, ReservedIP, Subnet};
+use crate::claim::ClaimName;
 use crate::lease::State;
 use crate::retry::{ApiError, Clock, ErrorKind, Retrying};
 
@@ -68,10 +69,24 @@ pub(super) async fn gather<W: Api, C: Clock>(
             ..Snapshot::default()
         },
     };
+    let sets = list
+        .whole("claims", async |part| api.claims(part).await)
+        .await?;
     gathered.unreadable = list.unreadable;
     let snapshot = &mut gathered.snapshot;
+    snapshot.sets = sets.into_iter().collect();
     for lease in &snapshot.leases {
-        if lease.state == State::Retained && lease.claim.is_some() {
+        let Some(claim) = lease
+            .claim
+            .as_ref()
+            .filter(|_| lease.state == State::Retained)
+        else {
+            continue;
+        };
+        if let Some(name) = ClaimName::of(claim) {
+            let claim = ClaimSnapshot::of(snapshot.sets.get(&name), lease.name.address);
+            snapshot.claims.insert(lease.name.clone(), claim);
+        } else {
             let claim = client.retry(async || api.claim(lease).await).await;
             let claim = claim.unwrap_or(ClaimSnapshot::Unknown);
             snapshot.claims.insert(lease.name.clone(), claim);

@@ -84,6 +84,8 @@ labeled! {
         Shared = "shared",
         /// It is in a surplus that an ADD may still be working on.
         Young = "young",
+        /// It is to leave its set, and an ADD may still be taking it.
+        Leaving = "leaving",
         /// The claim that keeps it could not be read, or lists it again.
         Claimed = "claimed",
         /// The pod lives after all.
@@ -197,6 +199,7 @@ impl KeepReason {
             Self::Marked
             | Self::Ending
             | Self::Young
+            | Self::Leaving
             | Self::Claimed
             | Self::Alive
             | Self::Changed
@@ -215,6 +218,7 @@ impl KeepReason {
             | Self::Reported
             | Self::Shared
             | Self::Young
+            | Self::Leaving
             | Self::Claimed
             | Self::Alive
             | Self::Changed
@@ -249,6 +253,7 @@ impl KeepReason {
                 "another living pod uses the address: delete that pod first".to_owned()
             }
             Self::Shared => "two holders share the lease: delete it once neither runs".to_owned(),
+            Self::Leaving => "it leaves its set once no ADD can be taking it any more".to_owned(),
             Self::Young => "an ADD may still be working on it".to_owned(),
             Self::Claimed => "its claim could not be read, or lists it".to_owned(),
             Self::Alive => "the pod lives".to_owned(),

@@ -67,6 +67,15 @@ pub enum Event {
         /// Whether it would be.
         dry_run: bool,
     },
+    /// The lease of a member of a set was made.
+    MemberMade {
+        /// Which one.
+        lease: LeaseName,
+        /// The pool of its address.
+        pool: PoolName,
+        /// The claim of the set.
+        claim: String,
+    },
     /// Living pods use one address.
     Contested {
         /// The address.
@@ -116,6 +125,9 @@ impl Event {
             } => json!({
                 "event": "recreated", "lease": lease.to_string(), "pool": pool.to_string(),
                 "pod": pod.to_string(), "dryRun": dry_run,
+            }),
+            Self::MemberMade { lease, pool, claim } => json!({
+                "event": "memberMade", "lease": lease.to_string(), "pool": pool.to_string(), "claim": claim,
             }),
             Self::Contested { address, pods } => json!({
                 "event": "contested", "address": address.to_string(),
@@ -193,6 +205,12 @@ impl fmt::Display for Event {
                     "{did} the lease of {lease} in pool {pool}: pod {pod} uses the address and had no lease"
                 )
             }
+            Self::MemberMade { lease, pool, claim } => {
+                write!(
+                    f,
+                    "made the lease of {lease} in pool {pool} for IPClaim {claim}"
+                )
+            }
             Self::Contested { address, pods } => {
                 let pods: Vec<String> = pods.iter().map(ToString::to_string).collect();
                 write!(
@@ -235,6 +253,8 @@ pub struct Summary {
     pub kept: BTreeMap<KeepReason, usize>,
     /// How many were recreated.
     pub recreated: usize,
+    /// How many leases were made for members of sets.
+    pub members: usize,
     /// How many addresses two living pods use.
     pub contested: usize,
     /// How many marks were written for the next run.
@@ -307,6 +327,7 @@ impl fmt::Display for Summary {
         }
         for (count, noun, what) in [
             (self.recreated, "lease", "recreated"),
+            (self.members, "lease", "made for claims"),
             (self.contested, "address", "used by two living pods"),
             (self.unreadable, "object", "unreadable"),
             (self.failed, "operation", "failed"),

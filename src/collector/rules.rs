@@ -169,6 +169,12 @@ impl<'a> Case<'a> {
         self.index.snapshot.nodes.get(&holder.node)
     }
 
+    /// Whether a lease is marked and unchanged for longer than the longest ADD: any write would have voided the mark.
+    pub(super) fn has_stood(&self, lease: &LeaseSnapshot) -> bool {
+        let mark = self.marks.of(lease);
+        mark.is_some_and(|mark| self.now.is_past(mark.since, self.options.add_timeout))
+    }
+
     /// The mark of exactly this version, or a new one; `None` where the API server's answers have no time.
     fn mark(&self, lease: &LeaseSnapshot) -> Option<Mark> {
         let known = self.marks.of(lease).cloned();

@@ -26,6 +26,7 @@ use crate::retry::{self, Clock, Deadline, Retrying};
 use crate::text::counted;
 
 mod admit;
+mod claims;
 mod extend;
 mod marking;
 mod nodes;
@@ -130,6 +131,8 @@ struct Changes {
     /// What a lease is by now; `None`: it is gone.
     states: HashMap<LeaseName, Option<State>>,
     recreated: Vec<(LeaseName, PoolName)>,
+    /// Made for sets.
+    made: Vec<(LeaseName, PoolName)>,
     reclaimed: HashMap<PoolName, i64>,
 }
 
@@ -202,6 +205,7 @@ impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
         for extended in &grace_extended(case.index) {
             self.extend(extended).await?;
         }
+        self.resolve_claims(case, pools).await?;
         self.reclaim(due, case, marks).await
     }
 

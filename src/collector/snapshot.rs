@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::annotations::Annotations;
+use crate::claim::{Claim, ClaimName};
 use crate::ip::PoolName;
 use crate::lease::{ClaimRef, LeaseName, State, StoredLease};
 use crate::select::Labels;
@@ -129,6 +130,8 @@ pub struct PodSnapshot {
     pub containers_ended: bool,
     /// How long its containers may take to end.
     pub termination: Duration,
+    /// The IPClaim that it names.
+    pub claim: Option<Box<str>>,
     /// Its `podIPs`, which only its kubelet writes; none for a pod in its node's own network.
     pub addresses: Vec<IpAddr>,
     /// What the annotation `network-status` reports of further interfaces.
@@ -230,6 +233,8 @@ pub struct NodeSnapshot {
 pub enum ClaimSnapshot {
     /// It lists the address.
     Lists,
+    /// It lists the address, and no pod takes it any more.
+    Leaving,
     /// It is there and does not list the address.
     Omits,
     /// There is none of that name, or it is another owner's.
@@ -258,8 +263,24 @@ pub struct Snapshot {
     pub nodes: HashMap<Box<str>, NodeSnapshot>,
     /// The `resourceVersion` of each node's heartbeat, by name of the node: it changes when the kubelet renews it.
     pub heartbeats: HashMap<Box<str>, Box<str>>,
-    /// The claims of retained leases, as far as they were read.
+    /// All claims by name; `None`: it could not be read.
+    pub sets: BTreeMap<ClaimName, Option<Claim>>,
+    /// What claims say of retained leases, as far as they were read.
     pub claims: BTreeMap<LeaseName, ClaimSnapshot>,
     /// The reports of annotations that count, by pod uid and address: a pool that may serve the pod has the address.
     pub admitted: HashSet<(Box<str>, IpAddr)>,
+}
+
+impl ClaimSnapshot {
+    /// What a claim of this name says of an address.
+    #[must_use]
+    pub fn of(claim: Option<&Option<Claim>>, address: IpAddr) -> Self {
+        match claim {
+            None => Self::Gone,
+            Some(None) => Self::Unknown,
+            Some(Some(claim)) if claim.leaving.contains(&address) => Self::Leaving,
+            Some(Some(claim)) if claim.lists(address) => Self::Lists,
+            Some(Some(_)) => Self::Omits,
+        }
+    }
 }

@@ -17,14 +17,15 @@ use super::answer::Response;
 use super::labeled::LabeledObject;
 use super::pod::PodObject;
 use super::request::{api_error, built};
-use crate::api::{IPLease, IPPool, ReservedIP, Subnet};
+use crate::api::{IPClaim, IPLease, IPPool, ReservedIP, Subnet};
+use crate::claim::{Claim, ClaimName};
 use crate::collector::{
     Api, ClaimSnapshot, ConfigMapSnapshot, LeaseSnapshot, NodeSnapshot, Notice, Page, Part,
     PodSnapshot, Surroundings,
 };
 use crate::lease::StoredLease;
 use crate::retry::{ApiError, ErrorKind};
-use crate::select::NamespaceFacts;
+use crate::select::{Labels, NamespaceFacts};
 
 mod config_map;
 mod event;
@@ -95,6 +96,18 @@ impl Api for KubeClient {
         self.objects(Subnet::url_path(&(), None), part).await
     }
 
+    async fn claims(&self, part: Part<'_>) -> Result<Page<(ClaimName, Option<Claim>)>, ApiError> {
+        let read = |object: IPClaim| {
+            let claim = Claim::try_from(object).map_err(|error| error.to_string())?;
+            Ok(Some((claim.name.clone(), Some(claim))))
+        };
+        let path = IPClaim::url_path(&(), None);
+        self.list_part(path, ListParams::default(), part, read, |it| {
+            Some((it.claim(), None))
+        })
+        .await
+    }
+
     async fn failed_teardowns(&self, since: Timestamp) -> Result<HashSet<Box<str>>, ApiError> {
         let mut uids = HashSet::new();
         let mut after: Option<String> = None;
@@ -127,13 +140,26 @@ impl Api for KubeClient {
         Ok(object.map(|object| object.named().1))
     }
 
-    /// There is no kind of claims yet: a lease that has one was written by a newer version.
-    async fn claim(&self, _: &LeaseSnapshot) -> Result<ClaimSnapshot, ApiError> {
-        Ok(ClaimSnapshot::Unknown)
+    async fn claim(&self, lease: &LeaseSnapshot) -> Result<ClaimSnapshot, ApiError> {
+        let Some(name) = lease.claim.as_ref().and_then(ClaimName::of) else {
+            return Ok(ClaimSnapshot::Unknown);
+        };
+        let path = IPClaim::url_path(&(), Some(&name.namespace));
+        let object = self.one::<IPClaim>(path, &name.name).await?;
+        let claim = object.map(|object| Claim::try_from(object).ok());
+        Ok(ClaimSnapshot::of(claim.as_ref(), lease.name.address))
     }
 
     async fn pool(&self, name: &str) -> Result<Option<IPPool>, ApiError> {
         self.one(IPPool::url_path(&(), None), name).await
+    }
+
+    async fn namespace_labels(&self, name: &str) -> Result<Labels, ApiError> {
+        let path = Path::new(Namespace::url_path(&(), None));
+        let request = path.get_metadata(name, &GetParams::default());
+        let (what, answer) = self.send(built(request)?).await?;
+        let object = answer.object::<LabeledObject>(&what)?;
+        Ok(NamespaceFacts::from(object.unwrap_or_default()).labels)
     }
 
     async fn surroundings(&self, namespace: &str, node: &str) -> Result<Surroundings, ApiError> {
@@ -162,6 +188,15 @@ impl Api for KubeClient {
         let params = PostParams::default();
         let name = pool.name_any();
         self.write(path.replace_subresource("status", &name, &params, body(pool)?))
+            .await
+    }
+
+    async fn write_claim_status(&self, claim: &IPClaim) -> Result<bool, ApiError> {
+        let namespace = claim.namespace().unwrap_or_default();
+        let path = Path::new(IPClaim::url_path(&(), Some(&namespace)));
+        let params = PostParams::default();
+        let name = claim.name_any();
+        self.write(path.replace_subresource("status", &name, &params, body(claim)?))
             .await
     }
 

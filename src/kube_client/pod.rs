@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 
-use crate::annotations::Annotations;
+use crate::annotations::{self, Annotations};
 use crate::api::{MAX_TERMINATION_GRACE_PERIOD_SECONDS, TERMINATION_GRACE_PERIOD_SECONDS};
 use crate::collector::{Phase, PodEnd};
 use crate::gather::ObjectMetadata;
@@ -215,6 +215,10 @@ impl TryFrom<PodObject> for collector::PodSnapshot {
                 None => own,
             },
             addresses: addresses.filter_map(|ip| ip.ip.parse().ok()).collect(),
+            claim: annotations::claim(&metadata.annotations)
+                .ok()
+                .flatten()
+                .map(|found| found.value.into()),
             attached: attached.map(Box::new),
             namespace: metadata.namespace,
             name: metadata.name,

@@ -249,7 +249,13 @@ impl<S: Store, C: Clock, H: Hints> Acquirer<'_, S, C, H> {
             .await
     }
 
+    /// A pod keeps the claim that its lease has: the collector writes it into that of a plain pod.
     async fn replace(&self, before: &StoredLease, lease: &Lease) -> Result<Commit, Error> {
+        let claim = lease.claim.as_ref().or(before.lease.claim.as_ref());
+        let lease = &Lease {
+            claim: claim.cloned(),
+            ..lease.clone()
+        };
         self.write(lease, async || self.leases.replace(before, lease).await)
             .await
     }

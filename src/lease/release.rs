@@ -52,6 +52,18 @@ pub async fn release<S: Store, C: Clock>(
     }
 }
 
+/// A kept lease that nothing keeps any more: it cools for the rest of its time, or goes at once (`None`).
+#[must_use]
+pub fn given_up(lease: &Lease, now: Timestamp) -> Option<Lease> {
+    let cooling = Lease {
+        state: State::Cooling,
+        claim: None,
+        ..lease.clone()
+    };
+    // One that was never released was never held.
+    (cooling.released_at.is_some() && !cooling.has_cooled(now)).then_some(cooling)
+}
+
 /// A lease after its release: kept for its claim, else cooling.
 #[must_use]
 pub fn released(lease: &Lease, now: Timestamp) -> Lease {

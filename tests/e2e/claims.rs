@@ -1,10 +1,11 @@
 //! Sets of addresses: claims that a person makes, and the pods that use them.
 
 mod by_hand;
+mod collected;
 mod refusals;
 
 use anyhow::{Context, Result};
-use kube::api::{Api, DeleteParams, PostParams};
+use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
 use leasehold::api::{IPClaim, IPLease};
 use serde_json::{Value, json};
 use testbed::{Attachment, Outcome, Pod};
@@ -27,6 +28,32 @@ impl TestEnv {
         let claims = self.claims().await?;
         let made = claims.create(&PostParams::default(), &claim).await;
         made.with_context(|| format!("make claim {name}"))
+    }
+
+    /// What its status says: `addresses / confirmed / leaving`, then the condition Ready.
+    pub async fn set(&self, name: &str) -> Result<String> {
+        let status = self
+            .claims()
+            .await?
+            .get(name)
+            .await?
+            .status
+            .unwrap_or_default();
+        let lists = [&status.addresses, &status.confirmed, &status.leaving];
+        let lists = lists.map(|list| list.join(" "));
+        let ready = status.conditions.iter().find(|it| it.type_ == "Ready");
+        let ready = ready.map_or_else(String::new, |ready| {
+            format!("{}: {}", ready.reason, ready.message)
+        });
+        Ok(self.redact(&format!("{}\n{ready}", lists.join(" / ").trim())))
+    }
+
+    /// Changes the spec of a claim.
+    pub async fn edit_claim(&self, name: &str, spec: Value) -> Result<()> {
+        let patch = Patch::Merge(json!({"spec": spec}));
+        let claims = self.claims().await?;
+        claims.patch(name, &PatchParams::default(), &patch).await?;
+        Ok(())
     }
 
     /// Begins the deletion of a claim.

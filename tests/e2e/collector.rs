@@ -13,6 +13,6 @@ mod metrics;
 mod pools;
 mod race;
 mod recreated;
-mod run;
+pub mod run;
 mod shipped;
 mod situations;

@@ -45,6 +45,8 @@ const GIVEN: &str = "
     zones.yaml              | web      | b | eth0 | zone-b; 0.0.0.0/0 by 10.73.1.1
     affinity.yaml           | scada    | a | eth0 | plant-controllers; 0.0.0.0/0 by 10.74.1.1
     affinity.yaml           | reports  | a | eth0 | plant; 0.0.0.0/0 by 10.74.0.1
+    claims.yaml             | mailer   | a | eth0 | dmz; 0.0.0.0/0 by 10.78.0.1
+    claims.yaml             | relay    | a | eth0 | dmz; 0.0.0.0/0 by 10.78.0.1
     multus.yaml             | recorder | a | eth0 | cameras;
     multus.yaml             | recorder | a | net1 | cameras-storage;
     multus.yaml             | recorder | a | net2 | cameras-video; 0.0.0.0/0 by 10.75.2.1

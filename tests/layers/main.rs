@@ -83,6 +83,7 @@ const MODULES: [(&str, Reach, &[&str]); 19] = [
         "collector",
         Reach::Pure,
         &[
+            "allocate",
             "annotations",
             "api",
             "claim",

@@ -32,15 +32,12 @@ pub(super) fn judge(
     if case.node(holder).is_some_and(|node| !node.ready) {
         return Keep::unmarked(KeepReason::Unready);
     }
-    let known = case.marks.of(lease);
-    // Any write would have voided the mark: it is as old as the lease's last change, or younger.
-    let has_stood = |since| case.now.is_past(since, case.options.add_timeout);
-    if let Some(mark) = known.filter(|mark| has_stood(mark.since)) {
+    if case.has_stood(lease) {
         return Due {
             reason: Reason::Surplus {
                 keeps: keeps.name.address,
             },
-            mark: Some(mark.clone()),
+            mark: case.marks.of(lease).cloned(),
         }
         .into();
     }

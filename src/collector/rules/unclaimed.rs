@@ -9,6 +9,12 @@ pub(super) fn judge(case: &Case<'_>, lease: &LeaseSnapshot) -> Judgment {
     let reason = match case.index.snapshot.claims.get(&lease.name) {
         Some(ClaimSnapshot::Gone) => Reason::ClaimGone,
         Some(ClaimSnapshot::Omits) => Reason::ClaimOmits,
+        Some(ClaimSnapshot::Leaving) => {
+            return match case.mark(lease) {
+                Some(mark) => Keep::marked(KeepReason::Leaving, mark),
+                None => Keep::unmarked(KeepReason::Leaving),
+            };
+        }
         Some(ClaimSnapshot::Lists | ClaimSnapshot::Unknown) | None => return Judgment::Fine,
     };
     let holder = lease.holder.as_ref();
@@ -17,13 +23,19 @@ pub(super) fn judge(case: &Case<'_>, lease: &LeaseSnapshot) -> Judgment {
     if pod.is_some_and(|pod| pod.is_alive() && pod.has_address(lease.name.address)) {
         return Keep::unmarked(KeepReason::Reported);
     }
-    if let Some(mark) = case.marks.of(lease) {
-        let mark = Some(mark.clone());
+    // Its maker may be about to list it.
+    if case.has_stood(lease) {
+        let mark = case.marks.of(lease).cloned();
         return Due { reason, mark }.into();
     }
     match case.mark(lease) {
-        Some(mark) => Keep::marked(KeepReason::Marked, mark),
-        None => Keep::unmarked(KeepReason::Marked),
+        Some(mark) => Keep {
+            why: KeepReason::Young,
+            until: mark.since.checked_add(case.options.add_timeout).ok(),
+            mark: Some(mark),
+        }
+        .into(),
+        None => Keep::unmarked(KeepReason::Young),
     }
 }
 

@@ -8,7 +8,8 @@ use crate::collector::api::Api;
 use crate::collector::gather::Gathered;
 use crate::collector::report::Reporter;
 use crate::collector::status::{Counted, CountedLease, pool_status};
-use crate::lease::State;
+use crate::ip::PoolName;
+use crate::lease::{LeaseName, State};
 use crate::pool::Pools;
 use crate::retry::{Clock, Error};
 
@@ -27,14 +28,10 @@ impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
                 over: lease.over,
             })
         });
-        let recreated = self.changes.recreated.iter();
-        let recreated = recreated.map(|(name, pool)| CountedLease {
-            name,
-            state: State::Held,
-            pool,
-            over: None,
-        });
-        self.summary.pools = Counted::all(pools, listed.chain(recreated), &self.findings);
+        let recreated = new_leases(&self.changes.recreated, State::Held);
+        let made = new_leases(&self.changes.made, State::Retained);
+        self.summary.pools =
+            Counted::all(pools, listed.chain(recreated).chain(made), &self.findings);
         if self.options.dry_run {
             return Ok(());
         }
@@ -86,4 +83,17 @@ impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
         }
         Ok(false)
     }
+}
+
+/// Leases that this run has made, as they are counted.
+fn new_leases(
+    made: &[(LeaseName, PoolName)],
+    state: State,
+) -> impl Iterator<Item = CountedLease<'_>> {
+    made.iter().map(move |(name, pool)| CountedLease {
+        name,
+        state,
+        pool,
+        over: None,
+    })
 }

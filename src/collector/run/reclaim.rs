@@ -16,7 +16,7 @@ use crate::collector::reason::{KeepReason, Reason};
 use crate::collector::report::{Event, Reporter};
 use crate::collector::rules::{Case, Due, Keep, Live, confirm};
 use crate::collector::snapshot::{LeaseSnapshot, NodeSnapshot};
-use crate::lease::{Commit, Lease, State, StoredLease, released};
+use crate::lease::{Commit, Lease, State, StoredLease, given_up, released};
 use crate::retry::{Clock, Error, Retrying};
 
 /// Releases under way at once: enough to hide the way to the API server, and no burden on it.
@@ -289,12 +289,6 @@ fn next(lease: &Lease, reason: &Reason, now: Timestamp) -> Option<Lease> {
             Some(released(lease, now))
         }
         Reason::Cooled | Reason::QuarantineOver => None,
-        Reason::ClaimGone | Reason::ClaimOmits => {
-            let unclaimed = Lease {
-                claim: None,
-                ..lease.clone()
-            };
-            Some(released(&unclaimed, now))
-        }
+        Reason::ClaimGone | Reason::ClaimOmits => given_up(lease, now),
     }
 }

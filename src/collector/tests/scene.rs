@@ -69,6 +69,7 @@ pub fn held(last: u8, uid: &str) -> LeaseSnapshot {
 
 pub fn pod(uid: &str) -> PodSnapshot {
     PodSnapshot {
+        claim: None,
         namespace: "ns".into(),
         name: "web".into(),
         uid: uid.into(),

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::split::ListSplitter;
+use crate::claim::ClaimName;
 use crate::collector::{LeaseSnapshot, NodeSnapshot, Page, Part, Phase, PodSnapshot};
 use crate::kube_client::KubeClient;
 use crate::kube_client::answer::Response;
@@ -109,6 +110,14 @@ impl Identity {
         })
     }
 
+    /// A claim that is there.
+    pub fn claim(self) -> ClaimName {
+        ClaimName {
+            namespace: self.namespace.into(),
+            name: self.name.into(),
+        }
+    }
+
     /// A pod that lives.
     pub fn pod(self) -> PodSnapshot {
         PodSnapshot {
@@ -122,6 +131,7 @@ impl Identity {
             containers_ended: false,
             termination: Duration::ZERO,
             addresses: Vec::new(),
+            claim: None,
             attached: None,
         }
     }

@@ -126,6 +126,7 @@ fn a_run_leaves_how_full_each_pool_is_and_what_it_did() {
     leasehold_collector_suspect_leases{reason="reported"} 0
     leasehold_collector_suspect_leases{reason="shared"} 0
     leasehold_collector_suspect_leases{reason="young"} 0
+    leasehold_collector_suspect_leases{reason="leaving"} 0
     leasehold_collector_suspect_leases{reason="claimed"} 0
     leasehold_collector_suspect_leases{reason="alive"} 0
     leasehold_collector_suspect_leases{reason="changed"} 0

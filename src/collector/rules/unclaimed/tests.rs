@@ -2,7 +2,7 @@ use crate::collector::tests::scene::{Fate, Scene, at, held, pod, says};
 use crate::collector::{ClaimSnapshot, KeepReason, Reason};
 use crate::lease::{ClaimKind, ClaimRef, State};
 
-use ClaimSnapshot::{Gone, Lists, Omits, Unknown};
+use ClaimSnapshot::{Gone, Leaving, Lists, Omits, Unknown};
 
 fn retained() -> Scene {
     Scene::new(held(1, "u")).with(|s| {
@@ -31,28 +31,38 @@ fn a_lease_that_a_claim_keeps_goes_with_the_claim() {
         (
             "no earlier run has seen it like this",
             retained().claim(Gone, Gone),
-            Fate::Kept(KeepReason::Marked),
+            Fate::Kept(KeepReason::Young),
+        ),
+        (
+            "an ADD may be about to list it",
+            retained().claim(Omits, Omits).marked(599),
+            Fate::Kept(KeepReason::Young),
+        ),
+        (
+            "it leaves its set",
+            retained().claim(Leaving, Leaving).marked(602),
+            Fate::Kept(KeepReason::Leaving),
         ),
         (
             "its claim is gone",
-            retained().claim(Gone, Gone).marked(1),
+            retained().claim(Gone, Gone).marked(602),
             Fate::Released(Reason::ClaimGone),
         ),
         (
             "its claim does not list it",
-            retained().claim(Omits, Omits).marked(1),
+            retained().claim(Omits, Omits).marked(602),
             Fate::Released(Reason::ClaimOmits),
         ),
         (
             "its claim lists it by now",
-            retained().claim(Omits, Lists).marked(1),
+            retained().claim(Omits, Lists).marked(602),
             Fate::Kept(KeepReason::Claimed),
         ),
         (
             "a living pod uses it",
             retained()
                 .claim(Gone, Gone)
-                .marked(1)
+                .marked(602)
                 .pod(pod("u").with_address(1)),
             Fate::Kept(KeepReason::Reported),
         ),
