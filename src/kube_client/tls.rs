@@ -12,7 +12,8 @@ use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError, RootCertStore,
+    SignatureScheme,
 };
 use tower::BoxError;
 
@@ -22,6 +23,9 @@ use super::certificate::{KeyPair, certificates, validity};
 /// What can be verified, for messages.
 const VERIFIABLE: &str =
     "RSA with SHA-256, -384 or -512, ECDSA on P-256 or P-384 with SHA-256 or -384, Ed25519";
+
+const AN_AUTHORITYS: &str = "it is an authority's own certificate (CA:TRUE), which is only trusted where the kubeconfig's \
+    certificate-authority lists it";
 
 /// The OID of the curve (RFC 5480 §2.1.1.1).
 const P521: &[u8] = &[0x2b, 0x81, 0x04, 0x00, 0x23];
@@ -79,6 +83,11 @@ impl Untrusted {
         {
             let key = algorithm(public_key_algorithm_id);
             format!("{} by a key of {key}", unsupported(signature_algorithm_id))
+        } else if let CertificateError::Other(OtherError(other)) = why {
+            match other.to_string().as_str() {
+                "CaUsedAsEndEntity" => AN_AUTHORITYS.to_owned(),
+                other => other.to_owned(),
+            }
         } else if *why == CertificateError::UnknownIssuer {
             "it is not signed by the kubeconfig's certificate-authority".to_owned()
         } else {

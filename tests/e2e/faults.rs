@@ -1,5 +1,6 @@
 //! What clusters do to a plugin, done for real: each fault by a proxy between it and a real API server, or to the server.
 
+mod certificates;
 mod kubeconfigs;
 mod late;
 mod lengths;
