@@ -148,21 +148,13 @@ fn committed(what: &str, answer: Response, sent: &Value) -> Result<Commit, ApiEr
     };
     // As stored: a field that is absent has its default once it is an IPLease.
     let stored: Value = parse(what, &body)?;
-    if let Some(field) = dropped(&sent["spec"], &stored["spec"], "spec") {
-        return Err(api_error(what, ErrorKind::Refused, NotStored { field }));
-    }
+    let not_stored = dropped(&sent["spec"], &stored["spec"], "spec");
     let stored = serde_json::from_value(stored)
         .map_err(|error| api_error(what, ErrorKind::Transient(None), error))?;
-    Ok(Commit::Won(understood(what, stored)?))
-}
-
-/// The API server prunes what its definition of the kind does not have (Kubernetes, "Field pruning").
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "apply leasehold's crds/: the API server has an older definition of ipleases.leasehold.io and did not store {field}"
-)]
-struct NotStored {
-    field: String,
+    Ok(Commit::Won(StoredLease {
+        not_stored,
+        ..understood(what, stored)?
+    }))
 }
 
 /// The first field of `sent` that `stored` does not have, as a path below `path`.

@@ -227,7 +227,10 @@ impl<S: Store, C: Clock, H: Hints> Acquirer<'_, S, C, H> {
         let mut outcome = Ok(());
         for ended in join_all(searches).await {
             match ended {
-                Ok(allocation) => allocations.push(allocation),
+                Ok(allocation) => {
+                    outcome = outcome.and(allocation.stored.check_whole().map_err(Error::from));
+                    allocations.push(allocation);
+                }
                 Err(error) => outcome = outcome.and(Err(error)),
             }
         }

@@ -73,6 +73,7 @@ impl TryFrom<IPLease> for StoredLease {
                 .ok_or_else(|| unreadable("resourceVersion"))?,
             lease,
             object: Box::new(object),
+            not_stored: None,
         })
     }
 }

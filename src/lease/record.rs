@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use crate::api::{ClaimRef, Holder, IPLease, State, lease_name};
 use crate::ip::PoolName;
 use crate::ip::Vrf;
+use crate::retry::{self, ApiError, ErrorKind};
 
 /// The name of a lease: its address, in its vrf.
 ///
@@ -117,9 +118,31 @@ pub struct StoredLease {
     pub version: String,
     /// The object as it was read: what else it has of the same holder is kept when it is replaced.
     pub object: Box<IPLease>,
+    /// A field that was written and is not in what was stored: the API server prunes what its definition of the kind does not
+    /// have (Kubernetes, "Field pruning").
+    pub not_stored: Option<String>,
 }
 
+/// What was written was not stored whole.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "apply leasehold's crds/: the API server has an older definition of ipleases.leasehold.io and did not store {0}"
+)]
+struct NotStored(String);
+
 impl StoredLease {
+    /// Refuses what was not stored whole.
+    pub fn check_whole(&self) -> Result<(), retry::Error> {
+        match &self.not_stored {
+            None => Ok(()),
+            Some(field) => Err(retry::Error::Api(ApiError {
+                request: format!("the write of lease {}", self.lease.name),
+                kind: ErrorKind::Refused,
+                source: NotStored(field.clone()).into(),
+            })),
+        }
+    }
+
     /// What `container` is called in this lease: nothing, where the collector recreated it for the pod of this uid.
     #[must_use]
     pub fn recorded_container<'c>(&self, container: &'c str, uid: Option<&str>) -> &'c str {

@@ -39,7 +39,13 @@ pub async fn release<S: Store, C: Clock>(
         let done = if next.has_cooled(now) && !next.attachment_failed {
             leases.delete(&stored).await?
         } else {
-            matches!(leases.replace(&stored, &next).await?, Commit::Won(_))
+            match leases.replace(&stored, &next).await? {
+                Commit::Won(stored) => {
+                    stored.check_whole()?;
+                    true
+                }
+                Commit::Lost => false,
+            }
         };
         if done {
             return Ok(Released::Released);

@@ -5,6 +5,7 @@ mod kubeconfigs;
 mod late;
 mod lengths;
 mod lost;
+mod older_kinds;
 mod outages;
 mod servers;
 mod slow;

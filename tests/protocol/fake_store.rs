@@ -253,6 +253,7 @@ impl<'a> FakeStore<'a> {
             uid: over.map_or_else(|| version.to_string(), |seen| seen.uid.clone()),
             version: version.to_string(),
             object: Box::new(lease.to_object()),
+            not_stored: None,
         };
         self.leases
             .borrow_mut()

@@ -4,7 +4,7 @@ use super::{Run, Stop};
 use crate::collector::api::Api;
 use crate::collector::grace_extended::GraceExtended;
 use crate::collector::report::Reporter;
-use crate::lease::Lease;
+use crate::lease::{Commit, Lease};
 use crate::retry::{Clock, Error};
 
 impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
@@ -35,7 +35,9 @@ impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
             ..stored.lease.clone()
         };
         // Another writer was faster and has changed the lease.
-        self.client.replace(&stored, &next).await?;
-        Ok(())
+        match self.client.replace(&stored, &next).await? {
+            Commit::Won(stored) => stored.check_whole(),
+            Commit::Lost => Ok(()),
+        }
     }
 }

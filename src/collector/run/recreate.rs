@@ -58,6 +58,9 @@ impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
         if self.options.dry_run {
             return Ok(true);
         }
-        Ok(matches!(self.client.create(&lease).await?, Commit::Won(_)))
+        match self.client.create(&lease).await? {
+            Commit::Won(stored) => stored.check_whole().map(|()| true),
+            Commit::Lost => Ok(false),
+        }
     }
 }
