@@ -28,10 +28,10 @@ const MODULE: &str =
     "__attribute__((constructor)) static void loaded(void) { __builtin_trap(); }\n";
 
 /// The root of a node's file system, as far as a lookup reads it.
-struct Root(PathBuf);
+pub struct Root(pub PathBuf);
 
 impl Root {
-    fn new(folder: PathBuf) -> Result<Self> {
+    pub fn new(folder: PathBuf) -> Result<Self> {
         let root = Self(folder);
         let arch = std::env::consts::ARCH;
         let libraries = [
@@ -45,8 +45,8 @@ impl Root {
         for folder in libraries.iter().map(String::as_str).chain(["dev", "etc"]) {
             fs::create_dir_all(root.0.join(folder))?;
         }
-        // Retries take their jitter from there (Linux, "random(4)").
-        for (name, minor) in [("random", "8"), ("urandom", "9")] {
+        // Retries take their jitter from there (Linux, "random(4)"), and programs that are run their stdin.
+        for (name, minor) in [("null", "3"), ("random", "8"), ("urandom", "9")] {
             let device = root.0.join("dev").join(name);
             let made = Command::new("mknod")
                 .arg(&device)
@@ -83,8 +83,12 @@ impl Root {
         Ok(root)
     }
 
-    fn write(&self, name: &str, text: &str) -> Result<()> {
-        fs::write(self.0.join(name), text).with_context(|| format!("write {name}"))
+    /// Writes a file, and makes the folders above it.
+    pub fn write(&self, name: &str, text: &str) -> Result<()> {
+        let path = self.0.join(name.trim_start_matches('/'));
+        let parent = path.parent().context("a folder")?;
+        fs::create_dir_all(parent)?;
+        fs::write(&path, text).with_context(|| format!("write {name}"))
     }
 
     /// A DEL by the plugin in it, which has to search, and says nothing when it has.
@@ -108,7 +112,7 @@ impl Root {
     }
 
     /// Runs a program in this root, with this on stdin.
-    fn run(&self, args: &[&str], env: &[(&str, &str)], stdin: &str) -> Result<Output> {
+    pub fn run(&self, args: &[&str], env: &[(&str, &str)], stdin: &str) -> Result<Output> {
         let mut child = Command::new("chroot")
             .arg(&self.0)
             .args(args)

@@ -1,5 +1,7 @@
 //! STATUS and VERSION, and the text for a person who starts the plugin by hand: no server is asked.
 
+mod distributions;
+
 use std::fs;
 use std::path::Path;
 
