@@ -136,6 +136,7 @@ async fn measure(
         .lines()
         .find_map(|line| line.strip_prefix("failed: "))
     {
+        let why: String = why.chars().take(120).collect();
         println!("{:12} {why}", "");
     }
     cluster
