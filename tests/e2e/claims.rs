@@ -2,7 +2,9 @@
 
 mod by_hand;
 mod collected;
+mod crash;
 mod refusals;
+mod requests;
 
 use anyhow::{Context, Result};
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};

@@ -59,7 +59,8 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
             let mut unavailable = BTreeMap::new();
             let mut is_lost = false;
             for (address, pool) in self.in_order(&claim, &members, &mut unavailable) {
-                match self.try_join(pool, address, &claim).await? {
+                let member = members.get(&address);
+                match self.try_join(pool, address, &claim, member).await? {
                     Attempt::Taken(allocation) => return Ok(allocation),
                     Attempt::Lost => is_lost = true,
                     Attempt::Unavailable(why) => {
@@ -173,14 +174,19 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
         pool: &Arc<Pool>,
         address: IpAddr,
         claim: &Claim,
+        member: Option<&StoredLease>,
     ) -> Result<Attempt, Error> {
-        let leases = self.acquirer.leases;
         let us = &self.requester().holder;
         let lease = Lease {
             claim: Some(claim.reference()),
             ..self.requester().lease(pool, address)
         };
-        let (previous, written) = match leases.read(&lease.name).await? {
+        let stored = match member {
+            // The list was as good a read.
+            Some(stored) => Some(stored.clone()),
+            None => self.acquirer.leases.read(&lease.name).await?,
+        };
+        let (previous, written) = match stored {
             None => (Previous::Absent, self.acquirer.create(&lease).await?),
             Some(stored) => {
                 let is_member = claim.name.is_in(stored.lease.claim.as_ref());
