@@ -17,6 +17,7 @@ mod networks;
 mod pool_ref;
 mod pools;
 mod routes;
+mod sticky;
 
 pub use claims::{IpNumber, MAX_SET, claim, ip_number, reclaim};
 pub use json::Malformed;
@@ -27,6 +28,7 @@ pub use pools::{
     ForInterface, ForPod, PerInterface, PoolLists, default_pools, ippool, ippools, subnet, subnets,
 };
 pub use routes::{default_route_nic, routes};
+pub use sticky::sticky;
 
 /// The annotations of an object, by key.
 pub type Annotations = BTreeMap<String, String>;

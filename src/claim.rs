@@ -1,10 +1,13 @@
-//! Sets of addresses: what an IPClaim says, and which application a pod belongs to.
+//! Addresses that outlive a pod: what an IPClaim says, which application a pod belongs to, and for which pods an address is
+//! kept under their name.
 //!
 //! Everything here is a function of its arguments. A claim says which addresses are in its set; who has
 //! one of them is for its lease to say, and [`lease`](crate::lease) is where they are taken.
 
 mod set;
+mod slot;
 mod unusable;
 
 pub use set::{Claim, ClaimName, InvalidClaim, Source};
+pub use slot::{NotSticky, PodIdentity};
 pub use unusable::Unusable;

@@ -44,6 +44,10 @@ pub enum Error {
     /// The sandbox is gone: this call is late, and what it had taken was returned.
     #[error("the network namespace of this container is gone: the call is too late")]
     Late,
+    /// The pod would give up the address that is kept for it, by reads that may be old: to be decided again on consistent
+    /// ones. What had been taken was given back.
+    #[error("whether the pod may keep its address is unknown: what it was decided on is old")]
+    Outdated,
     /// The API server refused, or gave no definite answer in time.
     #[error(transparent)]
     Retry(#[from] retry::Error),

@@ -19,6 +19,7 @@ pub(super) const SUBNET: &str = "subnet";
 pub(super) const SUBNETS: &str = "subnets";
 pub(super) const IPPOOL_IP_NUMBER: &str = "ippool-ip-number";
 pub(super) const IPPOOL_RECLAIM: &str = "ippool-reclaim";
+pub(super) const STICKY: &str = "sticky";
 pub(super) const ROUTES: &str = "routes";
 pub(super) const DEFAULT_ROUTE_NIC: &str = "default-route-nic";
 pub(super) const DEFAULT_IPV4_IPPOOL: &str = "default-ipv4-ippool";
@@ -29,11 +30,11 @@ pub(super) const NETWORKS: &str = "k8s.v1.cni.cncf.io/networks";
 pub(super) const DEFAULT_NETWORK: &str = "v1.multus-cni.io/default-network";
 
 /// What a pod may ask for.
-const POD: [&str; 5] = [IPPOOL, IPPOOLS, ROUTES, DEFAULT_ROUTE_NIC, CLAIM];
+const POD: [&str; 6] = [IPPOOL, IPPOOLS, ROUTES, DEFAULT_ROUTE_NIC, CLAIM, STICKY];
 /// What a namespace may ask for.
 const NAMESPACE: [&str; 2] = [DEFAULT_IPV4_IPPOOL, DEFAULT_IPV6_IPPOOL];
 /// What a later version serves: addresses that outlive a pod.
-const LATER: [&str; 5] = [SUBNETS, SUBNET, "sticky", IPPOOL_IP_NUMBER, IPPOOL_RECLAIM];
+const LATER: [&str; 4] = [SUBNETS, SUBNET, IPPOOL_IP_NUMBER, IPPOOL_RECLAIM];
 /// What workloads of Spiderpool carry besides, and what has no effect there by itself: settings of
 /// a `subnet`, which is refused itself, and what Spiderpool never read or wrote for people to read.
 const WITHOUT_EFFECT: [&str; 5] = [
@@ -45,6 +46,11 @@ const WITHOUT_EFFECT: [&str; 5] = [
 ];
 /// In its older versions, followed by the name of an interface.
 const ASSIGNED: &str = "assigned-";
+
+/// The key of an annotation that only leasehold has.
+pub(super) fn ours(name: &str) -> String {
+    format!("{OURS}{name}")
+}
 
 /// An annotation that asks for what leasehold does not give.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -79,11 +85,13 @@ fn served(
             continue;
         };
         let theirs = prefix == SPIDERPOOL;
-        let problem = if known.contains(&name) || theirs && is_without_effect(name, others) {
+        let problem = if theirs && name == STICKY {
+            format!("is not one of Spiderpool's; write {OURS}{STICKY}")
+        } else if known.contains(&name) || theirs && is_without_effect(name, others) {
             continue;
         } else if LATER.contains(&name) {
             let hidden = theirs && annotations.contains_key(&format!("{OURS}{name}"));
-            if hidden || json::names_nothing(text) || name == "sticky" && text.trim() == "false" {
+            if hidden || json::names_nothing(text) {
                 continue;
             }
             "is not served by this version; name pools in ippool or ippools".to_owned()

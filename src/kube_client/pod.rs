@@ -11,6 +11,7 @@ use crate::annotations::{self, Annotations};
 use crate::api::{MAX_TERMINATION_GRACE_PERIOD_SECONDS, TERMINATION_GRACE_PERIOD_SECONDS};
 use crate::collector::{Phase, PodEnd};
 use crate::gather::ObjectMetadata;
+use crate::lease::ClaimOwner;
 use crate::select::Labels;
 use crate::{collector, plugin};
 
@@ -40,6 +41,39 @@ struct Metadata {
     deletion_grace_period_seconds: Option<i64>,
     labels: Labels,
     annotations: Annotations,
+    #[serde(deserialize_with = "lenient")]
+    generate_name: String,
+    #[serde(deserialize_with = "lenient")]
+    owner_references: Vec<OwnerReference>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, rename_all = "camelCase")]
+struct OwnerReference {
+    api_version: String,
+    kind: String,
+    name: String,
+    controller: bool,
+}
+
+impl Metadata {
+    /// The object that controls the pod: of several owners at most one does.
+    fn controller(&self) -> Option<ClaimOwner> {
+        let owner = self
+            .owner_references
+            .iter()
+            .find(|owner| owner.controller)?;
+        let group = owner
+            .api_version
+            .split_once('/')
+            .map_or("", |(group, _)| group);
+        Some(ClaimOwner {
+            group: group.to_owned(),
+            kind: owner.kind.clone(),
+            name: owner.name.clone(),
+            ..ClaimOwner::default()
+        })
+    }
 }
 
 #[derive(Deserialize, Default)]
@@ -153,6 +187,7 @@ impl From<PodObject> for plugin::PodSnapshot {
         let mut containers =
             (status.container_statuses.iter()).chain(&status.init_container_statuses);
         Self {
+            owner: metadata.controller(),
             uid: metadata.uid.into(),
             mirrors: metadata.annotations.get(MIRROR).cloned(),
             node: spec.node_name.map(String::from),
@@ -162,6 +197,7 @@ impl From<PodObject> for plugin::PodSnapshot {
                 || containers.any(Container::has_run)
                 || metadata.annotations.contains_key(NETWORK_STATUS),
             phase: status.phase,
+            generate_name: metadata.generate_name,
             metadata: ObjectMetadata {
                 labels: metadata.labels,
                 annotations: metadata.annotations,

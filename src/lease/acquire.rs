@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use super::record::{Lease, LeaseName, StoredLease};
 use super::store::{Commit, LeaseFilter, Store};
-use super::{Error, Holder, State};
+use super::{ClaimRef, Error, Holder, State};
 use crate::allocate::Usage;
 use crate::claim::{Claim, Unusable};
 use crate::ip::{Family, PoolName, Vrf};
@@ -24,6 +24,7 @@ mod eligibility;
 mod hints;
 mod join;
 mod search;
+mod slot;
 
 pub use hints::{CallHints, Hints};
 
@@ -45,6 +46,10 @@ pub struct Requester {
     pub since: Timestamp,
     /// Whether the pod shows any sign of an earlier sandbox, whose addresses it should have again.
     pub returning: bool,
+    /// The slot of a pod whose address is kept for its name.
+    pub slot: Option<ClaimRef>,
+    /// Whether the requests were made on consistent reads. Else no slot gives up its address.
+    pub is_current: bool,
 }
 
 /// One address that is asked for.
@@ -116,6 +121,18 @@ pub enum Refusal {
         /// Who has it.
         holder: Option<Box<Holder>>,
     },
+    /// The address that is kept for this pod's name is still held by an earlier pod of that name.
+    #[error(
+        "{address} is kept for pod {}/{}, and an earlier pod of that name has it on node {}: its containers may still be \
+         running",
+        .holder.namespace, .holder.pod, truncated(&.holder.node, NAME_BYTES)
+    )]
+    Awaited {
+        /// The address.
+        address: IpAddr,
+        /// The earlier pod.
+        holder: Box<Holder>,
+    },
 }
 
 fn names(pools: &[(PoolName, Usage)]) -> String {
@@ -161,6 +178,18 @@ pub struct AcquireError {
     pub error: Error,
     /// Leases that were written, or may have been, and of which it is not known that they were put back.
     pub unsettled: Vec<LeaseName>,
+}
+
+impl AcquireError {
+    /// Whether it may be otherwise on consistent reads, and nothing is left behind.
+    #[must_use]
+    pub fn is_outdated(&self) -> bool {
+        let depends = matches!(
+            self.error,
+            Error::Outdated | Error::Refused(Refusal::Disabled { .. })
+        );
+        depends && self.unsettled.is_empty()
+    }
 }
 
 /// Takes one address for each request, all at the same time, or none at all.
@@ -214,13 +243,9 @@ impl<S: Store, C: Clock, H: Hints> Acquirer<'_, S, C, H> {
         } else {
             Vec::new()
         };
+        let kept = self.kept(requests).await?;
         let searches = requests.iter().map(async |request| {
-            let search = Search {
-                acquirer: self,
-                request,
-                ending: RefCell::default(),
-                avoided: RefCell::default(),
-            };
+            let search = Search::new(self, request, &kept);
             search.run(&earlier).await
         });
         // All end: a write that is under way must be known to be done or not, whatever becomes of the other family.
@@ -335,7 +360,7 @@ impl Requester {
             state: State::Held,
             holder: Some(self.holder.clone()),
             co_holder: None,
-            claim: None,
+            claim: self.slot.clone(),
             cooldown: pool.cooldown,
             termination: self.termination,
             held_since: Some(self.since),

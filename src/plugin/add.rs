@@ -8,11 +8,13 @@ use super::hint_file::HintFiles;
 use super::pod::BoundPod;
 use super::release_cache::{CacheEntry, ReleaseCache};
 use crate::annotations::{self, Found};
-use crate::claim::{Claim, ClaimName, Unusable};
+use crate::claim::{Claim, ClaimName, PodIdentity, Unusable};
 use crate::cni::{Add, CniResult, IpConfig};
 use crate::gather::{self, ClusterObjects};
 use crate::host;
-use crate::lease::{self, AddressRequest, Allocation, Freshness, Holder, Requester};
+use crate::lease::{
+    self, AcquireError, AddressRequest, Allocation, ClaimRef, Freshness, Holder, Requester,
+};
 use crate::retry::{Clock, Deadline, Retrying};
 use crate::select::{self, FamilyChoice, Request, Selection};
 
@@ -31,10 +33,26 @@ pub(super) async fn add<A: Api, C: Clock>(
     forget(call, cache)?;
     let mut request = request(call)?;
     let (pod, objects) = gather(call, &cluster, &request).await?;
+    let slot = slot(call, &pod)?;
     request.claim = named_claim(&cluster, &pod).await?;
-    let selection =
-        gather::choose(&cluster, &pod.facts, &request, pod.had_sandbox, objects).await?;
-    let allocations = acquire(call, &cluster, &pod, &selection, hints).await?;
+    let resumes = pod.had_sandbox || slot.is_some();
+    let mut selection = gather::choose(&cluster, &pod.facts, &request, resumes, objects).await?;
+    let requester = requester(call, &cluster, &pod, slot);
+    let outcome = acquire(call, &cluster, &requester, &selection, hints).await;
+    let allocations = match outcome {
+        Err(failed) if failed.is_outdated() => {
+            let now = Freshness::Consistent;
+            let objects = gather::objects(&cluster, &call.pod.namespace, now).await?;
+            selection = gather::choose(&cluster, &pod.facts, &request, resumes, objects).await?;
+            let requester = Requester {
+                is_current: true,
+                ..requester
+            };
+            acquire(call, &cluster, &requester, &selection, hints).await
+        }
+        outcome => outcome,
+    };
+    let allocations = allocations.map_err(|failed| Error::acquire(failed, &selection.trace))?;
     remember(call, cache, &allocations);
     Ok(answer(&selection, &allocations))
 }
@@ -78,6 +96,48 @@ async fn gather<A: Api, C: Clock>(
     Ok((pod, objects?))
 }
 
+/// The slot of a pod whose address is kept for its name.
+fn slot(call: &Add, pod: &BoundPod) -> Result<Option<ClaimRef>, Error> {
+    let annotated = annotations::sticky(&pod.facts.annotations).map_err(Error::Sticky)?;
+    let identity = PodIdentity {
+        name: &pod.facts.name,
+        generate_name: &pod.generate_name,
+        owner: pod.owner.as_ref(),
+    };
+    let is_sticky = identity.is_sticky(annotated)?;
+    Ok(is_sticky.then(|| ClaimRef::slot_of(&holder(call, pod), pod.owner.clone())))
+}
+
+fn holder(call: &Add, pod: &BoundPod) -> Holder {
+    Holder {
+        namespace: call.pod.namespace.clone(),
+        pod: call.pod.name.clone(),
+        uid: pod.facts.uid.clone(),
+        node: pod.facts.node.clone(),
+        container: call.container.to_string(),
+        interface: call.interface.to_string(),
+        network: call.network.clone(),
+        ..Holder::default()
+    }
+}
+
+fn requester<A, C: Clock>(
+    call: &Add,
+    cluster: &Retrying<'_, A, C>,
+    pod: &BoundPod,
+    slot: Option<ClaimRef>,
+) -> Requester {
+    Requester {
+        holder: holder(call, pod),
+        termination: pod.termination,
+        vrf: call.config.vrf.clone(),
+        since: cluster.clock.now(),
+        returning: pod.had_sandbox,
+        slot,
+        is_current: false,
+    }
+}
+
 /// The claim that the pod names. What is wrong with the annotation is for the choice to say.
 async fn named_claim<A: Api, C: Clock>(
     cluster: &Retrying<'_, A, C>,
@@ -99,33 +159,16 @@ async fn named_claim<A: Api, C: Clock>(
 async fn acquire<A: Api, C: Clock>(
     call: &Add,
     cluster: &Retrying<'_, A, C>,
-    pod: &BoundPod,
+    requester: &Requester,
     selection: &Selection,
     hints: &HintFiles,
-) -> Result<Vec<Allocation>, Error> {
-    let requester = Requester {
-        holder: Holder {
-            namespace: call.pod.namespace.clone(),
-            pod: call.pod.name.clone(),
-            uid: pod.facts.uid.clone(),
-            node: pod.facts.node.clone(),
-            container: call.container.to_string(),
-            interface: call.interface.to_string(),
-            network: call.network.clone(),
-            ..Holder::default()
-        },
-        termination: pod.termination,
-        vrf: call.config.vrf.clone(),
-        since: cluster.clock.now(),
-        returning: pod.had_sandbox,
-    };
+) -> Result<Vec<Allocation>, AcquireError> {
     let requests: Vec<AddressRequest<'_>> =
         selection.families.iter().map(address_request).collect();
-    lease::acquire(cluster, &requester, &requests, hints, &|| {
+    lease::acquire(cluster, requester, &requests, hints, &|| {
         host::exists(&call.netns)
     })
     .await
-    .map_err(|error| Error::acquire(error, &selection.trace))
 }
 
 fn address_request(choice: &FamilyChoice) -> AddressRequest<'_> {

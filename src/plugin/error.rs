@@ -4,7 +4,8 @@ use std::error::Error as StdError;
 use std::net::IpAddr;
 
 use super::pod::PodError;
-use crate::claim::Unusable;
+use crate::annotations::Malformed;
+use crate::claim::{NotSticky, Unusable};
 use crate::cni::{CniError, Code};
 use crate::gather;
 use crate::lease::{self, AcquireError, Lease, LeaseName, Refusal};
@@ -38,6 +39,12 @@ pub enum Error {
         /// Why not.
         why: PodError,
     },
+    /// The pod's annotation `sticky` is malformed.
+    #[error(transparent)]
+    Sticky(Malformed),
+    /// No address can be kept for the pod's name.
+    #[error(transparent)]
+    NotSticky(#[from] NotSticky),
     /// No pool fits, or an annotation that chooses pools is malformed.
     #[error(transparent)]
     Select(#[from] select::Error),
@@ -118,13 +125,21 @@ impl From<Error> for CniError {
             } => {
                 let message = match &error {
                     lease::Error::Retry(error) => Message::of(error),
-                    lease::Error::Late | lease::Error::Refused(_) => Message::plain(&error),
+                    lease::Error::Late | lease::Error::Outdated | lease::Error::Refused(_) => {
+                        Message::plain(&error)
+                    }
                 };
                 let unknown = unsettled.iter().map(|name| {
                     format!("lease {name} may have been written, the collector checks it")
                 });
                 // Which pools there were is of interest only where they are the reason.
-                let trace = matches!(error, lease::Error::Refused(_)).then_some(trace);
+                let trace = match &error {
+                    lease::Error::Refused(Refusal::Awaited { holder, .. }) => {
+                        Some(end_of_wait(&holder.node))
+                    }
+                    lease::Error::Refused(_) => Some(trace),
+                    lease::Error::Late | lease::Error::Outdated | lease::Error::Retry(_) => None,
+                };
                 message.into_error(code, unknown.chain(trace))
             }
             Error::GcIncomplete(ref left) => {
@@ -140,12 +155,23 @@ impl From<Error> for CniError {
             error @ (Error::Credentials(_)
             | Error::PodUnfit { .. }
             | Error::Set(_)
+            | Error::Sticky(_)
+            | Error::NotSticky(_)
             | Error::Reserved(_)
             | Error::NotHeld { .. }
             | Error::OwnNetns
             | Error::CacheEntry(_)) => Self::because(code, &error),
         }
     }
+}
+
+/// What gives a pod the address that an earlier pod of its name has on `node`.
+fn end_of_wait(node: &str) -> String {
+    format!(
+        "the address comes free when node {node} has torn that pod down, or when the collector has proof that its containers \
+         are gone; if the node never comes back, delete its Node object or give it the taint \
+         node.kubernetes.io/out-of-service"
+    )
 }
 
 /// What comes first, which is what to do where that is known, and what is behind it.
@@ -201,13 +227,18 @@ impl Message {
 
 fn code(error: &Error) -> Code {
     match error {
-        Error::Credentials(_) | Error::Reserved(_) => Code::InvalidConfig,
+        Error::Credentials(_) | Error::Reserved(_) | Error::Sticky(_) | Error::NotSticky(_) => {
+            Code::InvalidConfig
+        }
         Error::PodUnfit { .. } => Code::PodUnfit,
         Error::Set(unusable) => set_code(unusable),
         Error::Select(error) => select_code(error),
         Error::Retry(error) => retry_code(error),
         Error::Acquire { error, .. } => match error {
             lease::Error::Late => Code::SandboxGone,
+            lease::Error::Outdated | lease::Error::Refused(Refusal::Awaited { .. }) => {
+                Code::TryAgainLater
+            }
             lease::Error::Retry(error) => retry_code(error),
             lease::Error::Refused(Refusal::Exhausted { .. }) => Code::Exhausted,
             lease::Error::Refused(Refusal::Set(unusable)) => set_code(unusable),

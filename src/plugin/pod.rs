@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::cni::PodRef;
 use crate::gather::ObjectMetadata;
+use crate::lease::ClaimOwner;
 use crate::select::PodFacts;
 
 /// A pod as the API server has it.
@@ -26,6 +27,10 @@ pub struct PodSnapshot {
     pub had_sandbox: bool,
     /// Its labels and annotations.
     pub metadata: ObjectMetadata,
+    /// The object that controls it.
+    pub owner: Option<ClaimOwner>,
+    /// What its name was generated from; empty if it was not.
+    pub generate_name: String,
 }
 
 /// Why a pod gets no address.
@@ -62,6 +67,10 @@ pub(super) struct BoundPod {
     pub termination: Duration,
     /// Whether it shows any sign of an earlier sandbox.
     pub had_sandbox: bool,
+    /// The object that controls it.
+    pub owner: Option<ClaimOwner>,
+    /// What its name was generated from; empty if it was not.
+    pub generate_name: String,
 }
 
 impl BoundPod {
@@ -93,6 +102,8 @@ impl BoundPod {
             },
             termination: pod.termination,
             had_sandbox: pod.had_sandbox,
+            owner: pod.owner,
+            generate_name: pod.generate_name,
         })
     }
 }

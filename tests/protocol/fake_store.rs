@@ -13,7 +13,7 @@ use std::task::{Context, Poll};
 
 use leasehold::allocate::Taken;
 use leasehold::ip::Family;
-use leasehold::lease::{Lease, LeaseName, State, StoredLease};
+use leasehold::lease::{Holder, Lease, LeaseName, State, StoredLease};
 use leasehold::retry::{ApiError, ErrorKind};
 
 use crate::search::Choices;
@@ -49,6 +49,8 @@ pub struct FakeStore<'a> {
     left: RefCell<BTreeSet<(usize, LeaseName)>>,
     /// How many things may still go wrong.
     pub faults: Cell<usize>,
+    /// Whether a list by claim shows any lease.
+    pub lists_claims: bool,
 }
 
 /// A request by its actor, the family that it is about and its number there.
@@ -115,6 +117,7 @@ impl<'a> FakeStore<'a> {
             adrift: RefCell::default(),
             left: RefCell::default(),
             faults: Cell::new(faults),
+            lists_claims: true,
         };
         for lease in leases {
             fake_store.put(lease, None);
@@ -133,6 +136,26 @@ impl<'a> FakeStore<'a> {
             .values()
             .filter(|seen| seen.lease.state == State::Held);
         held.map(|seen| seen.lease.name.clone()).collect()
+    }
+
+    /// The leases whose addresses no other pod can have.
+    pub fn unavailable(&self) -> Vec<LeaseName> {
+        let leases = self.leases.borrow();
+        let kept = leases
+            .values()
+            .filter(|seen| matches!(seen.lease.state, State::Held | State::Retained));
+        kept.map(|seen| seen.lease.name.clone()).collect()
+    }
+
+    /// Another lease that is kept for the pod's name, beside those of these addresses.
+    pub fn second_of_slot(&self, holder: &Holder, addresses: &[IpAddr]) -> Option<LeaseName> {
+        let leases = self.leases.borrow();
+        let mut kept = leases.values().filter(|seen| {
+            let claim = seen.lease.claim.as_ref();
+            claim.is_some_and(|claim| claim.is_slot_of(holder))
+        });
+        let second = kept.find(|seen| !addresses.contains(&seen.lease.name.address))?;
+        Some(second.lease.name.clone())
     }
 
     /// What the container of whose turn it is holds besides. A name that it left because it saw another holder there

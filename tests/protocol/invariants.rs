@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use leasehold::ip::Vrf;
-use leasehold::lease::LeaseName;
+use leasehold::lease::{Holder, LeaseName};
 use leasehold::pool::Pool;
 
 use crate::fake_store::{FakeStore, hash};
@@ -72,6 +72,27 @@ impl Invariants {
         }
     }
 
+    /// ADD answers a pod whose address is kept for its name: it is the only one, and no other pod of that name has one.
+    pub fn answer_slot(
+        &self,
+        fake_store: &FakeStore<'_>,
+        (container, holder): (&'static str, &Holder),
+        addresses: &[IpAddr],
+        others: &[&'static str],
+    ) {
+        if let Some(second) = fake_store.second_of_slot(holder, addresses) {
+            self.break_rule(format!(
+                "{container} was answered with {addresses:?}, and {second} is kept for its name too"
+            ));
+        }
+        let promised = self.promised.borrow();
+        if let Some(other) = others.iter().find(|other| promised.contains_key(*other)) {
+            self.break_rule(format!(
+                "{container} was answered while {other} has an address under the same name"
+            ));
+        }
+    }
+
     /// ADD found a pool exhausted: there must have been a moment, while it ran, in which it was.
     pub fn refuse(&self, fake_store: &FakeStore<'_>, container: &'static str) {
         self.holds_only(fake_store, container, &[]);
@@ -97,9 +118,9 @@ impl Invariants {
 
     /// Checks the leases after a step.
     pub fn look(&self, fake_store: &FakeStore<'_>, pools: &[Arc<Pool>]) -> Result<(), String> {
-        let held = fake_store.held();
+        let kept = fake_store.unavailable();
         let is_full = |pool: &Arc<Pool>| {
-            let inside = held.iter().filter(|it| pool.usable.contains(it.address));
+            let inside = kept.iter().filter(|it| pool.usable.contains(it.address));
             inside.count() as u128 == pool.usable.len()
         };
         if pools.iter().any(is_full) {

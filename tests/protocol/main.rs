@@ -12,7 +12,7 @@ mod scenario;
 mod search;
 
 use leasehold::lease::State::{Cooling, Held};
-use runtime::Act::{Add, AddAgain, Del, DelFailed, EndNamespace};
+use runtime::Act::{Add, AddAgain, AddSticky, Del, DelFailed, EndNamespace};
 use runtime::{Act, Initial};
 use scenario::Scenario;
 
@@ -159,6 +159,47 @@ fn a_list_is_not_believed_where_it_may_be_wrong() {
             ..Scenario::of(4, &[&[Del("c0"), Add("c3")]])
         });
     }
+}
+
+/// The node of the first was given up, or its pod deleted by force: both pods of the name are there for a while. A rival
+/// takes what they may want, and keeps it: where it gives it back between the tries of two pods that start for the first
+/// time, they may get an address each, and the collector releases the one that is left.
+#[test]
+fn pods_of_one_name_have_one_address_one_after_the_other() {
+    let first: &[Act] = &[AddSticky("s1"), Del("s1"), Del("s1")];
+    let second: &[Act] = &[AddSticky("s2"), Del("s2")];
+    for (addresses, cooldown, before, faults) in [
+        (1, 30, &[][..], 1),
+        (2, 0, &[], 1),
+        (2, 30, &COOLED[..1], 1),
+        (3, 30, &[("10.0.0.1", "c9", Held)], 0),
+    ] {
+        holds(&Scenario {
+            before,
+            cooldown,
+            faults,
+            ..Scenario::of(addresses, &[first, second])
+        });
+        holds(&Scenario {
+            before,
+            cooldown,
+            ..Scenario::of(addresses, &[first, second, RIVAL])
+        });
+    }
+}
+
+#[test]
+fn a_slot_that_does_not_list_what_is_kept_for_it_is_found() {
+    let scenario = Scenario {
+        before: &[("10.0.0.1", "c9", Held)],
+        lists_claims: false,
+        ..Scenario::of(
+            3,
+            &[&[AddSticky("s1"), Del("s1")], &[AddSticky("s2")], RIVAL],
+        )
+    };
+    let fault = scenario.explore().expect_err("a second address");
+    assert!(fault.contains("s2 was answered"), "{fault}");
 }
 
 /// The proof that the search can find: the rule that stops late calls is taken out.

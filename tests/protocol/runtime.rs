@@ -1,5 +1,6 @@
 //! Runtimes: which calls they make, and the calls themselves, on the protocol as it is.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
@@ -7,14 +8,14 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use leasehold::api::{IPPool, IPPoolSpec};
+use leasehold::api::{ClaimRef, IPPool, IPPoolSpec};
 use leasehold::ip::{Family, Vrf};
 use leasehold::lease::{
     self, AddressRequest, Allocation, CallHints, Error, Holder, Lease, LeaseFilter, LeaseName,
     Refusal, Requester, State, Store,
 };
 use leasehold::pool::{Pool, Pools};
-use leasehold::retry::{Clock, Deadline, Retrying};
+use leasehold::retry::{self, Clock, Deadline, Retrying};
 
 use crate::fake_store::FakeStore;
 use crate::invariants::Invariants;
@@ -29,11 +30,19 @@ pub enum Act {
     Add(&'static str),
     /// ADD, for a pod that shows it.
     AddAgain(&'static str),
+    /// ADD, for a pod whose address is kept for its name.
+    AddSticky(&'static str),
     Del(&'static str),
     /// DEL after an ADD whose address was of no use: another plugin failed.
     DelFailed(&'static str),
     EndNamespace(&'static str),
 }
+
+/// Two pods of one name, the second on another node.
+const STICKY: [&str; 2] = ["s1", "s2"];
+
+/// How often a sticky pod pauses before its time is over: for as long as a lease is held, waiting for it has no other end.
+const PAUSES: u32 = 3;
 
 /// A lease that stands there from the beginning: address, container, state.
 pub type Initial = (&'static str, &'static str, State);
@@ -52,8 +61,9 @@ impl Stage<'_> {
     pub async fn play(&self, acts: &[Act]) {
         for &act in acts {
             match act {
-                Act::Add(container) => self.add(container, false).await,
-                Act::AddAgain(container) => self.add(container, true).await,
+                Act::Add(container) => self.add(container, false, false).await,
+                Act::AddAgain(container) => self.add(container, true, false).await,
+                Act::AddSticky(container) => self.add(container, false, true).await,
                 Act::Del(container) => {
                     self.del(container, false, || self.invariants.begin_del(container))
                         .await;
@@ -72,9 +82,9 @@ impl Stage<'_> {
         }
     }
 
-    async fn add(&self, container: &'static str, returning: bool) {
+    async fn add(&self, container: &'static str, returning: bool, sticky: bool) {
         self.invariants.begin_add(container);
-        match self.acquire(container, returning).await {
+        match self.acquire(container, returning, sticky).await {
             Ok(allocations) => {
                 let addresses: Vec<_> = (allocations.iter())
                     .map(|allocation| allocation.stored.lease.name.address)
@@ -85,12 +95,23 @@ impl Stage<'_> {
                     self.invariants
                         .break_rule(format!("{container} was answered without a sandbox"));
                 }
+                if sticky {
+                    let pod = (container, &holder(container));
+                    let others: Vec<_> = STICKY.into_iter().filter(|it| *it != container).collect();
+                    self.invariants
+                        .answer_slot(&self.fake_store, pod, &addresses, &others);
+                }
                 self.invariants
                     .answer(&self.fake_store, container, addresses);
             }
             Err(Error::Refused(Refusal::Exhausted { .. })) => {
                 self.invariants.refuse(&self.fake_store, container);
             }
+            // It had waited for the other pod of its name.
+            Err(
+                Error::Refused(Refusal::Awaited { .. })
+                | Error::Retry(retry::Error::OutOfTime { .. }),
+            ) if sticky => {}
             Err(Error::Late) if !self.invariants.exists(container) => {}
             Err(error) => self
                 .invariants
@@ -98,20 +119,29 @@ impl Stage<'_> {
         }
     }
 
-    async fn acquire(&self, container: &str, returning: bool) -> Result<Vec<Allocation>, Error> {
+    async fn acquire(
+        &self,
+        container: &str,
+        returning: bool,
+        sticky: bool,
+    ) -> Result<Vec<Allocation>, Error> {
         let exists = || {
             let exists = self.invariants.exists(container) || !self.looks_at_namespaces;
             self.fake_store.learn(exists, |_| {
                 format!("{container} has its namespace: {exists}")
             })
         };
-        let leases = Retrying::new(&self.fake_store, &StoppedClock, deadline());
+        let clock = if sticky { PAUSES } else { u32::MAX };
+        let clock = Pauses(Cell::new(clock));
+        let leases = Retrying::new(&self.fake_store, &clock, deadline());
         let requester = Requester {
             holder: holder(container),
             vrf: Vrf::default(),
             termination: Duration::from_secs(30),
             since: StoppedClock.now(),
             returning,
+            slot: sticky.then(|| ClaimRef::slot_of(&holder(container), None)),
+            is_current: true,
         };
         let requests: Vec<_> = self.pools.iter().map(request).collect();
         lease::acquire(
@@ -142,7 +172,7 @@ impl Stage<'_> {
     /// DEL of all, when no other call runs.
     pub fn clear(&self) {
         let actor = usize::MAX;
-        for container in ["c0", "c1", "c2", "c3", "c9"] {
+        for container in ["c0", "c1", "c2", "c3", "c9", "s1", "s2"] {
             let mut del = pin!(self.del(container, false, || ()));
             let mut arriving = None;
             loop {
@@ -215,13 +245,17 @@ fn holder(container: &str) -> Holder {
     let pod = match container {
         "c0" | "c1" | "c2" => "pod",
         "c3" => "other",
+        "s1" | "s2" => "sticky",
         _ => "gone",
     };
     Holder {
         namespace: "shop".to_owned(),
         pod: pod.to_owned(),
-        uid: format!("uid-of-{pod}"),
-        node: "n1".to_owned(),
+        uid: match container {
+            "s1" | "s2" => format!("uid-of-{container}"),
+            _ => format!("uid-of-{pod}"),
+        },
+        node: if container == "s2" { "n2" } else { "n1" }.to_owned(),
         container: container.to_owned(),
         interface: "eth0".to_owned(),
         network: "net".to_owned(),
@@ -231,6 +265,35 @@ fn holder(container: &str) -> Holder {
 
 fn deadline() -> Deadline {
     Deadline::after(Duration::from_secs(50))
+}
+
+/// A clock on which the time is over after some pauses.
+struct Pauses(Cell<u32>);
+
+impl Clock for Pauses {
+    fn now(&self) -> Timestamp {
+        StoppedClock.now()
+    }
+
+    fn elapsed(&self) -> Duration {
+        if self.0.get() == 0 {
+            Duration::from_mins(1)
+        } else {
+            Duration::ZERO
+        }
+    }
+
+    async fn pause(&self, _: Duration) {
+        self.0.set(self.0.get() - 1);
+    }
+
+    async fn until(&self, at: Duration) {
+        StoppedClock.until(at).await;
+    }
+
+    fn chance(&self) -> f64 {
+        0.0
+    }
 }
 
 /// A clock that stands still: in the model an order is an order, however long it takes.

@@ -28,6 +28,8 @@ pub struct Scenario<'a> {
     pub faults: usize,
     /// Whether ADD looks at the namespace of its sandbox.
     pub looks_at_namespaces: bool,
+    /// Whether ADD is shown what is kept for a pod's name.
+    pub lists_claims: bool,
 }
 
 type Actor<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
@@ -50,6 +52,7 @@ impl<'a> Scenario<'a> {
             cooldown: 0,
             faults: 0,
             looks_at_namespaces: true,
+            lists_claims: true,
         }
     }
 
@@ -64,8 +67,10 @@ impl<'a> Scenario<'a> {
     fn run(&self, choices: &Choices, pools: &[Arc<Pool>]) -> Result<(), String> {
         let lease = |stored| runtime::lease(stored, &pools[0]);
         let leases: Vec<_> = self.before.iter().map(lease).collect();
+        let mut fake_store = FakeStore::new(choices, &leases, self.faults);
+        fake_store.lists_claims = self.lists_claims;
         let stage = Stage {
-            fake_store: FakeStore::new(choices, &leases, self.faults),
+            fake_store,
             invariants: Invariants::default(),
             pools: pools.to_vec(),
             looks_at_namespaces: self.looks_at_namespaces,

@@ -23,8 +23,13 @@ fn what_a_later_version_serves_is_refused_by_name_under_both_prefixes() {
             }
         }
     }
-    assert!(pod("ipam.leasehold.io/sticky", "true").is_some());
-    assert_eq!(pod("ipam.leasehold.io/sticky", "false"), None);
+    assert_eq!(pod("ipam.leasehold.io/sticky", "true"), None);
+    assert_eq!(
+        pod("ipam.spidernet.io/sticky", "true").as_deref(),
+        Some(
+            "annotation ipam.spidernet.io/sticky is not one of Spiderpool's; write ipam.leasehold.io/sticky"
+        )
+    );
     let ours_hides_theirs = annotated(&[
         ("ipam.leasehold.io/subnet", ""),
         ("ipam.spidernet.io/subnet", r#"{"ipv4":["a"]}"#),
@@ -57,7 +62,7 @@ fn an_unknown_name_is_refused_with_the_nearest_known_one() {
         ),
         (
             "ipam.leasehold.io/x",
-            "is unknown; known are ippool, ippools, routes, default-route-nic, claim",
+            "is unknown; known are ippool, ippools, routes, default-route-nic, claim, sticky",
         ),
         (
             "ipam.leasehold.io/default-ipv4-ippool",

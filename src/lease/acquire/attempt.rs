@@ -4,13 +4,13 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::super::Error;
 use super::super::record::{Lease, LeaseName, StoredLease};
 use super::super::store::{Commit, Store};
+use super::super::{ClaimRef, Error, State};
 use super::eligibility::{self, Cooling, Eligibility};
 use super::hints::Hints;
 use super::search::Search;
-use super::{Allocation, Previous};
+use super::{Allocation, Previous, Requester};
 use crate::pool::Pool;
 use crate::retry::{Clock, backoff};
 
@@ -21,6 +21,9 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
         pool: &Arc<Pool>,
         address: IpAddr,
     ) -> Result<Option<Allocation>, Error> {
+        if let Some(allocation) = self.return_before_next_try().await? {
+            return Ok(Some(allocation));
+        }
         let lease = self.requester().lease(pool, address);
         Ok(match self.acquirer.create(&lease).await? {
             Commit::Won(stored) => Some(Allocation {
@@ -48,6 +51,7 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
                 return self.create(pool, address).await;
             };
             let previous = match eligibility::judge(&stored, us, cooling, leases.clock.now()) {
+                Eligibility::Taken if self.is_kept_for_us(&stored) => self.vacant(&stored),
                 Eligibility::Taken => {
                     if stored.object.metadata.deletion_timestamp.is_some() {
                         self.ending.borrow_mut().insert(address);
@@ -66,14 +70,12 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
                     }));
                 }
                 Eligibility::Earlier => Previous::Own,
-                // With us as its last holder: a node may release only what it holds, its holder
-                // unchanged.
-                Eligibility::Vacant => Previous::Vacant(Box::new(Lease {
-                    holder: Some(us.clone()),
-                    ..stored.lease.clone()
-                })),
+                Eligibility::Vacant => self.vacant(&stored),
             };
-            let lease = self.requester().lease(pool, address);
+            if let Some(allocation) = self.return_before_next_try().await? {
+                return Ok(Some(allocation));
+            }
+            let lease = self.lease_over(&stored, pool);
             if let Commit::Won(stored) = self.acquirer.replace(&stored, &lease).await? {
                 return Ok(Some(Allocation {
                     stored,
@@ -82,6 +84,34 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
                 }));
             }
             leases.back_off(&mut pauses).await?;
+        }
+    }
+
+    /// What it is returned to, with us as its last holder and our claim: a node may release only what it holds, and changes
+    /// neither when it does.
+    pub(super) fn vacant(&self, stored: &StoredLease) -> Previous {
+        let is_kept = stored.lease.state == State::Retained;
+        Previous::Vacant(Box::new(Lease {
+            holder: Some(self.requester().holder.clone()),
+            claim: self.claim_over(stored).filter(|_| is_kept),
+            ..stored.lease.clone()
+        }))
+    }
+
+    /// Our lease in the place of one that is ours, kept for us, or nobody's.
+    pub(super) fn lease_over(&self, stored: &StoredLease, pool: &Pool) -> Lease {
+        Lease {
+            claim: self.claim_over(stored),
+            ..self.requester().lease(pool, stored.lease.name.address)
+        }
+    }
+
+    /// A pod keeps the claim that its lease has; of a slot's, the owner is written anew.
+    fn claim_over(&self, stored: &StoredLease) -> Option<ClaimRef> {
+        let Requester { slot, holder, .. } = self.requester();
+        match &stored.lease.claim {
+            Some(kept) if slot.is_none() || !kept.is_slot_of(holder) => Some(kept.clone()),
+            Some(_) | None => slot.clone(),
         }
     }
 

@@ -1,6 +1,6 @@
 //! The search for one address: own ones first, then in one pool after the other, then among those that cool.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -26,6 +26,10 @@ const TRIES: usize = 16;
 pub(super) struct Search<'a, S, C, H> {
     pub acquirer: &'a Acquirer<'a, S, C, H>,
     pub request: &'a AddressRequest<'a>,
+    /// The leases of this pod's slot, as they were read at first.
+    kept: &'a [StoredLease],
+    /// Whether it has tried to take an address that no pod had.
+    pub has_tried: Cell<bool>,
     /// Addresses whose lease is being deleted: lists show them as cooling for as long as a finalizer keeps them.
     pub ending: RefCell<BTreeSet<IpAddr>>,
     /// Addresses with which this interface could not be attached.
@@ -46,6 +50,23 @@ pub(super) enum SearchOutcome {
     Nothing(Usage),
 }
 
+impl<'a, S: Store, C: Clock, H: Hints> Search<'a, S, C, H> {
+    pub fn new(
+        acquirer: &'a Acquirer<'a, S, C, H>,
+        request: &'a AddressRequest<'a>,
+        kept: &'a [StoredLease],
+    ) -> Self {
+        Self {
+            acquirer,
+            request,
+            kept,
+            has_tried: Cell::default(),
+            ending: RefCell::default(),
+            avoided: RefCell::default(),
+        }
+    }
+}
+
 impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
     pub fn requester(&self) -> &Requester {
         self.acquirer.requester
@@ -55,11 +76,17 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
         if let Some(claim) = self.request.set {
             return self.join(claim).await;
         }
-        if let Some((address, pool)) = &self.request.requested {
-            return self.take_requested(*address, pool).await;
-        }
-        if let Some(allocation) = self.resume(earlier).await? {
+        let requested = self.request.requested.as_ref();
+        if requested.is_none()
+            && let Some(allocation) = self.resume(earlier).await?
+        {
             return Ok(allocation);
+        }
+        if let Some(allocation) = self.return_to_slot(self.kept).await? {
+            return Ok(allocation);
+        }
+        if let Some((address, pool)) = requested {
+            return self.take_requested(*address, pool).await;
         }
         if self.request.candidates.is_empty() {
             if let Some(allocation) = self.take_avoided().await? {
@@ -138,7 +165,7 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
 
     /// The pool that would still give this lease's address: the one it came out of before any
     /// other.
-    fn pool_of(&self, stored: &StoredLease) -> Option<&Arc<Pool>> {
+    pub(super) fn pool_of(&self, stored: &StoredLease) -> Option<&Arc<Pool>> {
         let pools = || self.request.candidates.iter().chain(self.request.resumable);
         let gives = |pool: &&Arc<Pool>| pool.usable.contains(stored.lease.name.address);
         pools()
@@ -242,9 +269,14 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
     }
 
     pub(super) fn seed(&self, pool: &Pool) -> Seed {
-        let holder = &self.requester().holder;
+        let Requester { holder, slot, .. } = self.requester();
+        // A pod that comes back under its name has another uid.
+        let pod = match slot {
+            Some(slot) => format!("{}/{}", slot.namespace, slot.name),
+            None => holder.uid.clone(),
+        };
         Seed::of(
-            &holder.uid,
+            &pod,
             &holder.interface,
             &holder.network,
             &pool.name.to_string(),

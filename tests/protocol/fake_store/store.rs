@@ -92,6 +92,10 @@ impl Store for FakeStore<'_> {
     async fn find(&self, filter: LeaseFilter<'_>) -> Result<Vec<StoredLease>, ApiError> {
         self.on_its_way(None).await;
         let is_whose = |seen: &&StoredLease| {
+            if let LeaseFilter::Claim(name) = filter {
+                let claim = seen.lease.claim.as_ref();
+                return self.lists_claims && claim.is_some_and(|claim| claim.name == name);
+            }
             seen.lease
                 .holder
                 .as_ref()
@@ -99,9 +103,7 @@ impl Store for FakeStore<'_> {
                     LeaseFilter::Pod(uid) => holder.uid == uid,
                     LeaseFilter::Container(id) => holder.container == id,
                     LeaseFilter::Node(name) => holder.node == name,
-                    LeaseFilter::Claim(name) => {
-                        (seen.lease.claim.as_ref()).is_some_and(|claim| claim.name == name)
-                    }
+                    LeaseFilter::Claim(_) => false,
                 })
         };
         let found: Vec<StoredLease> = self
