@@ -26,6 +26,7 @@ mod requested;
 mod requests;
 mod sandboxes;
 mod status;
+mod sticky;
 mod unfit;
 
 /// The CNI plugin.

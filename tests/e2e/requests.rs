@@ -201,6 +201,43 @@ async fn a_new_sandbox_of_a_pod_is_two_more_one_of_them_a_list() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_sticky_pods_return_is_one_more_and_its_first_start_a_read_and_a_list() -> Result<()> {
+    let mut call = Counted::new(&["ipv4Pools", "ipv6Pools"]).await?;
+    let pools = ["ipv4Pools", "ipv6Pools"].map(|key| call.eth0.config()["ipam"][key].clone());
+    let sticky = async |env: &TestEnv| -> Result<_> {
+        let owner = json!({"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "web", "uid": "u", "controller": true});
+        let pod = env.pod("web-0").owner(owner).create().await?;
+        let eth0 = env.eth0(&pod)?.ipam("ipv4Pools", pools[0].clone());
+        Ok((pod, eth0.ipam("ipv6Pools", pools[1].clone())))
+    };
+    let (pod, eth0) = sticky(&call.env).await?;
+    call.mark = call.env.cluster.mark().await?;
+    let added = eth0.add().await?;
+    let cost = call.cost(added).await?;
+    insta::assert_snapshot!(cost[5..].join("\n"), @"
+    create ipleases 201
+    create ipleases 201
+    get ipleases (cached) 404
+    get ipleases (cached) 404
+    list ipleases 200
+    ");
+
+    eth0.del().await?.success()?;
+    pod.force_delete().await?;
+    let (_pod, eth0) = sticky(&call.env).await?;
+    call.mark = call.env.cluster.mark().await?;
+    let added = eth0.add().await?;
+    let cost = call.cost(added).await?;
+    insta::assert_snapshot!(cost[5..].join("\n"), @"
+    get ipleases (cached) 200
+    get ipleases (cached) 200
+    update ipleases 200
+    update ipleases 200
+    ");
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_del_is_two_requests_and_nothing_when_it_is_repeated() -> Result<()> {
     let mut call = Counted::new(&["ipv4Pools"]).await?;
     let added = call.eth0.add().await?;

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use anyhow::{Context, Result, ensure};
-use kube::api::ListParams;
+use kube::api::{DeleteParams, ListParams};
 use leasehold::api::{IPLease, State, lease_name};
 use leasehold::ip::Vrf;
 use testbed::proxy::Log;
@@ -17,6 +17,15 @@ impl TestEnv {
         let vrf = self.vrf.map_or(Ok(Vrf::default()), str::parse)?;
         let leases = self.api::<IPLease>().await?;
         Ok(leases.get_opt(&lease_name(&vrf, address)).await?)
+    }
+
+    /// Deletes the lease of an address, as an administrator may who no pod holds it from.
+    pub async fn delete_lease(&self, address: IpAddr) -> Result<()> {
+        let vrf = self.vrf.map_or(Ok(Vrf::default()), str::parse)?;
+        let leases = self.api::<IPLease>().await?;
+        let name = lease_name(&vrf, address);
+        leases.delete(&name, &DeleteParams::default()).await?;
+        Ok(())
     }
 
     /// Whether a pod holds the address.
