@@ -1,7 +1,8 @@
-//! A person frees an address in use only after annotating its lease.
+//! A person takes an address in use from its holder only after annotating its lease.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use kube::api::PostParams;
+use serde_json::{Value, json};
 
 use super::TwoNodes;
 
@@ -13,16 +14,44 @@ async fn stored(nodes: &TwoNodes, address: &str, lease: &str) -> Result<String> 
     Ok(name)
 }
 
+/// What a person is told of a lease of theirs that is held.
+fn advice(nodes: &TwoNodes, namespace: &str) -> String {
+    format!(
+        "the address is held by pod {namespace}/theirs on {}: if it is not in use any more, first annotate the lease with \
+         ipam.leasehold.io/release={}",
+        nodes.there.name(),
+        nodes.holder("them").uid
+    )
+}
+
+#[tokio::test]
+async fn a_held_lease_gets_another_holder_by_hand_only_once_it_is_annotated() -> Result<()> {
+    let nodes = TwoNodes::new("edited").await?;
+    let name = stored(&nodes, "192.0.2.1", "Held them").await?;
+    let patch = async |spec: Value| {
+        let patch = json!({"spec": spec}).to_string();
+        let patch = ["patch", "iplease", &name, "--type=merge", "-p", &patch];
+        nodes.cluster.kubectl(&patch).await
+    };
+    let another = json!({"holder": {"uid": "another"}});
+    let released = json!({"state": "Cooling", "releasedAt": "2026-01-31T12:00:00.000000Z", "holder": {"uid": "another"}});
+    for spec in [another.clone(), released] {
+        let refusal = patch(spec).await.expect_err("refused").to_string();
+        ensure!(refusal.ends_with(&advice(&nodes, "edited")), "{refusal}");
+    }
+    // What is not the holder may be edited.
+    patch(json!({"cooldownSeconds": 7})).await?;
+    let release = format!("ipam.leasehold.io/release={}", nodes.holder("them").uid);
+    let annotate = ["annotate", "iplease", &name, &release];
+    nodes.cluster.kubectl(&annotate).await?;
+    patch(another).await.map(drop)
+}
+
 #[tokio::test]
 async fn a_held_lease_is_deleted_by_hand_only_once_it_is_annotated() -> Result<()> {
     let nodes = TwoNodes::new("by-hand").await?;
     let name = stored(&nodes, "192.0.2.1", "Held them").await?;
-    let words = format!(
-        "the address is held by pod by-hand/theirs on {}: if it is not in use any more, first annotate the lease with \
-         ipam.leasehold.io/release={}",
-        nodes.there.name(),
-        nodes.holder("them").uid
-    );
+    let words = advice(&nodes, "by-hand");
     let delete = ["delete", "iplease", &name];
     let refused = async |args: &[&str]| {
         let outcome = nodes.cluster.kubectl(args).await;
