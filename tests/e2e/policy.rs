@@ -9,10 +9,11 @@ mod person;
 
 use anyhow::{Context, Result, ensure};
 use jiff::Timestamp;
-use kube::api::{Api, DeleteParams, PostParams, Preconditions};
+use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use leasehold::api::{
     ClaimKind, ClaimOwner, ClaimRef, Holder, IPLease, IPLeaseSpec, MicroTime, State,
 };
+use serde_json::json;
 use testbed::{Cluster, Node, Pod, Refused};
 
 use crate::env::cells;
@@ -126,20 +127,19 @@ impl TwoNodes {
     }
 }
 
-/// Makes it the lease of its name, whatever it is now.
-async fn put(leases: &Api<IPLease>, mut lease: IPLease) -> Result<IPLease> {
+/// Makes it the lease of its name, whatever is there now.
+async fn put(leases: &Api<IPLease>, lease: IPLease) -> Result<IPLease> {
     let name = lease.metadata.name.clone().unwrap_or_default();
-    lease.metadata.resource_version = leases
-        .get_metadata_opt(&name)
-        .await?
-        .and_then(|there| there.metadata.resource_version);
-    Ok(if lease.metadata.resource_version.is_none() {
-        leases.create(&PostParams::default(), &lease).await?
-    } else {
+    if let Some(there) = leases.get_opt(&name).await? {
+        let uid = there.spec.holder.map(|holder| holder.uid);
+        let release = json!({"metadata": {"annotations": {"ipam.leasehold.io/release": uid}}});
+        let release = Patch::Merge(release);
         leases
-            .replace(&name, &PostParams::default(), &lease)
-            .await?
-    })
+            .patch(&name, &PatchParams::default(), &release)
+            .await?;
+        leases.delete(&name, &DeleteParams::default()).await?;
+    }
+    Ok(leases.create(&PostParams::default(), &lease).await?)
 }
 
 fn dry_run() -> PostParams {
