@@ -133,6 +133,7 @@ fn pod(number: usize, node: usize) -> Result<Value> {
         "spec": {
             "nodeName": format!("node-{node}"),
             "automountServiceAccountToken": false,
+            "terminationGracePeriodSeconds": 0,
             "containers": [container("main"), container("proxy")],
             "volumes": [{"name": "config", "configMap": {"name": "web"}}],
         },

@@ -3,8 +3,10 @@
 //! A pod's `podIPs` are its kubelet's word. The annotation is the word of anyone who may write pods: it counts only where
 //! the pod could have been given the address, which is for [`select`](crate::select) to say.
 
+use std::collections::BTreeMap;
+
 use super::index::SnapshotIndex;
-use super::snapshot::{Attached, PodSnapshot, Report, Surroundings};
+use super::snapshot::{Attached, Pairs, PodSnapshot, Report, Surroundings};
 use crate::annotations::{PoolLists, PoolRef};
 use crate::cni::FamilyPolicy;
 use crate::ip::{Family, Vrf};
@@ -63,8 +65,8 @@ pub fn admits(unconfirmed: &Unconfirmed<'_>, around: &Surroundings, pools: &Pool
             name: pod.name.to_string(),
             uid: pod.uid.to_string(),
             node: pod.node.to_string(),
-            labels: attached.labels.clone(),
-            annotations: attached.annotations.clone(),
+            labels: map(&attached.labels),
+            annotations: map(&attached.annotations),
         },
         namespace: around.namespace.clone(),
         node_labels: Some(around.node.clone()),
@@ -76,6 +78,13 @@ pub fn admits(unconfirmed: &Unconfirmed<'_>, around: &Surroundings, pools: &Pool
     choices
         .flat_map(|choice| choice.candidates.iter().chain(&choice.resumable))
         .any(|pool| pool.lists(report.address))
+}
+
+fn map(pairs: &Pairs) -> BTreeMap<String, String> {
+    let pairs = pairs.iter();
+    pairs
+        .map(|(key, value)| (key.to_string(), value.to_string()))
+        .collect()
 }
 
 /// As of a CNI configuration that names every pool.

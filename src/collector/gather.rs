@@ -180,7 +180,12 @@ impl<W: Api, C: Clock, T: Reporter> Lists<'_, '_, W, C, T> {
                     unreadable,
                     next,
                 }) => {
-                    items.extend(more);
+                    if items.is_empty() {
+                        // A whole list is not held twice.
+                        items = more;
+                    } else {
+                        items.extend(more);
+                    }
                     problems.extend(unreadable);
                     self.reporter.progress(what, items.len());
                     after = next;

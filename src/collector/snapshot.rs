@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::annotations::Annotations;
 use crate::claim::{Claim, ClaimName};
 use crate::ip::PoolName;
 use crate::lease::{ClaimRef, LeaseName, State, StoredLease};
@@ -195,15 +194,18 @@ pub enum PodEnd {
     Failed,
 }
 
+/// Labels or annotations of one of very many pods: a map of its own would take a kilobyte.
+pub type Pairs = Box<[(Box<str>, Box<str>)]>;
+
 /// What a pod's annotations report of interfaces besides its first. Anyone who may write pods may write them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Attached {
     /// One address of each family at most for each interface that the annotation `networks` asks for.
     pub reports: Vec<Report>,
     /// The pod's labels: what its pools ask for.
-    pub labels: Labels,
+    pub labels: Pairs,
     /// Those of its annotations that choose networks and pools.
-    pub annotations: Annotations,
+    pub annotations: Pairs,
 }
 
 /// An address that an annotation reports.

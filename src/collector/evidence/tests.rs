@@ -21,8 +21,8 @@ fn web(annotations: &[(&str, &str)]) -> PodSnapshot {
                 network: "net".into(),
                 address: address(7),
             }],
-            labels: [("app".to_owned(), "web".to_owned())].into(),
-            annotations: all,
+            labels: [("app".into(), "web".into())].into(),
+            annotations: all.into_iter().map(|(k, v)| (k.into(), v.into())).collect(),
         })),
         ..pod("u")
     }

@@ -84,7 +84,7 @@ impl KeptLeases {
         about.map(|((why, node), count)| {
             let addresses = counted(*count, "address");
             format!(
-                "{addresses} of pods that are gone kept: {}",
+                "{addresses} kept for pods that are gone: {}",
                 why.explain(node)
             )
         })

@@ -58,13 +58,16 @@ pub(super) fn attached(metadata: &Metadata) -> Option<Attached> {
             }));
         }
     }
+    // There may be as many of them as there are pods.
+    reports.shrink_to_fit();
+    let pair = |(key, value): (&String, &String)| (key.as_str().into(), value.as_str().into());
     let choosing = metadata.annotations.iter();
     let choosing =
         choosing.filter(|(key, _)| CHOOSING.iter().any(|prefix| key.starts_with(prefix)));
     (!reports.is_empty()).then(|| Attached {
         reports,
-        labels: metadata.labels.clone(),
-        annotations: choosing.map(|(k, v)| (k.clone(), v.clone())).collect(),
+        labels: metadata.labels.iter().map(pair).collect(),
+        annotations: choosing.map(pair).collect(),
     })
 }
 

@@ -142,6 +142,25 @@ async fn nothing_is_taken_back_on_incomplete_knowledge() -> Result<()> {
     Ok(())
 }
 
+/// How things are is what a person looks for then.
+#[tokio::test]
+async fn a_run_that_runs_out_of_time_still_writes_the_status_of_pools() -> Result<()> {
+    let faulty = Faulty::new("late", "10.92.0.0/24").await?;
+    let env = &faulty.env;
+    env.attach(&env.node, "another").await?;
+    faulty
+        .proxy
+        .rule(On::get("pods"), Do::LoseReply(By::Silence));
+    let outcome = faulty
+        .collect(&["--margin", "0", "--timeout", "10"])
+        .await?;
+    ensure!(outcome.code == Some(1), "{outcome}");
+    let status = env.read_pool("late").await?.status;
+    let held = status.context("no status")?.held;
+    ensure!(held == 2, "{held} held, {outcome}");
+    Ok(())
+}
+
 /// As when a whole cluster comes back: it waits as `Retry-After` asks, and then does its work.
 #[tokio::test]
 async fn a_minute_of_429_is_waited_through() -> Result<()> {

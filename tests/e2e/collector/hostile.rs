@@ -196,6 +196,9 @@ async fn a_lease_that_another_node_forged_for_a_pod_is_surplus_and_its_own_is_no
     let forged =
         json!({"state": "Held", "holder": holder, "heldSince": "2099-01-01T00:00:00.000000Z"});
     env.write_lease("10.85.0.200", forged).await?;
+    // The victim's next call finds its own.
+    let again = victim.eth0.add().await?.success()?;
+    ensure!(again.ips()? == [victim.address], "{again}");
     let args = ["--margin", "0", "--add-timeout", "0"];
     let is_over = async |_: &Report| Ok(env.lease("10.85.0.200".parse()?).await?.is_none());
     env.collect_until(&args, "release the forged lease", is_over)
