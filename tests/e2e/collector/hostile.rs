@@ -252,17 +252,13 @@ const WAITING: usize = 40;
 /// On call: which node, and what to do, where people look.
 #[tokio::test]
 async fn what_waits_for_a_person_is_said_of_the_pool_the_node_and_in_the_log() -> Result<()> {
-    let env = super::run::env("oncall", "10.87.0.0/23").await?;
+    let env = super::run::env("oncall", "10.87.0.0/24").await?;
     let node = env.cluster.fresh_node().create().await?;
-    for index in 0..3 {
-        let attached = env.attach(&node, &format!("web-{index}")).await?;
-        attached.pod.force_delete().await?;
-    }
-    for index in 3..WAITING {
+    for index in 1..=WAITING {
         let holder = json!({"namespace": env.name(), "pod": format!("web-{index}"), "uid": format!("gone-{index}"),
             "node": node.name(), "container": "c", "interface": "eth0"});
         let spec = json!({"state": "Held", "holder": holder});
-        env.write_lease(&format!("10.87.1.{index}"), spec).await?;
+        env.write_lease(&format!("10.87.0.{index}"), spec).await?;
     }
     node.report_ready("Unknown").await?;
     let report = env.collect(&[]).await?;
