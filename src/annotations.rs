@@ -10,7 +10,7 @@
 
 use std::collections::BTreeMap;
 
-mod claims;
+mod claim;
 mod json;
 mod keys;
 mod networks;
@@ -19,14 +19,12 @@ mod pools;
 mod routes;
 mod sticky;
 
-pub use claims::{IpNumber, MAX_SET, claim, ip_number, reclaim};
+pub use claim::claim;
 pub use json::Malformed;
 pub use keys::{Unserved, of_namespace, of_pod};
 pub use networks::{Network, default_network, networks};
 pub use pool_ref::{InvalidPoolRef, PoolRef};
-pub use pools::{
-    ForInterface, ForPod, PerInterface, PoolLists, default_pools, ippool, ippools, subnet, subnets,
-};
+pub use pools::{ForInterface, ForPod, PerInterface, PoolLists, default_pools, ippool, ippools};
 pub use routes::{default_route_nic, routes};
 pub use sticky::sticky;
 

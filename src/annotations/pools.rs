@@ -8,8 +8,6 @@ use super::json::{Described, Fields, List, Malformed, Object, put};
 use super::{Annotations, Found, PoolRef, keys, read};
 use crate::ip::Family;
 
-const SUBNET: &str = r#"{"ipv4":["a"],"ipv6":["b"]}"#;
-const SUBNETS: &str = r#"[{"interface":"eth0","ipv4":["a"],"ipv6":["b"]}]"#;
 const IPPOOL: &str = r#"{"ipv4":["a","b"],"ipv6":["c"]}"#;
 const IPPOOLS: &str = r#"[{"interface":"eth0","ipv4":["a"],"ipv6":["b"]}]"#;
 const DEFAULT_IPPOOL: &str = r#"["a","b"]"#;
@@ -63,20 +61,7 @@ pub struct ForInterface {
 
 /// The pod's annotation `ippool`.
 pub fn ippool(annotations: &Annotations) -> Result<Option<Found<ForPod>>, Malformed> {
-    for_pod(annotations, keys::IPPOOL, IPPOOL)
-}
-
-/// The pod's annotation `subnet`, in which Subnets are named as pools are in `ippool`.
-pub fn subnet(annotations: &Annotations) -> Result<Option<Found<ForPod>>, Malformed> {
-    for_pod(annotations, keys::SUBNET, SUBNET)
-}
-
-fn for_pod(
-    annotations: &Annotations,
-    name: &str,
-    example: &'static str,
-) -> Result<Option<Found<ForPod>>, Malformed> {
-    let found = read::<Object<WrittenPools>>(annotations, name, example)?;
+    let found = read::<Object<WrittenPools>>(annotations, keys::IPPOOL, IPPOOL)?;
     Ok(found.map(|Found { key, value }| {
         let (interface, pools) = value.0.meant();
         Found {
@@ -88,20 +73,7 @@ fn for_pod(
 
 /// The pod's annotation `ippools`.
 pub fn ippools(annotations: &Annotations) -> Result<Option<Found<PerInterface>>, Malformed> {
-    per_interface(annotations, keys::IPPOOLS, IPPOOLS)
-}
-
-/// The pod's annotation `subnets`, in which Subnets are named as pools are in `ippools`.
-pub fn subnets(annotations: &Annotations) -> Result<Option<Found<PerInterface>>, Malformed> {
-    per_interface(annotations, keys::SUBNETS, SUBNETS)
-}
-
-fn per_interface(
-    annotations: &Annotations,
-    name: &str,
-    example: &'static str,
-) -> Result<Option<Found<PerInterface>>, Malformed> {
-    let found = read::<List<Object<WrittenItem>>>(annotations, name, example)?;
+    let found = read::<List<Object<WrittenItem>>>(annotations, keys::IPPOOLS, IPPOOLS)?;
     let Some(Found {
         key,
         value: List(written),
@@ -113,7 +85,7 @@ fn per_interface(
         annotation: key.clone(),
         position,
         problem,
-        example,
+        example: IPPOOLS,
     };
     let mut named = BTreeMap::new();
     let mut in_order = Vec::new();
