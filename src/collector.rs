@@ -37,7 +37,7 @@ mod run;
 mod snapshot;
 mod status;
 
-pub use api::{Api, ConfigMapSnapshot, Notice, Page, Part, Regarding};
+pub use api::{Api, ConfigMapSnapshot, Notice, Page, Part, Regarding, StatefulSetName};
 pub use marks::CONFIG_MAP as MARKS;
 pub use node_addresses::{CONFIG_MAP as NODE_ADDRESSES, OURS as NODE_RESERVATION};
 pub use pod_name::PodName;
@@ -46,7 +46,7 @@ pub use report::{Event, Reporter, Summary};
 pub use run::run;
 pub use snapshot::{
     Attached, ClaimSnapshot, HolderSnapshot, LeaseSnapshot, NodeSnapshot, Phase, PodEnd,
-    PodSnapshot, Report, Snapshot, Surroundings,
+    PodSnapshot, Report, Snapshot, StatefulSetSnapshot, Surroundings,
 };
 pub use status::{Counted, CountedLease, Findings, KeptLease, KeptLeases};
 
@@ -64,6 +64,8 @@ pub struct Options {
     pub margin: Duration,
     /// The longest time that an ADD may take anywhere in the cluster.
     pub add_timeout: Duration,
+    /// How long a pod's name may be without its StatefulSet, or outside it, before its addresses are given up.
+    pub claim_grace: Duration,
     /// Whether a pod that is gone is enough, whatever its node shows.
     pub release_unreachable: bool,
     /// Whether to say what would be done, and do nothing.

@@ -47,6 +47,10 @@ struct Args {
     #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = duration)]
     add_timeout: Duration,
 
+    /// How long the addresses of a StatefulSet's pod are kept once the StatefulSet is gone or scaled down
+    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = duration)]
+    claim_grace: Duration,
+
     /// Release addresses of pods that are gone even if their node does not respond; use it only if nothing runs there
     #[arg(long)]
     release_unreachable: bool,
@@ -101,6 +105,7 @@ async fn run(args: &Args) -> Result<(), (Exit, anyhow::Error)> {
         namespace: args.namespace.clone(),
         margin: args.margin,
         add_timeout: args.add_timeout,
+        claim_grace: args.claim_grace,
         release_unreachable: args.release_unreachable,
         dry_run: args.dry_run,
         deadline: args.timeout,

@@ -108,6 +108,13 @@ impl ClaimRef {
         }
     }
 
+    /// The `StatefulSet` of this slot, in its namespace.
+    #[must_use]
+    pub fn stateful_set(&self) -> Option<&ClaimOwner> {
+        let owner = self.owner.as_ref().filter(|_| self.kind == ClaimKind::Pod);
+        owner.filter(|owner| owner.is_stateful_set())
+    }
+
     /// Whether it is the slot that `holder` is in, of whatever application.
     #[must_use]
     pub fn is_slot_of(&self, holder: &Holder) -> bool {

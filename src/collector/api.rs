@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, HashSet};
 
 use jiff::Timestamp;
 
-use super::snapshot::{ClaimSnapshot, LeaseSnapshot, NodeSnapshot, PodSnapshot, Surroundings};
+use super::snapshot::{
+    ClaimSnapshot, LeaseSnapshot, NodeSnapshot, PodSnapshot, StatefulSetSnapshot, Surroundings,
+};
 use crate::api::{IPClaim, IPPool, ReservedIP, Subnet};
 use crate::claim::{Claim, ClaimName};
 use crate::lease::Store;
@@ -41,6 +43,9 @@ pub struct ConfigMapSnapshot {
     /// Its `data`.
     pub data: BTreeMap<String, String>,
 }
+
+/// The namespace and the name of a StatefulSet.
+pub type StatefulSetName = (Box<str>, Box<str>);
 
 /// An Event to be recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,6 +100,11 @@ pub trait Api: Store {
     async fn subnets(&self, part: Part<'_>) -> Result<Page<Subnet>, ApiError>;
     /// All claims with their names. One that can't be read is there too.
     async fn claims(&self, part: Part<'_>) -> Result<Page<(ClaimName, Option<Claim>)>, ApiError>;
+    /// All StatefulSets with their names. One that can't be read is there too.
+    async fn stateful_sets(
+        &self,
+        part: Part<'_>,
+    ) -> Result<Page<(StatefulSetName, Option<StatefulSetSnapshot>)>, ApiError>;
     /// The uids of pods of which a kubelet has said since then that it could not tear them down.
     async fn failed_teardowns(&self, since: Timestamp) -> Result<HashSet<Box<str>>, ApiError>;
 
@@ -102,7 +112,7 @@ pub trait Api: Store {
     async fn pod(&self, namespace: &str, name: &str) -> Result<Option<PodSnapshot>, ApiError>;
     /// One node, read consistently.
     async fn node(&self, name: &str) -> Result<Option<NodeSnapshot>, ApiError>;
-    /// What the claim that keeps this lease says of it now.
+    /// What the claim that keeps this lease says of it now, or the StatefulSet of its slot.
     async fn claim(&self, lease: &LeaseSnapshot) -> Result<ClaimSnapshot, ApiError>;
     /// One pool, read consistently.
     async fn pool(&self, name: &str) -> Result<Option<IPPool>, ApiError>;

@@ -1,6 +1,7 @@
 //! Every list, whole or not at all.
 
 use std::cell::Cell;
+use std::collections::HashMap;
 
 use super::api::{Api, Page, Part};
 use super::report::{Event, Reporter};
@@ -8,8 +9,9 @@ use super::snapshot::{ClaimSnapshot, Snapshot};
 use super::{Error, Options};
 use crate::api::{IPPool, ReservedIP, Subnet};
 use crate::claim::ClaimName;
-use crate::lease::State;
+use crate::lease::{ClaimRef, State};
 use crate::retry::{ApiError, Clock, ErrorKind, Retrying};
+use crate::text::chain;
 
 /// How often one list may expire. It takes a server that is slower than its own memory, five minutes by default.
 const BEGINNINGS: usize = 3;
@@ -23,6 +25,8 @@ pub(super) struct Gathered {
     pub subnets: Vec<Subnet>,
     /// How many objects could not be read.
     pub unreadable: usize,
+    /// Why the StatefulSets could not be listed.
+    pub no_stateful_sets: Option<String>,
 }
 
 /// Lists everything: the leases first, so that a pod which the later list does not show was gone by then.
@@ -61,6 +65,7 @@ pub(super) async fn gather<W: Api, C: Clock>(
             .whole("subnets", async |part| api.subnets(part).await)
             .await?,
         unreadable: 0,
+        no_stateful_sets: None,
         snapshot: Snapshot {
             leases,
             pods,
@@ -72,6 +77,24 @@ pub(super) async fn gather<W: Api, C: Clock>(
     let sets = list
         .whole("claims", async |part| api.claims(part).await)
         .await?;
+    let of_stateful_set = gathered.snapshot.leases.iter().any(|lease| {
+        let claim = lease.claim.as_ref().and_then(ClaimRef::stateful_set);
+        lease.state == State::Retained && claim.is_some()
+    });
+    let mut stateful_sets: Option<HashMap<_, _>> = None;
+    if of_stateful_set {
+        let listed = list
+            .whole("StatefulSets", async |part| api.stateful_sets(part).await)
+            .await;
+        match listed {
+            Ok(listed) => stateful_sets = Some(listed.into_iter().collect()),
+            Err(Error::Incomplete { source, .. }) => {
+                gathered.no_stateful_sets = Some(chain(&source));
+            }
+            Err(Error::Expired { source, .. }) => gathered.no_stateful_sets = Some(chain(&source)),
+            Err(error) => return Err(error),
+        }
+    }
     gathered.unreadable = list.unreadable;
     let snapshot = &mut gathered.snapshot;
     snapshot.sets = sets.into_iter().collect();
@@ -86,9 +109,9 @@ pub(super) async fn gather<W: Api, C: Clock>(
         if let Some(name) = ClaimName::of(claim) {
             let claim = ClaimSnapshot::of(snapshot.sets.get(&name), lease.name.address);
             snapshot.claims.insert(lease.name.clone(), claim);
-        } else {
-            let claim = client.retry(async || api.claim(lease).await).await;
-            let claim = claim.unwrap_or(ClaimSnapshot::Unknown);
+        } else if let (Some(owner), Some(stateful_sets)) = (claim.stateful_set(), &stateful_sets) {
+            let name = (claim.namespace.as_str().into(), owner.name.as_str().into());
+            let claim = ClaimSnapshot::of_slot(claim, stateful_sets.get(&name));
             snapshot.claims.insert(lease.name.clone(), claim);
         }
     }

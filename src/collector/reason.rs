@@ -26,6 +26,10 @@ pub enum Reason {
     ClaimGone,
     /// It was kept for a claim that does not list it.
     ClaimOmits,
+    /// It was kept for a pod of a StatefulSet that is gone.
+    OwnerGone,
+    /// It was kept for a pod that its StatefulSet was scaled down by.
+    ScaledDown,
 }
 
 labeled! {
@@ -45,6 +49,10 @@ labeled! {
         ClaimGone = "claim_gone",
         /// [`Reason::ClaimOmits`].
         ClaimOmits = "claim_omits",
+        /// [`Reason::OwnerGone`].
+        OwnerGone = "owner_gone",
+        /// [`Reason::ScaledDown`].
+        ScaledDown = "scaled_down",
     }
 }
 
@@ -86,6 +94,8 @@ labeled! {
         Young = "young",
         /// It is to leave its set, and an ADD may still be taking it.
         Leaving = "leaving",
+        /// A pod of the name that it is kept for may be made again.
+        Awaited = "awaited",
         /// The claim that keeps it could not be read, or lists it again.
         Claimed = "claimed",
         /// The pod lives after all.
@@ -111,6 +121,8 @@ impl Reason {
             Self::QuarantineOver => ReasonKind::QuarantineOver,
             Self::ClaimGone => ReasonKind::ClaimGone,
             Self::ClaimOmits => ReasonKind::ClaimOmits,
+            Self::OwnerGone => ReasonKind::OwnerGone,
+            Self::ScaledDown => ReasonKind::ScaledDown,
         }
     }
 
@@ -119,7 +131,12 @@ impl Reason {
     pub fn is_reclaim(&self) -> bool {
         match self {
             Self::PodGone(_) | Self::PodFinished(..) | Self::Surplus { .. } => true,
-            Self::Cooled | Self::QuarantineOver | Self::ClaimGone | Self::ClaimOmits => false,
+            Self::Cooled
+            | Self::QuarantineOver
+            | Self::ClaimGone
+            | Self::ClaimOmits
+            | Self::OwnerGone
+            | Self::ScaledDown => false,
         }
     }
 
@@ -132,7 +149,9 @@ impl Reason {
             | Self::Cooled
             | Self::QuarantineOver
             | Self::ClaimGone
-            | Self::ClaimOmits => false,
+            | Self::ClaimOmits
+            | Self::OwnerGone
+            | Self::ScaledDown => false,
         }
     }
 }
@@ -158,6 +177,12 @@ impl fmt::Display for Reason {
             Self::QuarantineOver => f.write_str("its quarantine is over"),
             Self::ClaimGone => f.write_str("the claim that kept it is gone"),
             Self::ClaimOmits => f.write_str("the claim that kept it does not list it"),
+            Self::OwnerGone => {
+                f.write_str("the StatefulSet of the pod that it was kept for is gone")
+            }
+            Self::ScaledDown => {
+                f.write_str("the StatefulSet was scaled down by the pod that it was kept for")
+            }
         }
     }
 }
@@ -200,6 +225,7 @@ impl KeepReason {
             | Self::Ending
             | Self::Young
             | Self::Leaving
+            | Self::Awaited
             | Self::Claimed
             | Self::Alive
             | Self::Changed
@@ -219,6 +245,7 @@ impl KeepReason {
             | Self::Shared
             | Self::Young
             | Self::Leaving
+            | Self::Awaited
             | Self::Claimed
             | Self::Alive
             | Self::Changed
@@ -255,6 +282,7 @@ impl KeepReason {
             Self::Shared => "two holders share the lease: delete it once neither runs".to_owned(),
             Self::Leaving => "it leaves its set once no ADD can be taking it any more".to_owned(),
             Self::Young => "an ADD may still be working on it".to_owned(),
+            Self::Awaited => "a pod of its name may be made again (--claim-grace)".to_owned(),
             Self::Claimed => "its claim could not be read, or lists it".to_owned(),
             Self::Alive => "the pod lives".to_owned(),
             Self::Changed => "the lease has changed since it was listed".to_owned(),

@@ -10,6 +10,8 @@
 //!   nothing runs there.
 //! - A lease whose node exists and is not Ready gets no mark.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use super::Options;
@@ -18,15 +20,17 @@ use super::marks::{Mark, MarkTable};
 use super::now::Now;
 use super::reason::{KeepReason, Reason};
 use super::snapshot::{ClaimSnapshot, HolderSnapshot, LeaseSnapshot, NodeSnapshot, PodSnapshot};
-use crate::lease::State;
+use crate::lease::{ClaimKind, State};
 
 mod cooled;
 mod finished;
 mod gone;
 mod quarantine_over;
+mod slot;
 mod surplus;
 mod unclaimed;
 
+use slot::Slots;
 use surplus::Legitimate;
 
 /// What every rule judges by.
@@ -40,6 +44,7 @@ pub struct Case<'a> {
     /// What the administrator decides.
     pub options: &'a Options,
     legitimate: Legitimate<'a>,
+    slots: Slots<'a>,
 }
 
 /// What is to become of a lease.
@@ -121,6 +126,7 @@ impl<'a> Case<'a> {
             now,
             options,
             legitimate: Legitimate::of(index, now),
+            slots: Slots::of(index.snapshot),
         }
     }
 
@@ -131,7 +137,13 @@ impl<'a> Case<'a> {
             State::Held => self.judge_held(lease),
             State::Cooling => cooled::judge(lease, self.now),
             State::Quarantined => quarantine_over::judge(lease, self.now),
-            State::Retained => self.unless_in_use(lease, unclaimed::judge(self, lease)),
+            State::Retained => {
+                let judgment = match &lease.claim {
+                    Some(slot) if slot.kind == ClaimKind::Pod => slot::judge(self, lease, slot),
+                    _ => unclaimed::judge(self, lease),
+                };
+                self.unless_in_use(lease, judgment)
+            }
             // Only a newer version knows what that is.
             State::Unknown => Judgment::Fine,
         }
@@ -175,6 +187,38 @@ impl<'a> Case<'a> {
         mark.is_some_and(|mark| self.now.is_past(mark.since, self.options.add_timeout))
     }
 
+    /// A lease that is due once it is marked and unchanged for longer than `wait`.
+    fn due_after(
+        &self,
+        lease: &LeaseSnapshot,
+        reason: Reason,
+        wait: Duration,
+        why: KeepReason,
+    ) -> Judgment {
+        if let Some(mark) = self.marks.of(lease)
+            && self.now.is_past(mark.since, wait)
+        {
+            let mark = Some(mark.clone());
+            return Due { reason, mark }.into();
+        }
+        let Some(mark) = self.mark(lease) else {
+            return Keep::unmarked(why);
+        };
+        Keep {
+            why,
+            until: mark.since.checked_add(wait).ok(),
+            mark: Some(mark),
+        }
+        .into()
+    }
+
+    /// Whether the last holder of a kept lease, on which no pod should run, reports its address.
+    fn is_reported_by_last_holder(&self, lease: &LeaseSnapshot) -> bool {
+        let holder = lease.holder.as_ref();
+        let pod = holder.and_then(|holder| self.index.pod(&holder.uid));
+        pod.is_some_and(|pod| pod.is_alive() && pod.has_address(lease.name.address))
+    }
+
     /// The mark of exactly this version, or a new one; `None` where the API server's answers have no time.
     fn mark(&self, lease: &LeaseSnapshot) -> Option<Mark> {
         let known = self.marks.of(lease).cloned();
@@ -212,6 +256,7 @@ pub fn confirm(lease: &LeaseSnapshot, reason: &Reason, live: &Live) -> Result<()
         Reason::PodFinished(end, proof) => finished::confirm(lease, *end, *proof, live),
         Reason::Surplus { .. } => surplus::confirm(lease, live),
         Reason::ClaimGone | Reason::ClaimOmits => unclaimed::confirm(reason, live),
+        Reason::OwnerGone | Reason::ScaledDown => slot::confirm(reason, live),
     }
 }
 

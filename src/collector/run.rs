@@ -224,6 +224,12 @@ impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
             );
             self.problems.add(what, None);
         }
+        if let Some(why) = &gathered.no_stateful_sets {
+            self.problem(format!(
+                "no address is released that is kept for a pod of a StatefulSet, because the StatefulSets could not be \
+                 listed: {why}"
+            ));
+        }
         let (pools, subnets) = (gathered.pools.clone(), &gathered.subnets);
         for unreadable in crate::pool::Reserved::read(&gathered.reserved).unreadable() {
             self.summary.unreadable += 1;

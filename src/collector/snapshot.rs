@@ -230,14 +230,25 @@ pub struct NodeSnapshot {
     pub ready: bool,
 }
 
-/// What is known of a claim that keeps a lease.
+/// What a StatefulSet says of the addresses of its pods.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StatefulSetSnapshot {
+    /// The number of its first pod.
+    pub start: u64,
+    /// How many pods it has.
+    pub replicas: u64,
+    /// Whether it keeps the addresses of pods that it was scaled down by.
+    pub retains: bool,
+}
+
+/// What is known of a claim that keeps a lease; of a slot, what its StatefulSet says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClaimSnapshot {
-    /// It lists the address.
+    /// It lists the address, or makes a pod of that name.
     Lists,
     /// It lists the address, and no pod takes it any more.
     Leaving,
-    /// It is there and does not list the address.
+    /// It is there and does not list the address, or makes no pod of that name.
     Omits,
     /// There is none of that name, or it is another owner's.
     Gone,
@@ -285,4 +296,30 @@ impl ClaimSnapshot {
             Some(Some(_)) => Self::Omits,
         }
     }
+
+    /// What the StatefulSet of a slot says of it. A pod of another name than it gives says nothing.
+    #[must_use]
+    pub fn of_slot(slot: &ClaimRef, set: Option<&Option<StatefulSetSnapshot>>) -> Self {
+        let set = match set {
+            None => return Self::Gone,
+            Some(None) => return Self::Unknown,
+            Some(Some(set)) => set,
+        };
+        match ordinal(slot) {
+            None => Self::Unknown,
+            Some(_) if set.retains => Self::Lists,
+            Some(ordinal) if ordinal < set.start || ordinal - set.start >= set.replicas => {
+                Self::Omits
+            }
+            Some(_) => Self::Lists,
+        }
+    }
+}
+
+/// The number at the end of a pod's name, as its StatefulSet writes it.
+fn ordinal(slot: &ClaimRef) -> Option<u64> {
+    let owner = slot.owner.as_ref()?;
+    let number = slot.name.strip_prefix(&owner.name)?.strip_prefix('-')?;
+    let ordinal: u64 = number.parse().ok()?;
+    (ordinal.to_string() == number).then_some(ordinal)
 }

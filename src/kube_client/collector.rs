@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use http::Request;
 use jiff::Timestamp;
+use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::coordination::v1::Lease as Heartbeat;
 use k8s_openapi::api::core::v1::{ConfigMap, Event, Namespace, Node, Pod};
 use kube::core::Request as Path;
@@ -21,7 +22,7 @@ use crate::api::{IPClaim, IPLease, IPPool, ReservedIP, Subnet};
 use crate::claim::{Claim, ClaimName};
 use crate::collector::{
     Api, ClaimSnapshot, ConfigMapSnapshot, LeaseSnapshot, NodeSnapshot, Notice, Page, Part,
-    PodSnapshot, Surroundings,
+    PodSnapshot, StatefulSetName, StatefulSetSnapshot, Surroundings,
 };
 use crate::lease::StoredLease;
 use crate::retry::{ApiError, ErrorKind};
@@ -32,11 +33,13 @@ mod event;
 mod list;
 mod node;
 mod split;
+mod stateful_set;
 
 use config_map::ConfigMapObject;
 use event::EventObject;
 use list::Identity;
 use node::{HeartbeatObject, NodeObject};
+use stateful_set::StatefulSetObject;
 
 /// Where kubelets renew the leases of their nodes.
 const HEARTBEATS: &str = "kube-node-lease";
@@ -108,6 +111,21 @@ impl Api for KubeClient {
         .await
     }
 
+    async fn stateful_sets(
+        &self,
+        part: Part<'_>,
+    ) -> Result<Page<(StatefulSetName, Option<StatefulSetSnapshot>)>, ApiError> {
+        let read = |object: StatefulSetObject| {
+            let (name, set) = object.named();
+            Ok(Some((name, Some(set))))
+        };
+        let path = StatefulSet::url_path(&(), None);
+        self.list_part(path, ListParams::default(), part, read, |it| {
+            Some((it.stateful_set(), None))
+        })
+        .await
+    }
+
     async fn failed_teardowns(&self, since: Timestamp) -> Result<HashSet<Box<str>>, ApiError> {
         let mut uids = HashSet::new();
         let mut after: Option<String> = None;
@@ -141,7 +159,16 @@ impl Api for KubeClient {
     }
 
     async fn claim(&self, lease: &LeaseSnapshot) -> Result<ClaimSnapshot, ApiError> {
-        let Some(name) = lease.claim.as_ref().and_then(ClaimName::of) else {
+        let Some(claim) = &lease.claim else {
+            return Ok(ClaimSnapshot::Unknown);
+        };
+        if let Some(owner) = claim.stateful_set() {
+            let path = StatefulSet::url_path(&(), Some(&claim.namespace));
+            let object = self.one::<StatefulSetObject>(path, &owner.name).await?;
+            let set = object.map(|object| Some(object.named().1));
+            return Ok(ClaimSnapshot::of_slot(claim, set.as_ref()));
+        }
+        let Some(name) = ClaimName::of(claim) else {
             return Ok(ClaimSnapshot::Unknown);
         };
         let path = IPClaim::url_path(&(), Some(&name.namespace));

@@ -16,3 +16,4 @@ mod recreated;
 pub mod run;
 mod shipped;
 mod situations;
+mod slots;

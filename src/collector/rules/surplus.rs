@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 
-use super::{Case, Due, Judgment, Keep, Live, holders_pod};
+use super::{Case, Judgment, Keep, Live, holders_pod};
 use crate::collector::index::SnapshotIndex;
 use crate::collector::now::Now;
 use crate::collector::reason::{KeepReason, Reason};
@@ -32,24 +32,11 @@ pub(super) fn judge(
     if case.node(holder).is_some_and(|node| !node.ready) {
         return Keep::unmarked(KeepReason::Unready);
     }
-    if case.has_stood(lease) {
-        return Due {
-            reason: Reason::Surplus {
-                keeps: keeps.name.address,
-            },
-            mark: case.marks.of(lease).cloned(),
-        }
-        .into();
-    }
-    let Some(mark) = case.mark(lease) else {
-        return Keep::unmarked(KeepReason::Young);
+    let reason = Reason::Surplus {
+        keeps: keeps.name.address,
     };
-    Keep {
-        why: KeepReason::Young,
-        until: mark.since.checked_add(case.options.add_timeout).ok(),
-        mark: Some(mark),
-    }
-    .into()
+    let wait = case.options.add_timeout;
+    case.due_after(lease, reason, wait, KeepReason::Young)
 }
 
 /// Whether live reads show the same.

@@ -1,6 +1,6 @@
 //! The claim that kept it is gone, or does not list it.
 
-use super::{Case, Due, Judgment, Keep, Live};
+use super::{Case, Judgment, Keep, Live};
 use crate::collector::reason::{KeepReason, Reason};
 use crate::collector::snapshot::{ClaimSnapshot, LeaseSnapshot};
 
@@ -17,26 +17,12 @@ pub(super) fn judge(case: &Case<'_>, lease: &LeaseSnapshot) -> Judgment {
         }
         Some(ClaimSnapshot::Lists | ClaimSnapshot::Unknown) | None => return Judgment::Fine,
     };
-    let holder = lease.holder.as_ref();
-    let pod = holder.and_then(|holder| case.index.pod(&holder.uid));
-    // No pod should run on it, and yet its last holder reports the address.
-    if pod.is_some_and(|pod| pod.is_alive() && pod.has_address(lease.name.address)) {
+    if case.is_reported_by_last_holder(lease) {
         return Keep::unmarked(KeepReason::Reported);
     }
     // Its maker may be about to list it.
-    if case.has_stood(lease) {
-        let mark = case.marks.of(lease).cloned();
-        return Due { reason, mark }.into();
-    }
-    match case.mark(lease) {
-        Some(mark) => Keep {
-            why: KeepReason::Young,
-            until: mark.since.checked_add(case.options.add_timeout).ok(),
-            mark: Some(mark),
-        }
-        .into(),
-        None => Keep::unmarked(KeepReason::Young),
-    }
+    let wait = case.options.add_timeout;
+    case.due_after(lease, reason, wait, KeepReason::Young)
 }
 
 /// Whether live reads show the same.

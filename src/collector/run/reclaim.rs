@@ -15,7 +15,7 @@ use crate::collector::marks::MarkTable;
 use crate::collector::reason::{KeepReason, Reason};
 use crate::collector::report::{Event, Reporter};
 use crate::collector::rules::{Case, Due, Keep, Live, confirm};
-use crate::collector::snapshot::{LeaseSnapshot, NodeSnapshot};
+use crate::collector::snapshot::{LeaseSnapshot, NodeSnapshot, PodSnapshot};
 use crate::lease::{Commit, Lease, State, StoredLease, given_up, released};
 use crate::retry::{Clock, Error, Retrying};
 
@@ -216,6 +216,10 @@ impl<W: Api, C: Clock> Releases<'_, W, C> {
             Reason::ClaimGone | Reason::ClaimOmits => {
                 live.claim = Some(client.retry(async || api.claim(lease).await).await?);
             }
+            Reason::OwnerGone | Reason::ScaledDown => {
+                live.claim = Some(client.retry(async || api.claim(lease).await).await?);
+                live.pod = self.pod_of_slot(lease).await?;
+            }
             Reason::PodGone(_) | Reason::PodFinished(..) | Reason::Surplus { .. } => {
                 let Some(holder) = &lease.holder else {
                     return Ok(());
@@ -237,6 +241,14 @@ impl<W: Api, C: Clock> Releases<'_, W, C> {
             }
         }
         Ok(())
+    }
+
+    async fn pod_of_slot(&self, lease: &LeaseSnapshot) -> Result<Option<PodSnapshot>, Error> {
+        let Some(slot) = &lease.claim else {
+            return Ok(None);
+        };
+        let pod = async || self.client.api.pod(&slot.namespace, &slot.name).await;
+        self.client.retry(pod).await
     }
 
     async fn node(&self, name: &str) -> Result<Option<NodeSnapshot>, Error> {
@@ -289,6 +301,8 @@ fn next(lease: &Lease, reason: &Reason, now: Timestamp) -> Option<Lease> {
             Some(released(lease, now))
         }
         Reason::Cooled | Reason::QuarantineOver => None,
-        Reason::ClaimGone | Reason::ClaimOmits => given_up(lease, now),
+        Reason::ClaimGone | Reason::ClaimOmits | Reason::OwnerGone | Reason::ScaledDown => {
+            given_up(lease, now)
+        }
     }
 }

@@ -36,6 +36,7 @@ pub fn options() -> Options {
         namespace: "leasehold-system".to_owned(),
         margin: Duration::from_secs(70),
         add_timeout: Duration::from_mins(10),
+        claim_grace: Duration::from_mins(5),
         release_unreachable: false,
         dry_run: false,
         deadline: Duration::from_mins(5),

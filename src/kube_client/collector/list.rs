@@ -9,7 +9,9 @@ use serde::de::DeserializeOwned;
 
 use super::split::ListSplitter;
 use crate::claim::ClaimName;
-use crate::collector::{LeaseSnapshot, NodeSnapshot, Page, Part, Phase, PodSnapshot};
+use crate::collector::{
+    LeaseSnapshot, NodeSnapshot, Page, Part, Phase, PodSnapshot, StatefulSetName,
+};
 use crate::kube_client::KubeClient;
 use crate::kube_client::answer::Response;
 use crate::kube_client::request::{api_error, built};
@@ -116,6 +118,11 @@ impl Identity {
             namespace: self.namespace.into(),
             name: self.name.into(),
         }
+    }
+
+    /// A StatefulSet that is there.
+    pub fn stateful_set(self) -> StatefulSetName {
+        (self.namespace, self.name)
     }
 
     /// A pod that lives.

@@ -115,6 +115,8 @@ fn a_run_leaves_how_full_each_pool_is_and_what_it_did() {
     leasehold_leases_reclaimed_total{reason="quarantine_over"} 0
     leasehold_leases_reclaimed_total{reason="claim_gone"} 0
     leasehold_leases_reclaimed_total{reason="claim_omits"} 0
+    leasehold_leases_reclaimed_total{reason="owner_gone"} 0
+    leasehold_leases_reclaimed_total{reason="scaled_down"} 0
     # HELP leasehold_collector_suspect_leases Leases that look dead and are kept, by what keeps them.
     # TYPE leasehold_collector_suspect_leases gauge
     leasehold_collector_suspect_leases{reason="marked"} 0
@@ -127,6 +129,7 @@ fn a_run_leaves_how_full_each_pool_is_and_what_it_did() {
     leasehold_collector_suspect_leases{reason="shared"} 0
     leasehold_collector_suspect_leases{reason="young"} 0
     leasehold_collector_suspect_leases{reason="leaving"} 0
+    leasehold_collector_suspect_leases{reason="awaited"} 0
     leasehold_collector_suspect_leases{reason="claimed"} 0
     leasehold_collector_suspect_leases{reason="alive"} 0
     leasehold_collector_suspect_leases{reason="changed"} 0
