@@ -30,6 +30,15 @@ pub enum Reason {
     OwnerGone,
     /// It was kept for a pod that its StatefulSet was scaled down by.
     ScaledDown,
+    /// It was kept for a pod's name that no pod has had for a day.
+    Unused,
+    /// The pod of the name that it was kept for has another one for the same interface.
+    Superseded {
+        /// The one that the pod has.
+        keeps: IpAddr,
+        /// The pod's uid at the API server.
+        pod: Box<str>,
+    },
 }
 
 labeled! {
@@ -53,6 +62,10 @@ labeled! {
         OwnerGone = "owner_gone",
         /// [`Reason::ScaledDown`].
         ScaledDown = "scaled_down",
+        /// [`Reason::Unused`].
+        Unused = "unused",
+        /// [`Reason::Superseded`].
+        Superseded = "superseded",
     }
 }
 
@@ -123,6 +136,8 @@ impl Reason {
             Self::ClaimOmits => ReasonKind::ClaimOmits,
             Self::OwnerGone => ReasonKind::OwnerGone,
             Self::ScaledDown => ReasonKind::ScaledDown,
+            Self::Unused => ReasonKind::Unused,
+            Self::Superseded { .. } => ReasonKind::Superseded,
         }
     }
 
@@ -136,7 +151,9 @@ impl Reason {
             | Self::ClaimGone
             | Self::ClaimOmits
             | Self::OwnerGone
-            | Self::ScaledDown => false,
+            | Self::ScaledDown
+            | Self::Unused
+            | Self::Superseded { .. } => false,
         }
     }
 
@@ -151,7 +168,9 @@ impl Reason {
             | Self::ClaimGone
             | Self::ClaimOmits
             | Self::OwnerGone
-            | Self::ScaledDown => false,
+            | Self::ScaledDown
+            | Self::Unused
+            | Self::Superseded { .. } => false,
         }
     }
 }
@@ -182,6 +201,15 @@ impl fmt::Display for Reason {
             }
             Self::ScaledDown => {
                 f.write_str("the StatefulSet was scaled down by the pod that it was kept for")
+            }
+            Self::Unused => {
+                f.write_str("no pod of the name that it was kept for has been there for a day")
+            }
+            Self::Superseded { keeps, .. } => {
+                write!(
+                    f,
+                    "the pod that it was kept for has {keeps} on the same interface"
+                )
             }
         }
     }

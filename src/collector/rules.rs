@@ -256,7 +256,9 @@ pub fn confirm(lease: &LeaseSnapshot, reason: &Reason, live: &Live) -> Result<()
         Reason::PodFinished(end, proof) => finished::confirm(lease, *end, *proof, live),
         Reason::Surplus { .. } => surplus::confirm(lease, live),
         Reason::ClaimGone | Reason::ClaimOmits => unclaimed::confirm(reason, live),
-        Reason::OwnerGone | Reason::ScaledDown => slot::confirm(reason, live),
+        Reason::OwnerGone | Reason::ScaledDown | Reason::Unused | Reason::Superseded { .. } => {
+            slot::confirm(lease, reason, live)
+        }
     }
 }
 

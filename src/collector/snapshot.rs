@@ -8,8 +8,11 @@ use jiff::Timestamp;
 
 use crate::claim::{Claim, ClaimName};
 use crate::ip::PoolName;
-use crate::lease::{ClaimRef, LeaseName, State, StoredLease};
+use crate::lease::{ClaimKind, ClaimRef, LeaseName, State, StoredLease};
 use crate::select::Labels;
+
+/// For how long an address is kept for the name of a pod that no StatefulSet makes.
+const KEPT_UNUSED: Duration = Duration::from_hours(24);
 
 /// A lease, without what only its next write needs.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,7 +35,7 @@ pub struct LeaseSnapshot {
     pub claim: Option<ClaimRef>,
     /// When the process that took it began, by its node's clock.
     pub held_since: Option<Timestamp>,
-    /// When this state ends by itself, if it does: the cooldown, the quarantine.
+    /// When this state ends by itself, if it does: the cooldown, the quarantine, a day without a pod of the name.
     pub over: Option<Timestamp>,
     /// How long the holder's containers may take to end.
     pub termination: Duration,
@@ -81,7 +84,12 @@ impl From<StoredLease> for LeaseSnapshot {
                 released.checked_add(lease.cooldown).ok()
             }
             State::Quarantined => lease.quarantined_until,
-            State::Held | State::Retained | State::Unknown => None,
+            State::Retained => lease.claim.as_ref().and_then(|claim| {
+                let is_alone = claim.kind == ClaimKind::Pod && claim.stateful_set().is_none();
+                let released = lease.released_at.filter(|_| is_alone)?;
+                released.checked_add(KEPT_UNUSED).ok()
+            }),
+            State::Held | State::Unknown => None,
         };
         let holder = |holder: crate::lease::Holder| HolderSnapshot {
             namespace: holder.namespace.into(),

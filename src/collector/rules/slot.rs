@@ -7,34 +7,75 @@ use crate::collector::reason::{KeepReason, Reason};
 use crate::collector::snapshot::{ClaimSnapshot, LeaseSnapshot, PodSnapshot, Snapshot};
 use crate::lease::{ClaimKind, ClaimRef, State};
 
-/// A lease that is kept for a pod's name. A pod of that name may be about to take it.
+/// A lease that is kept for a pod's name.
 pub(super) fn judge(case: &Case<'_>, lease: &LeaseSnapshot, slot: &ClaimRef) -> Judgment {
-    if case.slots.pod(slot).is_some() {
-        return Judgment::Fine;
+    let judgment = match case.slots.pod(slot) {
+        Some(pod) => with_pod(case, lease, slot, pod),
+        None => without_pod(case, lease, slot),
+    };
+    if judgment != Judgment::Fine && case.is_reported_by_last_holder(lease) {
+        return Keep::unmarked(KeepReason::Reported);
     }
-    let reason = match case.index.snapshot.claims.get(&lease.name) {
+    judgment
+}
+
+/// A pod that has no other lease may be about to take it.
+fn with_pod(
+    case: &Case<'_>,
+    lease: &LeaseSnapshot,
+    slot: &ClaimRef,
+    pod: &PodSnapshot,
+) -> Judgment {
+    let other = case.legitimate.of_pod(pod, lease, slot);
+    let Some(other) = other.filter(|_| pod.is_alive()) else {
+        return Judgment::Fine;
+    };
+    let reason = Reason::Superseded {
+        keeps: other.name.address,
+        pod: pod.uid.clone(),
+    };
+    let wait = case.options.add_timeout;
+    case.due_after(lease, reason, wait, KeepReason::Young)
+}
+
+fn without_pod(case: &Case<'_>, lease: &LeaseSnapshot, slot: &ClaimRef) -> Judgment {
+    let says = case.index.snapshot.claims.get(&lease.name);
+    let reason = match says {
         Some(ClaimSnapshot::Gone) => Reason::OwnerGone,
         Some(ClaimSnapshot::Omits) => Reason::ScaledDown,
+        None if slot.stateful_set().is_none()
+            && lease.over.is_some_and(|over| case.now.has_come(over)) =>
+        {
+            Reason::Unused
+        }
         Some(ClaimSnapshot::Lists | ClaimSnapshot::Leaving | ClaimSnapshot::Unknown) | None => {
             return Judgment::Fine;
         }
     };
-    if case.is_reported_by_last_holder(lease) {
-        return Keep::unmarked(KeepReason::Reported);
-    }
     let wait = case.options.claim_grace;
     case.due_after(lease, reason, wait, KeepReason::Awaited)
 }
 
 /// Whether live reads show the same.
-pub(super) fn confirm(reason: &Reason, live: &Live) -> Result<(), KeepReason> {
-    if live.pod.is_some() {
-        return Err(KeepReason::Alive);
-    }
-    match (reason, live.claim) {
-        (Reason::OwnerGone, Some(ClaimSnapshot::Gone))
-        | (Reason::ScaledDown, Some(ClaimSnapshot::Omits)) => Ok(()),
-        _ => Err(KeepReason::Claimed),
+pub(super) fn confirm(
+    lease: &LeaseSnapshot,
+    reason: &Reason,
+    live: &Live,
+) -> Result<(), KeepReason> {
+    match (reason, &live.pod) {
+        (Reason::Superseded { pod: uid, .. }, pod) => match pod {
+            Some(pod) if pod.has_address(lease.name.address) => Err(KeepReason::Reported),
+            Some(pod) if pod.uid == *uid && pod.is_alive() => Ok(()),
+            // Another pod of the name may be about to take it.
+            Some(_) | None => Err(KeepReason::Changed),
+        },
+        (_, Some(_)) => Err(KeepReason::Alive),
+        (Reason::Unused, None) => Ok(()),
+        (_, None) => match (reason, live.claim) {
+            (Reason::OwnerGone, Some(ClaimSnapshot::Gone))
+            | (Reason::ScaledDown, Some(ClaimSnapshot::Omits)) => Ok(()),
+            _ => Err(KeepReason::Claimed),
+        },
     }
 }
 

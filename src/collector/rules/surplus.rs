@@ -14,7 +14,7 @@ use crate::collector::now::Now;
 use crate::collector::reason::{KeepReason, Reason};
 use crate::collector::snapshot::{HolderSnapshot, LeaseSnapshot, PodSnapshot};
 use crate::ip::Family;
-use crate::lease::{LeaseName, State};
+use crate::lease::{ClaimRef, LeaseName, State};
 
 /// The lease of a pod that lives.
 pub(super) fn judge(
@@ -84,6 +84,19 @@ impl<'a> Legitimate<'a> {
             }
         }
         Self(best)
+    }
+
+    /// The lease that a pod has in place of one that is kept for its name.
+    pub(super) fn of_pod(
+        &self,
+        pod: &PodSnapshot,
+        kept: &LeaseSnapshot,
+        slot: &ClaimRef,
+    ) -> Option<&'a LeaseSnapshot> {
+        let family = Family::of(kept.name.address);
+        let slot: Slot<'_> = (pod.runtime_uid(), &slot.interface, &slot.network, family);
+        let (rank, best) = self.0.get(&slot)?;
+        rank.is_on_its_node.then_some(*best)
     }
 
     /// The legitimate lease of the slot of this one, if one is on the pod's own node.

@@ -216,6 +216,9 @@ impl<W: Api, C: Clock> Releases<'_, W, C> {
             Reason::ClaimGone | Reason::ClaimOmits => {
                 live.claim = Some(client.retry(async || api.claim(lease).await).await?);
             }
+            Reason::Unused | Reason::Superseded { .. } => {
+                live.pod = self.pod_of_slot(lease).await?;
+            }
             Reason::OwnerGone | Reason::ScaledDown => {
                 live.claim = Some(client.retry(async || api.claim(lease).await).await?);
                 live.pod = self.pod_of_slot(lease).await?;
@@ -301,8 +304,11 @@ fn next(lease: &Lease, reason: &Reason, now: Timestamp) -> Option<Lease> {
             Some(released(lease, now))
         }
         Reason::Cooled | Reason::QuarantineOver => None,
-        Reason::ClaimGone | Reason::ClaimOmits | Reason::OwnerGone | Reason::ScaledDown => {
-            given_up(lease, now)
-        }
+        Reason::ClaimGone
+        | Reason::ClaimOmits
+        | Reason::OwnerGone
+        | Reason::ScaledDown
+        | Reason::Unused
+        | Reason::Superseded { .. } => given_up(lease, now),
     }
 }

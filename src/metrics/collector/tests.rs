@@ -117,6 +117,8 @@ fn a_run_leaves_how_full_each_pool_is_and_what_it_did() {
     leasehold_leases_reclaimed_total{reason="claim_omits"} 0
     leasehold_leases_reclaimed_total{reason="owner_gone"} 0
     leasehold_leases_reclaimed_total{reason="scaled_down"} 0
+    leasehold_leases_reclaimed_total{reason="unused"} 0
+    leasehold_leases_reclaimed_total{reason="superseded"} 0
     # HELP leasehold_collector_suspect_leases Leases that look dead and are kept, by what keeps them.
     # TYPE leasehold_collector_suspect_leases gauge
     leasehold_collector_suspect_leases{reason="marked"} 0

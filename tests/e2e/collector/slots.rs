@@ -117,3 +117,31 @@ async fn an_address_is_kept_as_long_as_a_stateful_set_makes_a_pod_of_that_name()
     }
     Ok(())
 }
+
+#[tokio::test]
+async fn what_is_kept_for_a_pod_that_no_stateful_set_makes_goes_a_day_after_it() -> Result<()> {
+    let env = super::run::env("slots-alone", "10.58.0.0/24").await?;
+    let now = jiff::Timestamp::now();
+    let (long, lately): (IpAddr, IpAddr) = ("10.58.0.8".parse()?, "10.58.0.9".parse()?);
+    for (address, hours) in [(long, 25), (lately, 23)] {
+        let released = now - jiff::SignedDuration::from_hours(hours);
+        let claim = json!({"kind": "Pod", "namespace": env.name(), "name": format!("db-{hours}"),
+            "interface": "eth0", "network": "net"});
+        let spec =
+            json!({"state": "Retained", "claim": claim, "releasedAt": format!("{released:.0}")});
+        env.write_lease(&address.to_string(), spec).await?;
+    }
+    let report = env.collect(&[]).await?;
+    ensure!(
+        report.reason(&long.to_string()) == Some("awaited"),
+        "{report:#?}"
+    );
+    let report = env.collect(&["--claim-grace", "0"]).await?;
+    ensure!(
+        report.reason(&long.to_string()) == Some("unused"),
+        "{report:#?}"
+    );
+    ensure!(env.lease(long).await?.is_none(), "{report:#?}");
+    ensure!(is_kept(&env, lately).await?, "{report:#?}");
+    Ok(())
+}

@@ -1,5 +1,7 @@
-use crate::collector::tests::scene::{Fate, Scene, held, pod, says};
-use crate::collector::{ClaimSnapshot, KeepReason, Reason, StatefulSetSnapshot};
+use crate::collector::tests::scene::{Fate, Scene, address, at, held, pod, says};
+use crate::collector::{
+    ClaimSnapshot, KeepReason, LeaseSnapshot, PodEnd, Reason, StatefulSetSnapshot,
+};
 use crate::lease::{ClaimKind, ClaimOwner, ClaimRef, State};
 
 use ClaimSnapshot::{Gone, Lists, Omits, Unknown};
@@ -117,6 +119,107 @@ fn an_address_is_kept_while_a_pod_of_its_name_is_to_be_expected() {
                 .marked(302)
                 .pod(pod("w").called("db").with_address(1)),
             Fate::Kept(KeepReason::Reported),
+        ),
+    ]);
+}
+
+#[test]
+fn an_address_that_no_stateful_set_keeps_goes_after_a_day_without_a_pod() {
+    let alone = |over: Option<i64>| {
+        retained().with(|s| {
+            let lease = &mut s.lists.leases[0];
+            lease.claim.as_mut().expect("a slot").owner = None;
+            lease.over = over.map(at);
+        })
+    };
+    says(vec![
+        (
+            "the day is not over",
+            alone(Some(1)).marked(302),
+            Fate::Fine,
+        ),
+        ("nobody released it", alone(None).marked(302), Fate::Fine),
+        (
+            "no earlier run has seen it like this",
+            alone(Some(0)),
+            Fate::Kept(KeepReason::Awaited),
+        ),
+        (
+            "the day is over",
+            alone(Some(0)).marked(302),
+            Fate::Released(Reason::Unused),
+        ),
+        (
+            "a pod of the name is there",
+            alone(Some(0)).marked(302).pod(pod("v").called("web-1")),
+            Fate::Fine,
+        ),
+        (
+            "one was made since the list",
+            alone(Some(0))
+                .marked(302)
+                .with(|s| s.live.pod = Some(pod("v").called("web-1"))),
+            Fate::Kept(KeepReason::Alive),
+        ),
+    ]);
+}
+
+#[test]
+fn an_address_goes_whose_pod_has_another_one_on_the_same_interface() {
+    let living = || pod("v").called("web-1");
+    let with = |pod, other: LeaseSnapshot| {
+        let scene = retained().marked(602).pod(pod);
+        scene.with(|s| s.lists.leases.push(other))
+    };
+    let elsewhere = |interface: &str, network: &str| {
+        let mut lease = held(2, "v");
+        let holder = lease.holder.as_mut().expect("a holder");
+        holder.interface = interface.into();
+        holder.network = network.into();
+        lease
+    };
+    let superseded = || {
+        Fate::Released(Reason::Superseded {
+            keeps: address(2),
+            pod: "v".into(),
+        })
+    };
+    says(vec![
+        ("it has", with(living(), held(2, "v")), superseded()),
+        (
+            "an ADD may still be working on it",
+            with(living(), held(2, "v")).marked(600),
+            Fate::Kept(KeepReason::Young),
+        ),
+        (
+            "on another interface",
+            with(living(), elsewhere("net1", "net")),
+            Fate::Fine,
+        ),
+        (
+            "on another network",
+            with(living(), elsewhere("eth0", "other")),
+            Fate::Fine,
+        ),
+        (
+            "the lease is another pod's",
+            with(living(), held(2, "w")),
+            Fate::Fine,
+        ),
+        (
+            "the pod has ended",
+            with(living().finished(PodEnd::Failed), held(2, "v")),
+            Fate::Fine,
+        ),
+        (
+            "the pod reports it",
+            with(living().with_address(1), held(2, "v")),
+            Fate::Kept(KeepReason::Reported),
+        ),
+        (
+            "it is another pod of the name by now",
+            with(living(), held(2, "v")).with(|s| s.live.pod = Some(pod("x").called("web-1"))),
+            Fate::Kept(KeepReason::Changed),
         ),
     ]);
 }
