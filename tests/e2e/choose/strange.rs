@@ -126,15 +126,15 @@ async fn an_annotation_that_is_not_served_is_refused_and_not_ignored() -> Result
                 .await?,
         );
     }
-    insta::assert_snapshot!(lines.join("\n"), @"
+    insta::assert_snapshot!(lines.join("\n"), @r#"
     7: the pod's annotation ipam.spidernet.io/subnet is not served by this version; name pools in ippool or ippools
     7: the pod's annotation ipam.spidernet.io/subnets is not served by this version; name pools in ippool or ippools
-    7: the pod's annotation ipam.leasehold.io/claim is not served by this version; name pools in ippool or ippools
+    7: the pod's annotation ipam.leasehold.io/claim: "{\"ipv4\":[\"a\"]}" is not the name of an IPClaim: a-z, 0-9, "-" and "."; for example web
     7: the pod's annotation ipam.leasehold.io/ipool is unknown; did you mean ippool?
     7: the pod's annotation ipam.spidernet.io/ippoool is unknown; did you mean ippool?
     unserved-default
     unserved-default
-    ");
+    "#);
     env.namespace(
         "unserved-town",
         json!({"ipam.leasehold.io/default-ipv4-ipool": "[\"a\"]"}),

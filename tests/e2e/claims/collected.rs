@@ -7,18 +7,18 @@ use crate::collector::run::{Report, env};
 
 #[tokio::test]
 async fn a_listed_set_is_confirmed_before_any_pod_uses_it() -> Result<()> {
-    let env = env("claims-listed", "10.81.0.0/24").await?;
-    let listed = json!({"addresses": ["10.81.0.10-10.81.0.11", "10.81.0.20"]});
+    let env = env("claims-listed", "10.31.0.0/24").await?;
+    let listed = json!({"addresses": ["10.31.0.10-10.31.0.11", "10.31.0.20"]});
     env.claim("web", listed).await?;
     env.collect(&[]).await?;
     insta::assert_snapshot!(env.set("web").await?, @r"
-    10.81.0.10 10.81.0.11 10.81.0.20 / 10.81.0.10 10.81.0.11 10.81.0.20 /
+    10.31.0.10 10.31.0.11 10.31.0.20 / 10.31.0.10 10.31.0.11 10.31.0.20 /
     Confirmed:
     ");
     insta::assert_snapshot!(env.members("web").await?, @r"
-    10.81.0.10 Retained -
-    10.81.0.11 Retained -
-    10.81.0.20 Retained -
+    10.31.0.10 Retained -
+    10.31.0.11 Retained -
+    10.31.0.20 Retained -
     ");
 
     // A pod of the set gets one of them, and what a firewall is open for stays the same.
@@ -26,7 +26,7 @@ async fn a_listed_set_is_confirmed_before_any_pod_uses_it() -> Result<()> {
     eth0.add().await?.success()?;
     env.collect(&[]).await?;
     insta::assert_snapshot!(env.set("web").await?, @r"
-    10.81.0.10 10.81.0.11 10.81.0.20 / 10.81.0.10 10.81.0.11 10.81.0.20 /
+    10.31.0.10 10.31.0.11 10.31.0.20 / 10.31.0.10 10.31.0.11 10.31.0.20 /
     Confirmed:
     ");
     Ok(())
@@ -34,7 +34,7 @@ async fn a_listed_set_is_confirmed_before_any_pod_uses_it() -> Result<()> {
 
 #[tokio::test]
 async fn a_size_is_chosen_from_its_pools_once_and_grows_as_it_is_asked_to() -> Result<()> {
-    let env = env("claims-sized", "10.82.0.0/29").await?;
+    let env = env("claims-sized", "10.32.0.0/29").await?;
     env.claim("web", json!({"size": 3, "pools": ["claims-sized"]}))
         .await?;
     env.collect(&[]).await?;
@@ -47,14 +47,14 @@ async fn a_size_is_chosen_from_its_pools_once_and_grows_as_it_is_asked_to() -> R
     env.collect(&[]).await?;
     assert_eq!(env.leases().await?.len(), 6);
     insta::assert_snapshot!(env.set("web").await?, @r"
-    10.82.0.1 10.82.0.2 10.82.0.3 10.82.0.4 10.82.0.5 10.82.0.6 / 10.82.0.1 10.82.0.2 10.82.0.3 10.82.0.4 10.82.0.5 10.82.0.6 /
+    10.32.0.1 10.32.0.2 10.32.0.3 10.32.0.4 10.32.0.5 10.32.0.6 / 10.32.0.1 10.32.0.2 10.32.0.3 10.32.0.4 10.32.0.5 10.32.0.6 /
     Confirmed:
     ");
 
     env.edit_claim("web", json!({"size": 7})).await?;
     env.collect(&[]).await?;
     insta::assert_snapshot!(env.set("web").await?, @r"
-    10.82.0.1 10.82.0.2 10.82.0.3 10.82.0.4 10.82.0.5 10.82.0.6 / 10.82.0.1 10.82.0.2 10.82.0.3 10.82.0.4 10.82.0.5 10.82.0.6 /
+    10.32.0.1 10.32.0.2 10.32.0.3 10.32.0.4 10.32.0.5 10.32.0.6 / 10.32.0.1 10.32.0.2 10.32.0.3 10.32.0.4 10.32.0.5 10.32.0.6 /
     PoolFull: its pools have 1 too few: enlarge one or name another
     ");
     Ok(())
@@ -62,7 +62,7 @@ async fn a_size_is_chosen_from_its_pools_once_and_grows_as_it_is_asked_to() -> R
 
 #[tokio::test]
 async fn the_address_of_a_plain_pod_is_the_sets_once_that_pod_ends() -> Result<()> {
-    let env = env("claims-plain", "10.83.0.0/29").await?;
+    let env = env("claims-plain", "10.33.0.0/29").await?;
     let node = env.node.clone();
     let plain = env.attach(&node, "plain").await?;
     let address = plain.address;
@@ -94,22 +94,22 @@ async fn the_address_of_a_plain_pod_is_the_sets_once_that_pod_ends() -> Result<(
 
 #[tokio::test]
 async fn a_claim_gets_no_address_that_its_namespace_may_not_have() -> Result<()> {
-    let env = env("claims-barred", "10.84.0.0/24").await?;
-    let elsewhere = json!({"ips": ["10.85.0.0/24"], "namespaceName": ["elsewhere"]});
-    env.pool_of("claims-elsewhere", "10.85.0.0/24", elsewhere)
+    let env = env("claims-barred", "10.34.0.0/24").await?;
+    let elsewhere = json!({"ips": ["10.35.0.0/24"], "namespaceName": ["elsewhere"]});
+    env.pool_of("claims-elsewhere", "10.35.0.0/24", elsewhere)
         .await?;
-    let listed = ["10.84.0.9", "10.85.0.9", "10.86.0.9"];
+    let listed = ["10.34.0.9", "10.35.0.9", "10.36.0.9"];
     env.claim("web", json!({"addresses": listed})).await?;
-    env.claim("younger", json!({"addresses": ["10.84.0.9"]}))
+    env.claim("younger", json!({"addresses": ["10.34.0.9"]}))
         .await?;
     env.collect(&[]).await?;
     insta::assert_snapshot!(env.set("web").await?, @r"
-    10.84.0.9 / 10.84.0.9 /
-    NotAllowed: pool claims-elsewhere gives 10.85.0.9 to other namespaces, no pool gives 10.86.0.9
+    10.34.0.9 / 10.34.0.9 /
+    NotAllowed: pool claims-elsewhere gives 10.35.0.9 to other namespaces, no pool gives 10.36.0.9
     ");
     insta::assert_snapshot!(env.set("younger").await?, @r"
     /  /
-    NotAllowed: 10.84.0.9 is in IPClaim test/web already
+    NotAllowed: 10.34.0.9 is in IPClaim test/web already
     ");
     insta::assert_snapshot!(env.members("younger").await?, @"");
     Ok(())
@@ -117,32 +117,32 @@ async fn a_claim_gets_no_address_that_its_namespace_may_not_have() -> Result<()>
 
 #[tokio::test]
 async fn what_a_claim_asks_for_no_more_leaves_it_once_no_add_can_be_taking_it() -> Result<()> {
-    let env = env("claims-leaving", "10.87.0.0/24").await?;
-    env.claim("web", json!({"addresses": ["10.87.0.8", "10.87.0.9"]}))
+    let env = env("claims-leaving", "10.37.0.0/24").await?;
+    env.claim("web", json!({"addresses": ["10.37.0.8", "10.37.0.9"]}))
         .await?;
     env.collect(&[]).await?;
-    env.edit_claim("web", json!({"addresses": ["10.87.0.8"]}))
+    env.edit_claim("web", json!({"addresses": ["10.37.0.8"]}))
         .await?;
     env.collect(&[]).await?;
     insta::assert_snapshot!(env.set("web").await?, @r"
-    10.87.0.8 10.87.0.9 / 10.87.0.8 10.87.0.9 / 10.87.0.9
+    10.37.0.8 10.37.0.9 / 10.37.0.8 10.37.0.9 / 10.37.0.9
     Confirmed:
     ");
     let report = env.collect(&[]).await?;
-    assert_eq!(report.reason("10.87.0.9"), Some("leaving"), "{report:#?}");
+    assert_eq!(report.reason("10.37.0.9"), Some("leaving"), "{report:#?}");
 
     let gone = async |_: &Report| Ok(env.leases().await?.len() == 1);
     env.collect_until(&["--add-timeout", "0"], "let it go", gone)
         .await?;
     insta::assert_snapshot!(env.set("web").await?, @r"
-    10.87.0.8 / 10.87.0.8 /
+    10.37.0.8 / 10.37.0.8 /
     Confirmed:
     ");
 
     // With the claim all of it goes.
     env.delete_claim("web").await?;
     let report = env.collect(&[]).await?;
-    assert_eq!(report.reason("10.87.0.8"), Some("young"), "{report:#?}");
+    assert_eq!(report.reason("10.37.0.8"), Some("young"), "{report:#?}");
     let gone = async |_: &Report| Ok(env.leases().await?.is_empty());
     env.collect_until(&["--add-timeout", "0"], "release its members", gone)
         .await?;

@@ -210,7 +210,7 @@ async fn stop_collector(crash: &Crash<'_>, at: (Moment, usize)) -> Result<bool> 
 /// for ever.
 #[tokio::test]
 async fn wherever_the_collector_is_stopped_the_living_keep_and_the_dead_give_back() -> Result<()> {
-    let env = super::run::env("gc-crash", "10.91.0.0/24").await?;
+    let env = super::run::env("gc-crash", "10.98.0.0/24").await?;
     let node = env.cluster.fresh_node().create().await?;
     let _heartbeat = alive(&env.cluster, &node).await?;
     let living = env.attach(&node, "living").await?;

@@ -145,7 +145,7 @@ async fn nothing_is_taken_back_on_incomplete_knowledge() -> Result<()> {
 /// How things are is what a person looks for then.
 #[tokio::test]
 async fn a_run_that_runs_out_of_time_still_writes_the_status_of_pools() -> Result<()> {
-    let faulty = Faulty::new("late", "10.92.0.0/24").await?;
+    let faulty = Faulty::new("late", "10.99.0.0/24").await?;
     let env = &faulty.env;
     env.attach(&env.node, "another").await?;
     faulty

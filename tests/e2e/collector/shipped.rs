@@ -36,7 +36,7 @@ impl Nodes {
         let env = Isolation::subnets().cluster(cluster.start().await?);
         let env = env.start().await?;
         let pool = json!({"cooldownSeconds": 0});
-        env.pool_of(env.name(), "10.90.0.0/24", pool).await?;
+        env.pool_of(env.name(), "10.76.0.0/24", pool).await?;
         Ok(Self { env })
     }
 

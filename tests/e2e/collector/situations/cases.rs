@@ -188,7 +188,8 @@ impl Cases {
 
     /// How many the pool's status should count.
     fn reclaimed(&self) -> Result<i64> {
-        let no_holder = |words: &str| words.starts_with("its ");
+        // Of its cooldown, its quarantine or its claim: no pod held it.
+        let no_holder = |words: &str| words.starts_with("its ") || words.starts_with("the claim ");
         let reclaimed = self
             .all
             .iter()

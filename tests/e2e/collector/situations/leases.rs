@@ -96,8 +96,8 @@ async fn a_cooldown_or_quarantine_ends_in_time_and_what_a_person_keeps_does_not(
         ),
         (
             json!({"state": "Retained", "claim": {"kind": "IPClaim", "namespace": "a", "name": "b"}}),
-            "an address that an unreadable claim keeps",
-            Untouched,
+            "an address of a claim that does not exist",
+            Reclaimed("the claim that kept it is gone"),
         ),
     ];
     for (last, (spec, situation, end)) in (1..).zip(states) {
