@@ -1,8 +1,10 @@
-//! What an ADD costs: a whole process, beside a plain `curl` GET on a new TLS connection in the same run.
+//! What an ADD costs: a whole process, beside a plain `curl` GET on a new TLS connection in the
+//! same run.
 //!
-//! `LEASEHOLD_BENCH=quick` makes fewer of everything; `LEASEHOLD_BENCH_PLUGIN` names another build to measure.
-//! With `-- full` it measures [nearly full pools](full) instead, with `-- exact`, `-- recreate` or `-- exhausted` a
-//! [storm](storms). Beside it all stands the [floor]: a process that does the least that an address takes.
+//! `LEASEHOLD_BENCH=quick` makes fewer of everything; `LEASEHOLD_BENCH_PLUGIN` names another build
+//! to measure. With `-- full` it measures [nearly full pools](full) instead, with `-- exact`,
+//! `-- recreate` or `-- exhausted` a [storm](storms). Beside it all stands the [floor]: a process
+//! that does the least that an address takes.
 
 #![expect(clippy::print_stdout, reason = "a benchmark is there to print")]
 
@@ -247,7 +249,8 @@ impl Bench {
             .count())
     }
 
-    /// The list of a pool's leases in the forms that the API server has: why the plugin asks for a table.
+    /// The list of a pool's leases in the forms that the API server has: why the plugin asks for a
+    /// table.
     async fn compare_lists(&self) -> Result<()> {
         let admin = self.cluster.admin().await?;
         println!(

@@ -1,8 +1,9 @@
-//! What a run of the collector costs: time, requests, bytes and peak memory, with so many dual-stack pods and twice as many
-//! leases.
+//! What a run of the collector costs: time, requests, bytes and peak memory, with so many
+//! dual-stack pods and twice as many leases.
 //!
-//! `LEASEHOLD_BENCH=quick` makes few; `LEASEHOLD_BENCH_PODS` says how many, `LEASEHOLD_BENCH_NODES` on how many nodes. Another
-//! version of the API server is used from a folder that `KUBEBUILDER_ASSETS` names.
+//! `LEASEHOLD_BENCH=quick` makes few; `LEASEHOLD_BENCH_PODS` says how many, `LEASEHOLD_BENCH_NODES`
+//! on how many nodes. Another version of the API server is used from a folder that
+//! `KUBEBUILDER_ASSETS` names.
 
 #![expect(clippy::print_stdout, reason = "a benchmark is there to print")]
 #![expect(clippy::cast_precision_loss, reason = "sizes for people to read")]
@@ -78,8 +79,8 @@ async fn main() -> Result<()> {
         "{:28} {:>8} {:>9} {:>10} {:>9} {:>10} {:>9}",
         "", "time", "requests", "lists", "of etcd", "reclaimed", "peak"
     );
-    // The first run marks the dead and writes the pool's status; the second sees that their nodes have been heard of since,
-    // and releases; the third finds nothing to do.
+    // The first run marks the dead and writes the pool's status; the second sees that their nodes
+    // have been heard of since, and releases; the third finds nothing to do.
     let dead = 2 * pods.div_ceil(DEAD);
     run(&cluster, "some leases look dead", 0).await?;
     beat(&cluster, size).await?;
@@ -97,7 +98,8 @@ fn addresses(number: usize) -> Result<[IpAddr; 2]> {
     ])
 }
 
-/// A pod as they come: two containers with probes, an environment, volumes, and what controllers write on it.
+/// A pod as they come: two containers with probes, an environment, volumes, and what controllers
+/// write on it.
 ///
 /// It has a second interface too, whose address another plugin gave.
 fn pod(number: usize, node: usize) -> Result<Value> {

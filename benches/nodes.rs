@@ -1,5 +1,5 @@
-//! How fast real nodes start pods: so many on two kubelets to Running, from as many addresses, beside host-local on the same
-//! nodes.
+//! How fast real nodes start pods: so many on two kubelets to Running, from as many addresses,
+//! beside host-local on the same nodes.
 //!
 //! `LEASEHOLD_BENCH=quick` makes few.
 

@@ -1,4 +1,5 @@
-//! How long a choice of pools takes when there are a thousand of them, and apart from it what comes before.
+//! How long a choice of pools takes when there are a thousand of them, and apart from it what comes
+//! before.
 //!
 //! A process chooses once, so what counts is a cold run as much as the median of many.
 

@@ -1,9 +1,9 @@
-//! How many ADDs at once survive in the cgroup of thick Multus (50 Mi, a tenth of a CPU for the daemon and all that it runs),
-//! beside Whereabouts in the same place in the same run.
+//! How many ADDs at once survive in the cgroup of thick Multus (50 Mi, a tenth of a CPU for the
+//! daemon and all that it runs), beside Whereabouts in the same place in the same run.
 //!
-//! What runs in place of Multus says itself what it does (`tests/testbed/tools/multus`). A call survives if its ADD
-//! succeeds before a kubelet would give up. `LEASEHOLD_BENCH=quick` makes few; `LEASEHOLD_BENCH_PLUGIN` names another build of the
-//! plugin.
+//! What runs in place of Multus says itself what it does (`tests/testbed/tools/multus`). A call
+//! survives if its ADD succeeds before a kubelet would give up. `LEASEHOLD_BENCH=quick` makes few;
+//! `LEASEHOLD_BENCH_PLUGIN` names another build of the plugin.
 
 #![expect(clippy::print_stdout, reason = "a benchmark is there to print")]
 
@@ -22,7 +22,8 @@ const WHEREABOUTS: [(&str, &str); 2] = [
     ),
 ];
 
-/// Attaches and detaches so many pods at once. Arguments: a name for them, their number, a file with the configuration.
+/// Attaches and detaches so many pods at once. Arguments: a name for them, their number, a file
+/// with the configuration.
 const CALLS: &str = r#"
 call() {
     CNI_COMMAND=$1 CNI_CONTAINERID=$2 CNI_NETNS=/run/netns/$2 CNI_IFNAME=eth0 CNI_PATH=/opt/cni/bin \
@@ -110,7 +111,8 @@ async fn main() -> Result<()> {
     Ok(())
 }
 
-/// How many of so many ADDs succeed, after how long the last call ends, and how many processes the kernel kills meanwhile.
+/// How many of so many ADDs succeed, after how long the last call ends, and how many processes the
+/// kernel kills meanwhile.
 async fn measure(
     cluster: &Cluster,
     worker: &Worker,

@@ -1,13 +1,14 @@
 //! The kinds of the group `leasehold.io`, as they are written.
 //!
-//! Here a value is what the API server stores: text that the schema has checked, and nothing more. What the
-//! text means (an address, a span, a selector) is for those who read it. The definitions in `crds/` are made
-//! from these types, so that the documentation of a field is also what `kubectl explain` shows.
+//! Here a value is what the API server stores: text that the schema has checked, and nothing more.
+//! What the text means (an address, a span, a selector) is for those who read it. The definitions
+//! in `crds/` are made from these types, so that the documentation of a field is also what
+//! `kubectl explain` shows.
 //!
 //! # Invariants
 //!
-//! The schema admits an [`IPLease`] only under the name that [`lease_name`] gives to its address: two leases
-//! of one address can't exist, and everything else rests on that.
+//! The schema admits an [`IPLease`] only under the name that [`lease_name`] gives to its address:
+//! two leases of one address can't exist, and everything else rests on that.
 
 #![expect(
     clippy::duplicated_attributes,

@@ -1,8 +1,8 @@
-//! Addresses that outlive a pod: what an IPClaim says, which application a pod belongs to, and for which pods an address is
-//! kept under their name.
+//! Addresses that outlive a pod: what an IPClaim says, which application a pod belongs to, and for
+//! which pods an address is kept under their name.
 //!
-//! Everything here is a function of its arguments. A claim says which addresses are in its set; who has
-//! one of them is for its lease to say, and [`lease`](crate::lease) is where they are taken.
+//! Everything here is a function of its arguments. A claim says which addresses are in its set; who
+//! has one of them is for its lease to say, and [`lease`](crate::lease) is where they are taken.
 
 mod set;
 mod slot;

@@ -1,21 +1,22 @@
 //! The collector: dead pods' addresses come back, the living keep theirs.
 //!
-//! A run looks once and takes seconds. What becomes of a lease is a function of what was listed and of the marks that
-//! earlier runs left: the rules have a file for each reason to release. [`run`] is the story that fetches both, has
-//! each judgment confirmed by live reads, and carries it out at exactly the version that was judged. How anything is
-//! fetched is left to the implementation of [`Api`].
+//! A run looks once and takes seconds. What becomes of a lease is a function of what was listed and
+//! of the marks that earlier runs left: the rules have a file for each reason to release. [`run`]
+//! is the story that fetches both, has each judgment confirmed by live reads, and carries it out at
+//! exactly the version that was judged. How anything is fetched is left to the implementation of
+//! [`Api`].
 //!
 //! # Invariants
 //!
-//! - Unknown means keep: a pod that is gone does not prove that its container is, and what could not be read, or was
-//!   not understood, proves nothing.
-//! - A run acts only on marks that it read before its lists, and any write to a lease voids its mark: what one run sees for
-//!   the first time is a later run's to release.
-//! - A kubelet lets a container have the time to end that it was given, whatever becomes of the objects of its pod and its
-//!   node.
+//! - Unknown means keep: a pod that is gone does not prove that its container is, and what could
+//!   not be read, or was not understood, proves nothing.
+//! - A run acts only on marks that it read before its lists, and any write to a lease voids its
+//!   mark: what one run sees for the first time is a later run's to release.
+//! - A kubelet lets a container have the time to end that it was given, whatever becomes of the
+//!   objects of its pod and its node.
 //! - Nothing is released on an incomplete list.
-//! - The leases are listed before the pods: a pod is there before its lease, so one that is missing in the later list is
-//!   gone.
+//! - The leases are listed before the pods: a pod is there before its lease, so one that is missing
+//!   in the later list is gone.
 //! - What others may write is evidence only as far as its writer may be trusted.
 
 mod api;
@@ -60,11 +61,13 @@ use crate::text::counted;
 pub struct Options {
     /// Where the collector's ConfigMaps are.
     pub namespace: String,
-    /// How long a kubelet that is there again may take to notice that a pod is gone, on top of the pod's own time.
+    /// How long a kubelet that is there again may take to notice that a pod is gone, on top of the
+    /// pod's own time.
     pub margin: Duration,
     /// The longest time that an ADD may take anywhere in the cluster.
     pub add_timeout: Duration,
-    /// How long a pod's name may be without its StatefulSet, or outside it, before its addresses are given up.
+    /// How long a pod's name may be without its StatefulSet, or outside it, before its addresses
+    /// are given up.
     pub claim_grace: Duration,
     /// Whether a pod that is gone is enough, whatever its node shows.
     pub release_unreachable: bool,

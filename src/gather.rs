@@ -3,8 +3,9 @@
 //! Reads the objects, and [`select`] decides. Needs nothing that only a running pod
 //! has, so the choice for a pod that does not exist yet can be explained too.
 //!
-//! All objects are read at once. That includes the Subnets: routes of a Subnet are added to those of any pool, so which
-//! pools inherit is known only once both are there, and a list of none costs the API server 0.6 ms.
+//! All objects are read at once. That includes the Subnets: routes of a Subnet are added to those
+//! of any pool, so which pools inherit is known only once both are there, and a list of none costs
+//! the API server 0.6 ms.
 
 use std::collections::BTreeMap;
 
@@ -112,8 +113,9 @@ pub async fn objects<A: Objects, C: Clock>(
     })
 }
 
-/// Chooses pools for a pod on objects of any age. If none fits, or only default pools do, because nothing names a pool, it
-/// decides again on consistent reads: what was written a moment ago may name one.
+/// Chooses pools for a pod on objects of any age. If none fits, or only default pools do, because
+/// nothing names a pool, it decides again on consistent reads: what was written a moment ago may
+/// name one.
 ///
 /// `resumes` says whether the pod may have an address already, in a pool that gives no new ones.
 pub async fn choose<A: Objects, C: Clock>(

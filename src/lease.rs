@@ -14,8 +14,8 @@
 //!   answer is definite; only a read that shows another holder ends it otherwise.
 //! - Before each write, and once more before it answers, [`acquire`] checks that the sandbox still
 //!   exists: what a late call did is undone, but a moved lease is never touched again.
-//! - A lease belongs to its present holder alone: nothing that was written onto it for the former one
-//!   outlives a change of holder.
+//! - A lease belongs to its present holder alone: nothing that was written onto it for the former
+//!   one outlives a change of holder.
 
 mod acquire;
 mod convert;
@@ -44,8 +44,8 @@ pub enum Error {
     /// The sandbox is gone: this call is late, and what it had taken was returned.
     #[error("the network namespace of this container is gone: the call is too late")]
     Late,
-    /// The pod would give up the address that is kept for it, by reads that may be old: to be decided again on consistent
-    /// ones. What had been taken was given back.
+    /// The pod would give up the address that is kept for it, by reads that may be old: to be
+    /// decided again on consistent ones. What had been taken was given back.
     #[error("whether the pod may keep its address is unknown: what it was decided on is old")]
     Outdated,
     /// The API server refused, or gave no definite answer in time.

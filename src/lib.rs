@@ -1,10 +1,10 @@
 //! IP address management for Kubernetes pods on underlay networks, as a CNI plugin without daemon,
 //! webhook or controller.
 //!
-//! An address in use is one object in the API server, an [`IPLease`](api::IPLease) named by the address:
-//! the server admits one object of a name, so two pods can't hold one address. Each call of the plugin
-//! reads the pools that fit the pod, picks an address and creates its lease, or replaces it at the version
-//! that was read.
+//! An address in use is one object in the API server, an [`IPLease`](api::IPLease) named by the
+//! address: the server admits one object of a name, so two pods can't hold one address. Each call
+//! of the plugin reads the pools that fit the pod, picks an address and creates its lease, or
+//! replaces it at the version that was read.
 //!
 //! | to know | read |
 //! |---|---|
@@ -20,8 +20,8 @@
 //! | how dead pods' addresses come back | [`collector`] |
 //! | what goes over the wire | [`kube_client`] |
 //!
-//! Decisions are functions of their arguments; what reads and writes decides nothing. `tests/layers`
-//! holds the layers apart.
+//! Decisions are functions of their arguments; what reads and writes decides nothing.
+//! `tests/layers` holds the layers apart.
 
 pub mod allocate;
 pub mod annotations;

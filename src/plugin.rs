@@ -1,7 +1,8 @@
 //! The verbs of the CNI specification, each a short story.
 //!
-//! A verb knows what the runtime sends and expects; it reads what it needs, asks the pure modules for a decision and has
-//! [`lease`](crate::lease) carry it out. It names traits, never the client of the API server.
+//! A verb knows what the runtime sends and expects; it reads what it needs, asks the pure modules
+//! for a decision and has [`lease`](crate::lease) carry it out. It names traits, never the client
+//! of the API server.
 
 mod add;
 mod api;

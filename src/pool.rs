@@ -1,10 +1,10 @@
 //! A pool ready for use: spans instead of texts, with what it inherits from its Subnet, and without
 //! what is never given.
 //!
-//! A spec that the schema admitted is understood here, once. What the schema cannot check (the order
-//! of the ends of an IPv6 range) makes it an [`InvalidPool`], which keeps its name, so a message can
-//! explain why it gives nothing. [`select`](crate::select) decides which pods may use a pool, and
-//! [`allocate`](crate::allocate) which of its addresses is tried next.
+//! A spec that the schema admitted is understood here, once. What the schema cannot check (the
+//! order of the ends of an IPv6 range) makes it an [`InvalidPool`], which keeps its name, so a
+//! message can explain why it gives nothing. [`select`](crate::select) decides which pods may use a
+//! pool, and [`allocate`](crate::allocate) which of its addresses is tried next.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -42,7 +42,8 @@ pub struct Pool {
     pub subnet: IpNet,
     /// Its `ips`, or the whole subnet: before exclusions and reservations.
     pub listed: Spans,
-    /// What it may give: `ips`, without exclusions, reservations, the gateway and the subnet's special addresses.
+    /// What it may give: `ips`, without exclusions, reservations, the gateway and the subnet's
+    /// special addresses.
     pub usable: Spans,
     /// The router, its own or the Subnet's.
     pub gateway: Option<IpAddr>,
@@ -64,7 +65,8 @@ pub struct Pool {
     pub namespaces: Scope,
     /// Which nodes may use it.
     pub nodes: Scope,
-    /// Which network attachments may use it; empty: all, and attachments by other means than Multus too.
+    /// Which network attachments may use it; empty: all, and attachments by other means than Multus
+    /// too.
     pub attachments: Vec<AttachmentName>,
 }
 
@@ -82,14 +84,16 @@ impl Pool {
         every_node && self.pods.fits_all() && self.attachments.is_empty()
     }
 
-    /// Whether its `ips` hold an address of the default vrf, excluded or reserved or not: a pod may have it from before.
+    /// Whether its `ips` hold an address of the default vrf, excluded or reserved or not: a pod may
+    /// have it from before.
     #[must_use]
     pub fn lists(&self, address: IpAddr) -> bool {
         self.vrf.is_default() && self.listed.contains(address)
     }
 }
 
-/// Which objects of a sort, nodes or namespaces, a pool serves: where names are listed, labels count for nothing.
+/// Which objects of a sort, nodes or namespaces, a pool serves: where names are listed, labels
+/// count for nothing.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Scope {
     /// Those of these names.
@@ -163,7 +167,8 @@ impl Pools {
         Ok(Self::read_each(written, subnets, reserved))
     }
 
-    /// The pools as `written`, each for itself: where a reservation can't be read, the pools of its vrf are broken ones.
+    /// The pools as `written`, each for itself: where a reservation can't be read, the pools of its
+    /// vrf are broken ones.
     #[must_use]
     pub fn read_each(written: Vec<IPPool>, subnets: &[Subnet], reserved: &[ReservedIP]) -> Self {
         let reserved = Reserved::read(reserved);

@@ -184,8 +184,8 @@ fn nothing_exists(trace: &FamilyTrace) -> bool {
 }
 
 impl Selection {
-    /// Leaves out the families that have no candidate, unless `resumed` is set, because the pod has an
-    /// address in one of their [`resumable`](FamilyChoice::resumable) pools.
+    /// Leaves out the families that have no candidate, unless `resumed` is set, because the pod has
+    /// an address in one of their [`resumable`](FamilyChoice::resumable) pools.
     ///
     /// # Errors
     ///

@@ -97,8 +97,8 @@ fn a_time_is_one_that_every_reader_can_parse() {
     assert!(times > 4);
 }
 
-/// `kubectl apply -f` reads every `.yaml`, `.yml` and `.json` of a folder, and knows no Kustomization;
-/// `kubectl apply -k` finds it by this name too.
+/// `kubectl apply -f` reads every `.yaml`, `.yml` and `.json` of a folder, and knows no
+/// Kustomization; `kubectl apply -k` finds it by this name too.
 #[test]
 fn the_folder_can_be_applied_with_and_without_kustomize() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("crds");

@@ -260,7 +260,8 @@ fn cron_job() -> Value {
     found.next().unwrap().value
 }
 
-/// A run that lands on a dead node stays active, maybe for ever; and only a node that lives is a place to run.
+/// A run that lands on a dead node stays active, maybe for ever; and only a node that lives is a
+/// place to run.
 #[test]
 fn a_dead_node_can_not_stop_the_collector() {
     let spec = &cron_job()["spec"];
@@ -293,7 +294,8 @@ fn an_hour_of_reasons_is_kept() {
     }
 }
 
-/// A kustomization with a namespace moves every object that has one: no object may have its place in a particular one.
+/// A kustomization with a namespace moves every object that has one: no object may have its place
+/// in a particular one.
 #[test]
 fn no_object_of_the_collector_is_in_a_namespace_of_kubernetes() {
     for Object { at, value } in objects("deploy") {

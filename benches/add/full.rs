@@ -1,8 +1,10 @@
-//! ADD where pools are nearly full: `cargo bench --bench add -- full [ADDRESSES…]`, by default 1000 and 16383.
+//! ADD where pools are nearly full: `cargo bench --bench add -- full [ADDRESSES…]`, by default 1000
+//! and 16383.
 //!
-//! Each pool is filled by the admin to 50, 90, 99 and 99.9 % with leases of other nodes' pods, scattered. At each level:
-//! ADDs alone, then twenty at a time, on one node; what they took is given back before the next. In the same run a `curl`
-//! GET on a new connection, and ADDs in a pool with room.
+//! Each pool is filled by the admin to 50, 90, 99 and 99.9 % with leases of other nodes' pods,
+//! scattered. At each level: ADDs alone, then twenty at a time, on one node; what they took is
+//! given back before the next. In the same run a `curl` GET on a new connection, and ADDs in a pool
+//! with room.
 
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
@@ -16,7 +18,8 @@ use tokio::task::JoinSet;
 
 use super::{Bench, milli, per_second, real};
 
-/// Shares of a pool that are taken, in thousandths, and whether the collector has just written its status.
+/// Shares of a pool that are taken, in thousandths, and whether the collector has just written its
+/// status.
 const LEVELS: [(usize, bool); 5] = [
     (500, false),
     (900, false),

@@ -1,9 +1,11 @@
 //! Many ADDs at once: `cargo bench --bench add -- exact|recreate|exhausted`.
 //!
-//! - `exact [AT A TIME…]`: as many pods as the pool has addresses, by default 20, 100 and 200 at a time.
-//! - `recreate`: all pods of such a pool are deleted and made again at once, while the old ones still release.
-//! - `exhausted [ADDRESSES]`: 200 pods ask a pool that has nothing, by default of 16383 addresses, three times. The API
-//!   server's CPU beside that of as many `curl` GETs on new connections.
+//! - `exact [AT A TIME…]`: as many pods as the pool has addresses, by default 20, 100 and 200 at a
+//!   time.
+//! - `recreate`: all pods of such a pool are deleted and made again at once, while the old ones
+//!   still release.
+//! - `exhausted [ADDRESSES]`: 200 pods ask a pool that has nothing, by default of 16383 addresses,
+//!   three times. The API server's CPU beside that of as many `curl` GETs on new connections.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -124,7 +126,8 @@ impl Bench {
         Ok(attachments)
     }
 
-    /// What this cluster's API server has used so far (proc(5), `/proc/pid/stat`: utime and stime, in ticks of 10 ms).
+    /// What this cluster's API server has used so far (proc(5), `/proc/pid/stat`: utime and stime,
+    /// in ticks of 10 ms).
     fn server_cpu(&self) -> Result<Duration> {
         let folder = self.cluster.dir().to_string_lossy().into_owned();
         for process in fs::read_dir("/proc")? {

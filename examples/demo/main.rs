@@ -1,8 +1,10 @@
-//! The plugin at work: a real control plane, two simulated nodes, a dozen pods with two addresses each.
+//! The plugin at work: a real control plane, two simulated nodes, a dozen pods with two addresses
+//! each.
 //!
-//! `cargo run --example demo`, as root, with Rust and Go installed. Nodes and pods are network namespaces on a segment of
-//! their own, and all of it is gone in the end, however the end comes. With `--nodes`, and runc installed, the nodes are
-//! real ones: kubelet and containerd run a Deployment.
+//! `cargo run --example demo`, as root, with Rust and Go installed. Nodes and pods are network
+//! namespaces on a segment of their own, and all of it is gone in the end, however the end comes.
+//! With `--nodes`, and runc installed, the nodes are real ones: kubelet and containerd run a
+//! Deployment.
 
 #![expect(clippy::print_stdout, reason = "showing is what it is for")]
 
@@ -20,7 +22,8 @@ use testbed::{Attachment, Cluster, Node, Pod, Sandbox, Segment};
 
 const PODS: usize = 12;
 
-/// An echo crosses the segment in well under a millisecond; an IPv6 address that was just given is tentative for a second.
+/// An echo crosses the segment in well under a millisecond; an IPv6 address that was just given is
+/// tentative for a second.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Starts a cluster, attaches pods, shows what happens to their addresses.
@@ -129,7 +132,8 @@ fn build_plugin() -> Result<PathBuf> {
         .args((!cfg!(debug_assertions)).then_some("--release"))
         .current_dir(testbed::repository())
         .stderr(Stdio::inherit());
-    // What `cargo run` sets about this example's package would make some build scripts run again, there and back.
+    // What `cargo run` sets about this example's package would make some build scripts run again,
+    // there and back.
     let inherited = std::env::vars_os().map(|(name, _)| name);
     for name in inherited.filter(|name| {
         let name = name.to_string_lossy();

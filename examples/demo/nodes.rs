@@ -1,4 +1,5 @@
-//! The plugin on real nodes: two kubelets with containerd run a Deployment that is rolled and scaled.
+//! The plugin on real nodes: two kubelets with containerd run a Deployment that is rolled and
+//! scaled.
 
 use std::path::Path;
 

@@ -30,7 +30,8 @@ pub fn stdin(input: &[u8]) {
         match read(command, ARGS.as_ref(), input) {
             Err(failure) => is_a_refusal(command, &failure),
             Ok(Call::Add(add)) => {
-                // What Go reads and this does not: half of a surrogate pair, a number beyond numbers.
+                // What Go reads and this does not: half of a surrogate pair, a number beyond
+                // numbers.
                 if let Ok(written) = serde_json::from_slice::<Pairs>(input) {
                     assert_eq!(written.text("name"), Some(&*add.network));
                     // None means the first one.

@@ -1,18 +1,23 @@
-//! What a node remembers of a pool from one ADD to the next: proposals, and how long they are good for.
+//! What a node remembers of a pool from one ADD to the next: proposals, and how long they are good
+//! for.
 //!
-//! An ADD in a crowded pool needs an address that is free. Its own list would cost more than all else that it does, so
-//! the processes of a node share what one of them has learned. All of it may be missing, stale or untrue: an address is
-//! given by a write of its lease, and "full" is the answer only of a list that found nothing.
+//! An ADD in a crowded pool needs an address that is free. Its own list would cost more than all
+//! else that it does, so the processes of a node share what one of them has learned. All of it may
+//! be missing, stale or untrue: an address is given by a write of its lease, and "full" is the
+//! answer only of a list that found nothing.
 //!
 //! # What was measured
 //!
-//! The API server's CPU, Kubernetes 1.37, two cores: a GET of a lease from the watch cache 0.5 ms, a list 25 µs for each
-//! row that it returns and 1.2 µs for each that it passes over, a create that is lost 3.6 ms. Hence:
+//! The API server's CPU, Kubernetes 1.37, two cores: a GET of a lease from the watch cache 0.5 ms,
+//! a list 25 µs for each row that it returns and 1.2 µs for each that it passes over, a create that
+//! is lost 3.6 ms. Hence:
 //!
 //! - Before a create come GETs, many at once: seven of them cost what one lost create costs.
-//! - A pool is probed until the GETs of all ADDs of the node have cost what a list of it costs, then one of them lists
-//!   it for all ([`ROWS_PER_PROBE`]): at most twice the cost of the better way, whichever that is.
-//! - A list of one block of addresses by a label would cost as much as 50 GETs, and show no more than these do.
+//! - A pool is probed until the GETs of all ADDs of the node have cost what a list of it costs,
+//!   then one of them lists it for all ([`ROWS_PER_PROBE`]): at most twice the cost of the better
+//!   way, whichever that is.
+//! - A list of one block of addresses by a label would cost as much as 50 GETs, and show no more
+//!   than these do.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -36,13 +41,15 @@ const MOST: usize = 256;
 /// After this time the process that lists counts as killed.
 const LISTING: Duration = Duration::from_secs(10);
 
-/// A pool of fewer leases is listed by each ADD that finds it full: that costs no more than what else it reads.
+/// A pool of fewer leases is listed by each ADD that finds it full: that costs no more than what
+/// else it reads.
 const CHEAP_ROWS: u128 = 512;
 
 /// How long "full" is repeated without a request. A kubelet tries again after some 12 s.
 const FULL: Duration = Duration::from_secs(10);
 
-/// How long "full" is repeated if nothing was released meanwhile. An address without a lease is found within a minute.
+/// How long "full" is repeated if nothing was released meanwhile. An address without a lease is
+/// found within a minute.
 const FULL_BUT_FOR_RELEASED: Duration = Duration::from_secs(50);
 
 /// What a node remembers of a pool.
@@ -53,7 +60,8 @@ pub struct PoolHint {
     open: Vec<IpAddr>,
     /// When the latest of them was seen.
     seen: Timestamp,
-    /// Which address each seed tried last: a repeated ADD finds there what the one before it has created.
+    /// Which address each seed tried last: a repeated ADD finds there what the one before it has
+    /// created.
     tried: Vec<(u64, IpAddr)>,
     /// How many GETs have found a lease since the last list.
     probes: u128,
@@ -91,7 +99,8 @@ pub enum Turn {
 /// What a list has shown.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Listed {
-    /// Addresses that have no lease, or a cooled one: those first that were free, in the order of the lister's seed.
+    /// Addresses that have no lease, or a cooled one: those first that were free, in the order of
+    /// the lister's seed.
     open: Vec<IpAddr>,
     /// Those whose cooldown is not over, the longest released first.
     cooling: Vec<(Timestamp, IpAddr)>,
@@ -127,7 +136,8 @@ impl Listed {
 }
 
 impl PoolHint {
-    /// Up to `count` open addresses of `usable`, in the order of the seed, so that rivals begin at different ones.
+    /// Up to `count` open addresses of `usable`, in the order of the seed, so that rivals begin at
+    /// different ones.
     #[must_use]
     pub fn propose(&self, usable: &Spans, seed: Seed, now: Timestamp, count: usize) -> Vec<IpAddr> {
         if !within(self.seen, now, KEPT) {
@@ -147,8 +157,8 @@ impl PoolHint {
         tried.next_back().map(|(_, address)| *address)
     }
 
-    /// Takes in what GETs of proposed addresses have shown, and reserves one of the open ones for the caller: the first
-    /// that no other process of the node has taken since.
+    /// Takes in what GETs of proposed addresses have shown, and reserves one of the open ones for
+    /// the caller: the first that no other process of the node has taken since.
     pub fn settle(&mut self, open: &[IpAddr], taken: &[IpAddr]) -> Option<IpAddr> {
         self.miss(taken);
         let chosen = open.iter().find(|address| self.open.contains(address))?;
@@ -156,7 +166,8 @@ impl PoolHint {
         Some(*chosen)
     }
 
-    /// Takes in what GETs of other addresses have shown. All but the first open one are left for others.
+    /// Takes in what GETs of other addresses have shown. All but the first open one are left for
+    /// others.
     pub fn find(&mut self, open: &[IpAddr], taken: &[IpAddr], now: Timestamp) -> Option<IpAddr> {
         self.miss(taken);
         let (chosen, rest) = open.split_first()?;
@@ -240,8 +251,9 @@ impl PoolHint {
         &self.cooling
     }
 
-    /// Reserves a cooling address for the caller, unless another process of the node has it. With the last of them goes
-    /// the knowledge that the pool is full: who has reserved one may not have taken it.
+    /// Reserves a cooling address for the caller, unless another process of the node has it. With
+    /// the last of them goes the knowledge that the pool is full: who has reserved one may not have
+    /// taken it.
     pub fn reserve(&mut self, address: IpAddr) -> bool {
         let before = self.cooling.len();
         self.cooling.retain(|(_, cooling)| *cooling != address);
@@ -265,7 +277,8 @@ impl PoolHint {
     }
 }
 
-/// Whether `at` lies no more than `limit` before `now`. What lies ahead was written by another clock.
+/// Whether `at` lies no more than `limit` before `now`. What lies ahead was written by another
+/// clock.
 fn within(at: Timestamp, now: Timestamp, limit: Duration) -> bool {
     let age = now.duration_since(at);
     age >= SignedDuration::ZERO && SignedDuration::try_from(limit).is_ok_and(|limit| age <= limit)

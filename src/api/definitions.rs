@@ -8,10 +8,10 @@ use super::{IPClaim, IPLease, IPPool, ReservedIP, Subnet, schema};
 
 /// The definition of each kind, in the order of their names.
 ///
-/// They differ from what the types alone would generate in three ways. No field is nullable: `null` is
-/// what a template leaves for a value that is not set, and the API server then drops it and fills in
-/// the default. A paragraph of a description is one line, because `kubectl explain` wraps lines
-/// itself. And a time is one that every reader can parse.
+/// They differ from what the types alone would generate in three ways. No field is nullable: `null`
+/// is what a template leaves for a value that is not set, and the API server then drops it and
+/// fills in the default. A paragraph of a description is one line, because `kubectl explain` wraps
+/// lines itself. And a time is one that every reader can parse.
 ///
 /// # Errors
 ///

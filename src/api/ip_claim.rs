@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Condition, rules, schema};
 
-/// Which addresses a claim has: listed ones, so many of some pools, or, for a derived claim, so many of
-/// a Subnet as its owner needs.
+/// Which addresses a claim has: listed ones, so many of some pools, or, for a derived claim, so
+/// many of a Subnet as its owner needs.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[kube(
     group = "leasehold.io",
@@ -70,7 +70,8 @@ pub struct IPClaimSpec {
     #[schemars(schema_with = "schema::spans")]
     pub addresses: Vec<String>,
 
-    /// How many addresses the set has, of each family that `pools` have. The collector chooses them.
+    /// How many addresses the set has, of each family that `pools` have. The collector chooses
+    /// them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = schema::MAX_CLAIM_SIZE))]
     pub size: Option<i64>,
@@ -90,8 +91,8 @@ pub struct IPClaimSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<SetOwner>,
 
-    /// Whether the collector deletes a derived claim some time after its owner; `false` where the pods'
-    /// annotation `ippool-reclaim` says so. Default: true.
+    /// Whether the collector deletes a derived claim some time after its owner; `false` where the
+    /// pods' annotation `ippool-reclaim` says so. Default: true.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reclaim: Option<bool>,
 }
@@ -136,8 +137,8 @@ pub struct IPClaimStatus {
     #[schemars(schema_with = "schema::members")]
     pub addresses: Vec<String>,
 
-    /// The members that no pod but the set's own can have any more: what a firewall may be opened for. Written
-    /// by the collector alone.
+    /// The members that no pod but the set's own can have any more: what a firewall may be opened
+    /// for. Written by the collector alone.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::members")]
     pub confirmed: Vec<String>,
@@ -161,8 +162,9 @@ pub struct IPClaimStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub writer: Option<ClaimWriter>,
 
-    /// `Ready`: whether all addresses that the spec asks for are confirmed; if not, because of `PoolFull`,
-    /// `Incomplete` or `NotAllowed`. `OwnerGone`: whether the owner of a derived claim does not exist.
+    /// `Ready`: whether all addresses that the spec asks for are confirmed; if not, because of
+    /// `PoolFull`, `Incomplete` or `NotAllowed`. `OwnerGone`: whether the owner of a derived claim
+    /// does not exist.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::conditions")]
     pub conditions: Vec<Condition>,

@@ -72,7 +72,8 @@ pub struct IPLeaseSpec {
     #[schemars(schema_with = "schema::address_of_its_own")]
     pub address: String,
 
-    /// The address space in which the address is unique. Default: `""`, the cluster's own. Immutable.
+    /// The address space in which the address is unique. Default: `""`, the cluster's own.
+    /// Immutable.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(schema_with = "schema::vrf_of_its_own")]
     pub vrf: String,
@@ -82,9 +83,9 @@ pub struct IPLeaseSpec {
     #[schemars(length(max = 253))]
     pub pool: String,
 
-    /// `Held`: the holder has it. `Cooling`: it was released at `releasedAt` and rests; the same pod and
-    /// interface may take it back at once. `Retained`: no pod runs on it, and no other pod gets it.
-    /// `Quarantined`: a machine outside the cluster answers for it.
+    /// `Held`: the holder has it. `Cooling`: it was released at `releasedAt` and rests; the same
+    /// pod and interface may take it back at once. `Retained`: no pod runs on it, and no other pod
+    /// gets it. `Quarantined`: a machine outside the cluster answers for it.
     pub state: State,
 
     /// Who has the address; while it is cooling or retained, who had it last.
@@ -99,14 +100,15 @@ pub struct IPLeaseSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claim: Option<ClaimRef>,
 
-    /// For how many seconds the address rests after its release; taken from the pool when the address was
-    /// given. 0: it is free at once. Default: 30.
+    /// For how many seconds the address rests after its release; taken from the pool when the
+    /// address was given. 0: it is free at once. Default: 30.
     #[serde(default = "super::cooldown_seconds")]
     #[schemars(range(min = 0, max = schema::MAX_COOLDOWN_SECONDS))]
     pub cooldown_seconds: i64,
 
-    /// For how many seconds the holder's containers may run on after its pod is gone; taken from the pod when the
-    /// address was given, and raised where the pod is deleted with more. Default: 30.
+    /// For how many seconds the holder's containers may run on after its pod is gone; taken from
+    /// the pod when the address was given, and raised where the pod is deleted with more. Default:
+    /// 30.
     #[serde(default = "super::termination_grace_period_seconds")]
     #[schemars(range(min = 0, max = super::MAX_TERMINATION_GRACE_PERIOD_SECONDS))]
     pub termination_grace_period_seconds: i64,
@@ -127,8 +129,8 @@ pub struct IPLeaseSpec {
     )]
     pub released_at: Option<MicroTime>,
 
-    /// Whether the holder's attachment failed after the address was given, for example because another
-    /// machine answers for it. The same pod then prefers another address. Default: false.
+    /// Whether the holder's attachment failed after the address was given, for example because
+    /// another machine answers for it. The same pod then prefers another address. Default: false.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub attachment_failed: bool,
 
@@ -190,8 +192,8 @@ pub enum State {
     Retained,
     /// A machine outside the cluster answers for it.
     Quarantined,
-    /// A newer version knows what. Such a lease belongs to another pod: it is read, so that one of them does not
-    /// spoil a whole list, and never written.
+    /// A newer version knows what. Such a lease belongs to another pod: it is read, so that one of
+    /// them does not spoil a whole list, and never written.
     #[serde(other, skip_serializing)]
     #[schemars(skip)]
     Unknown,
@@ -217,8 +219,8 @@ pub struct Holder {
     #[schemars(length(max = 253))]
     pub node: String,
 
-    /// The sandbox, as the container runtime calls it. Empty where the lease was made again from what the
-    /// pod reports.
+    /// The sandbox, as the container runtime calls it. Empty where the lease was made again from
+    /// what the pod reports.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 253))]
     pub container: String,
@@ -242,8 +244,8 @@ pub struct Holder {
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct ClaimRef {
-    /// `Pod`: the address is kept for the pod of this name, whatever its uid and its node. `IPClaim`: it belongs to
-    /// the set of the IPClaim of this name.
+    /// `Pod`: the address is kept for the pod of this name, whatever its uid and its node.
+    /// `IPClaim`: it belongs to the set of the IPClaim of this name.
     #[schemars(schema_with = "schema::claim_kind")]
     pub kind: ClaimKind,
 
@@ -255,7 +257,8 @@ pub struct ClaimRef {
     #[schemars(length(max = 253))]
     pub name: String,
 
-    /// For which interface of the pod the address is kept, for example `eth0`. Empty for an IPClaim.
+    /// For which interface of the pod the address is kept, for example `eth0`. Empty for an
+    /// IPClaim.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 15))]
     pub interface: String,
@@ -265,7 +268,8 @@ pub struct ClaimRef {
     #[schemars(length(max = 253))]
     pub network: String,
 
-    /// The application that the address is kept for: while it exists, so does the claim. Default: none is known.
+    /// The application that the address is kept for: while it exists, so does the claim. Default:
+    /// none is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<ClaimOwner>,
 
@@ -288,8 +292,8 @@ pub enum ClaimKind {
     Other(String),
 }
 
-/// The object that controls the pods of an application. Its uid does not count: one that is deleted and made again keeps
-/// its addresses.
+/// The object that controls the pods of an application. Its uid does not count: one that is deleted
+/// and made again keeps its addresses.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct ClaimOwner {
@@ -314,9 +318,9 @@ pub struct ClaimOwner {
 
 /// The name of the lease of `address` in `vrf`.
 ///
-/// An IPv4 address as it is written, an IPv6 address as eight groups without leading zeros joined by `-`
-/// (a name may hold no `:`), and `<vrf>.` in front unless it is the default one. A vrf begins with a letter
-/// and holds no dot: no two pairs share a name.
+/// An IPv4 address as it is written, an IPv6 address as eight groups without leading zeros joined
+/// by `-` (a name may hold no `:`), and `<vrf>.` in front unless it is the default one. A vrf
+/// begins with a letter and holds no dot: no two pairs share a name.
 #[must_use]
 pub fn lease_name(vrf: &Vrf, address: IpAddr) -> String {
     let name = match address {

@@ -105,15 +105,15 @@ use super::{Condition, LabelSelector, MicroTime, RouteSpec, rules, schema};
 )]
 #[serde(rename_all = "camelCase")]
 pub struct IPPoolSpec {
-    /// The layer-2 subnet as a CIDR in canonical form, for example `10.6.0.0/16` or `fd00:6::/64`. Its family
-    /// is the pool's, and every address is given with its prefix length. Immutable.
+    /// The layer-2 subnet as a CIDR in canonical form, for example `10.6.0.0/16` or `fd00:6::/64`.
+    /// Its family is the pool's, and every address is given with its prefix length. Immutable.
     #[schemars(schema_with = "schema::subnet")]
     pub subnet: String,
 
-    /// What the pool may give: addresses (`10.6.0.9`), ranges (`10.6.0.10-10.6.0.99`) or CIDRs (`10.6.1.0/24`)
-    /// inside the subnet. Empty, as by default: the whole subnet. The network and broadcast addresses of an
-    /// IPv4 subnet, the subnet-router anycast address of an IPv6 subnet, the gateway and what a ReservedIP
-    /// lists are never given, whatever stands here.
+    /// What the pool may give: addresses (`10.6.0.9`), ranges (`10.6.0.10-10.6.0.99`) or CIDRs
+    /// (`10.6.1.0/24`) inside the subnet. Empty, as by default: the whole subnet. The network and
+    /// broadcast addresses of an IPv4 subnet, the subnet-router anycast address of an IPv6 subnet,
+    /// the gateway and what a ReservedIP lists are never given, whatever stands here.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::spans")]
     pub ips: Vec<String>,
@@ -123,15 +123,15 @@ pub struct IPPoolSpec {
     #[schemars(schema_with = "schema::spans")]
     pub exclude_ips: Vec<String>,
 
-    /// The address of the router, inside the subnet or link-local in IPv6 (`fe80::1`): the pods' default
-    /// route goes there, and no pod ever has it. Default: the gateway of the Subnet object of this subnet,
-    /// if there is one, else none.
+    /// The address of the router, inside the subnet or link-local in IPv6 (`fe80::1`): the pods'
+    /// default route goes there, and no pod ever has it. Default: the gateway of the Subnet object
+    /// of this subnet, if there is one, else none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::address")]
     pub gateway: Option<String>,
 
-    /// Further routes that a pod gets with its address, besides those of the Subnet object of this subnet, if
-    /// there is one; of two routes to one destination the pool's counts. Default: none.
+    /// Further routes that a pod gets with its address, besides those of the Subnet object of this
+    /// subnet, if there is one; of two routes to one destination the pool's counts. Default: none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
         length(max = schema::MAX_ROUTES),
@@ -139,8 +139,8 @@ pub struct IPPoolSpec {
     )]
     pub routes: Vec<RouteSpec>,
 
-    /// Whether the pool serves pods that name no pool, and whose namespace and CNI configuration name none.
-    /// Default: false.
+    /// Whether the pool serves pods that name no pool, and whose namespace and CNI configuration
+    /// name none. Default: false.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     #[schemars(extend("default" = false))]
     pub default: bool,
@@ -176,20 +176,20 @@ pub struct IPPoolSpec {
     #[schemars(schema_with = "schema::nodes")]
     pub node_name: Vec<String>,
 
-    /// Serves only these network attachments: `namespace/name`, or `name` for one of that name in any
-    /// namespace. Default: all.
+    /// Serves only these network attachments: `namespace/name`, or `name` for one of that name in
+    /// any namespace. Default: all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::attachments")]
     pub multus_name: Vec<String>,
 
-    /// The address space in which the addresses are unique: a DNS label that begins with a letter. The same
-    /// address may be used once in each. Default: `""`, the cluster's own. Immutable.
+    /// The address space in which the addresses are unique: a DNS label that begins with a letter.
+    /// The same address may be used once in each. Default: `""`, the cluster's own. Immutable.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(schema_with = "schema::vrf_of_its_own")]
     pub vrf: String,
 
-    /// For how many seconds a released address rests before another pod gets it, as long as another one is
-    /// free. 0: not at all. Default: 30.
+    /// For how many seconds a released address rests before another pod gets it, as long as another
+    /// one is free. 0: not at all. Default: 30.
     #[serde(default = "super::cooldown_seconds")]
     #[schemars(range(min = 0, max = schema::MAX_COOLDOWN_SECONDS))]
     pub cooldown_seconds: i64,
@@ -217,11 +217,13 @@ impl Default for IPPoolSpec {
     }
 }
 
-/// What the collector last saw of the pool. Nothing decides by it: an address is given or not by its lease.
+/// What the collector last saw of the pool. Nothing decides by it: an address is given or not by
+/// its lease.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase", default)]
 pub struct IPPoolStatus {
-    /// How many addresses the pool may give at all; 9223372036854775807 stands for that many or more.
+    /// How many addresses the pool may give at all; 9223372036854775807 stands for that many or
+    /// more.
     pub capacity: i64,
 
     /// How many of them pods have.
@@ -247,10 +249,11 @@ pub struct IPPoolStatus {
     #[schemars(extend("maxProperties" = 32))]
     pub kept: BTreeMap<String, i64>,
 
-    /// What is wrong with the pool, if anything: `Exhausted` (no address is left, cooling ones included),
-    /// `Overlapping` (another pool of the same vrf may give some of its addresses; harmless, but seldom meant),
-    /// `OutOfRange` (pods have addresses that the pool would not give today), `LeasesKept` (addresses of dead
-    /// pods wait for a person), `AddressContested` (two living pods use one address).
+    /// What is wrong with the pool, if anything: `Exhausted` (no address is left, cooling ones
+    /// included), `Overlapping` (another pool of the same vrf may give some of its addresses;
+    /// harmless, but seldom meant), `OutOfRange` (pods have addresses that the pool would not give
+    /// today), `LeasesKept` (addresses of dead pods wait for a person), `AddressContested` (two
+    /// living pods use one address).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::conditions")]
     pub conditions: Vec<Condition>,

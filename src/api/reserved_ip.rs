@@ -29,8 +29,8 @@ use super::schema;
 )]
 #[serde(rename_all = "camelCase")]
 pub struct ReservedIPSpec {
-    /// The addresses: single ones (`10.6.0.9`), ranges (`10.6.0.10-10.6.0.99`) or CIDRs (`10.6.1.0/24`), of
-    /// both families.
+    /// The addresses: single ones (`10.6.0.9`), ranges (`10.6.0.10-10.6.0.99`) or CIDRs
+    /// (`10.6.1.0/24`), of both families.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::spans")]
     pub ips: Vec<String>,

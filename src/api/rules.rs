@@ -47,8 +47,8 @@ pub(super) fn gateway_on_the_link() -> Rule {
     .field_path(".gateway")
 }
 
-/// Whether a pod reaches `address` on its link: inside the subnet, or link-local in IPv6, where every
-/// link has its own `fe80::1`.
+/// Whether a pod reaches `address` on its link: inside the subnet, or link-local in IPv6, where
+/// every link has its own `fe80::1`.
 fn neighbor(address: &str) -> String {
     format!(
         "(cidr(self.subnet).containsIP({address}) || self.subnet.contains(':') \

@@ -1,14 +1,14 @@
 //! What one field may hold: its bounds, and the rules that need no other field.
 //!
-//! A rule that needs a second field is in [`rules`](super::rules). Only one rule reports each fault,
-//! with what to write instead; the API server puts path and value in front.
+//! A rule that needs a second field is in [`rules`](super::rules). Only one rule reports each
+//! fault, with what to write instead; the API server puts path and value in front.
 
 use kube::core::{Rule, cel::validate};
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
-/// Items of a list: with items of [`SPAN`] characters, as many as the API server's limit on the cost
-/// of rules admits.
+/// Items of a list: with items of [`SPAN`] characters, as many as the API server's limit on the
+/// cost of rules admits.
 const MAX_ITEMS: u32 = 1024;
 /// Routes of a pool: a pod gets all of them.
 pub(super) const MAX_ROUTES: u32 = 256;
@@ -252,8 +252,8 @@ pub(super) fn selector(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
-/// What bounds a time: keys of its schema. The API server's own check of the format admits years that
-/// other readers can't parse, and texts that its own rules can't.
+/// What bounds a time: keys of its schema. The API server's own check of the format admits years
+/// that other readers can't parse, and texts that its own rules can't.
 pub(super) fn time() -> [(&'static str, Value); 2] {
     const YEARS: &str =
         "self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('9999-01-01T00:00:00Z')";

@@ -51,13 +51,14 @@ use super::{IPPoolStatus, LabelSelector, rules, schema};
 )]
 #[serde(rename_all = "camelCase")]
 pub struct SubnetSpec {
-    /// The segment as a CIDR in canonical form, for example `10.6.0.0/16` or `fd00:6::/64`. Pools of
-    /// the same CIDR and VRF inherit from this object. Immutable.
+    /// The segment as a CIDR in canonical form, for example `10.6.0.0/16` or `fd00:6::/64`. Pools
+    /// of the same CIDR and VRF inherit from this object. Immutable.
     #[schemars(schema_with = "schema::subnet")]
     pub subnet: String,
 
-    /// The addresses that sets are made of, for pods that name this Subnet: addresses (`10.6.0.9`), ranges
-    /// (`10.6.0.10-10.6.0.99`) or CIDRs (`10.6.1.0/24`) inside the subnet. Default: the whole subnet.
+    /// The addresses that sets are made of, for pods that name this Subnet: addresses (`10.6.0.9`),
+    /// ranges (`10.6.0.10-10.6.0.99`) or CIDRs (`10.6.1.0/24`) inside the subnet. Default: the
+    /// whole subnet.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::spans")]
     pub ips: Vec<String>,
@@ -67,8 +68,8 @@ pub struct SubnetSpec {
     #[schemars(schema_with = "schema::spans")]
     pub exclude_ips: Vec<String>,
 
-    /// The address of the router, inside the subnet or link-local in IPv6 (`fe80::1`), for pools that set none. An edit applies to pods
-    /// that start after it. Default: none.
+    /// The address of the router, inside the subnet or link-local in IPv6 (`fe80::1`), for pools
+    /// that set none. An edit applies to pods that start after it. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::address")]
     pub gateway: Option<String>,
@@ -87,8 +88,8 @@ pub struct SubnetSpec {
     #[schemars(schema_with = "schema::selector")]
     pub namespace_affinity: Option<LabelSelector>,
 
-    /// Makes sets only for pods on nodes with such labels: of several Subnets that a pod names, the one of its
-    /// zone. Default: all.
+    /// Makes sets only for pods on nodes with such labels: of several Subnets that a pod names, the
+    /// one of its zone. Default: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::selector")]
     pub node_affinity: Option<LabelSelector>,
@@ -104,8 +105,8 @@ pub struct SubnetSpec {
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct RouteSpec {
-    /// The destination as a CIDR in canonical form, for example `192.168.0.0/16`; each one once in a
-    /// list. Not a default route: set `gateway` instead.
+    /// The destination as a CIDR in canonical form, for example `192.168.0.0/16`; each one once in
+    /// a list. Not a default route: set `gateway` instead.
     #[schemars(schema_with = "schema::destination")]
     pub dst: String,
 

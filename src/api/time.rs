@@ -6,10 +6,12 @@ use serde::{Deserialize, Deserializer};
 
 use super::MicroTime;
 
-/// The last of the days that [`Timestamp`] does not know to their end: in no zone a time may be later than year 9999.
+/// The last of the days that [`Timestamp`] does not know to their end: in no zone a time may be
+/// later than year 9999.
 const LAST_DAYS: &str = "9999-12-3";
 
-/// A time, or the latest that there is in place of a later one: `quarantinedUntil: 9999-12-31T23:59:59Z` means for ever.
+/// A time, or the latest that there is in place of a later one:
+/// `quarantinedUntil: 9999-12-31T23:59:59Z` means for ever.
 pub(super) fn clamped<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<MicroTime>, D::Error> {

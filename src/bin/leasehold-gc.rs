@@ -19,8 +19,9 @@ use tokio::signal::unix::{SignalKind, signal};
 
 /// Releases the addresses of dead pods, recreates missing leases, and counts free addresses.
 ///
-/// A lease is released when an earlier run has marked it, its pod is gone or finished, and its node has had time to tear
-/// the pod down. Run it every minute; by hand, run it twice. Concurrent runs do no harm.
+/// A lease is released when an earlier run has marked it, its pod is gone or finished, and its node
+/// has had time to tear the pod down. Run it every minute; by hand, run it twice. Concurrent runs
+/// do no harm.
 ///
 /// Exit codes: 0 done, 1 partly done, 2 could not read the cluster.
 #[derive(Parser)]
@@ -34,8 +35,8 @@ struct Args {
     #[arg(long, value_name = "NAMESPACE", default_value = "leasehold-system")]
     namespace: String,
 
-    /// How long a kubelet that is back may take to notice that a pod is gone, in addition to the pod's
-    /// terminationGracePeriodSeconds
+    /// How long a kubelet that is back may take to notice that a pod is gone, in addition to the
+    /// pod's terminationGracePeriodSeconds
     #[arg(long, value_name = "DURATION", default_value = "100s", value_parser = duration)]
     margin: Duration,
 
@@ -43,15 +44,18 @@ struct Args {
     #[arg(long, hide = true, num_args = 0..=1, default_missing_value = "", value_parser = removed)]
     grace: Option<String>,
 
-    /// The longest timeoutSeconds of the cluster's CNI configurations: until then an ADD may still be running
+    /// The longest timeoutSeconds of the cluster's CNI configurations: until then an ADD may still
+    /// be running
     #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = duration)]
     add_timeout: Duration,
 
-    /// How long the addresses of a StatefulSet's pod are kept once the StatefulSet is gone or scaled down
+    /// How long the addresses of a StatefulSet's pod are kept once the StatefulSet is gone or
+    /// scaled down
     #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = duration)]
     claim_grace: Duration,
 
-    /// Release addresses of pods that are gone even if their node does not respond; use it only if nothing runs there
+    /// Release addresses of pods that are gone even if their node does not respond; use it only if
+    /// nothing runs there
     #[arg(long)]
     release_unreachable: bool,
 

@@ -177,8 +177,8 @@ fn members(field: &'static str, texts: &[String]) -> Result<BTreeSet<IpAddr>, In
 }
 
 impl Claim {
-    /// The addresses of `family` that a pod of the set may have: what a person has listed counts before the collector has
-    /// seen it, and what is to leave the set does not.
+    /// The addresses of `family` that a pod of the set may have: what a person has listed counts
+    /// before the collector has seen it, and what is to leave the set does not.
     #[must_use]
     pub fn joinable(&self, family: Family) -> Vec<IpAddr> {
         let members: Vec<IpAddr> = match &self.source {

@@ -1,4 +1,5 @@
-//! Slots: an interface of whatever pod has a certain name. Its address is kept while no such pod is there.
+//! Slots: an interface of whatever pod has a certain name. Its address is kept while no such pod is
+//! there.
 
 use crate::api::{ClaimKind, ClaimOwner, ClaimRef, Holder};
 
@@ -11,7 +12,8 @@ const RANDOM_NAMES: [&str; 5] = [
     "CloneSet",
 ];
 
-/// What the API server makes the end of a generated name of (Kubernetes, `util/rand`), and how long it is.
+/// What the API server makes the end of a generated name of (Kubernetes, `util/rand`), and how long
+/// it is.
 const GENERATED: &str = "bcdfghjklmnpqrstvwxz2456789";
 const GENERATED_LENGTH: usize = 5;
 
@@ -49,8 +51,8 @@ pub enum NotSticky {
 }
 
 impl PodIdentity<'_> {
-    /// Whether an address is kept for the name of this pod, whose annotation says `annotated`: those of a `StatefulSet` are,
-    /// unless they say otherwise.
+    /// Whether an address is kept for the name of this pod, whose annotation says `annotated`:
+    /// those of a `StatefulSet` are, unless they say otherwise.
     ///
     /// # Errors
     ///
@@ -70,7 +72,8 @@ impl PodIdentity<'_> {
                     name: owner.name.clone(),
                 })
             }
-            // Controllers that number their pods set generateName too, and then name the pod themselves.
+            // Controllers that number their pods set generateName too, and then name the pod
+            // themselves.
             _ if self.has_generated_name() => Err(NotSticky::GeneratedName),
             _ => Ok(true),
         }

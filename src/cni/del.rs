@@ -40,8 +40,8 @@ pub struct Del {
     /// The addresses that the ADD gave; none where that is not certain, and a search has to find
     /// them.
     pub previous: Option<Vec<IpAddr>>,
-    /// Whether the runtime knows of no result, though the version of the configuration has it pass that on: if the
-    /// namespace exists, another plugin failed after this one.
+    /// Whether the runtime knows of no result, though the version of the configuration has it pass
+    /// that on: if the namespace exists, another plugin failed after this one.
     pub follows_failed_add: bool,
     /// What was wrong, in lines for stderr.
     pub remarks: Vec<String>,

@@ -23,7 +23,8 @@ struct Said {
     stdin: Vec<u8>,
 }
 
-/// A call by containerd for `net1` of the pod `shop/web-0`, with a configuration that has all it needs.
+/// A call by containerd for `net1` of the pod `shop/web-0`, with a configuration that has all it
+/// needs.
 fn says(command: &str) -> Said {
     Said {
         env: [
@@ -95,7 +96,8 @@ impl Said {
         self
     }
 
-    /// With `value` at `pointer` (a JSON pointer to a place whose parent is there), instead of what stands there.
+    /// With `value` at `pointer` (a JSON pointer to a place whose parent is there), instead of what
+    /// stands there.
     fn set(self, pointer: &str, value: Value) -> Self {
         let mut document: Value = serde_json::from_slice(&self.stdin).expect("JSON");
         let (parent, key) = pointer.rsplit_once('/').expect("a pointer");

@@ -16,7 +16,8 @@ use crate::select::Labels;
 /// Which part of a list is asked for.
 #[derive(Debug, Clone, Copy)]
 pub enum Part<'a> {
-    /// All of it in one answer: every supported API server has that in its watch cache, but a minute at most to send it.
+    /// All of it in one answer: every supported API server has that in its watch cache, but a
+    /// minute at most to send it.
     Whole,
     /// Its first page. API servers before 1.34 read pages from etcd itself.
     First,
@@ -77,14 +78,15 @@ pub enum Regarding {
 
 /// The cluster, as the collector reads and writes it.
 ///
-/// Each call is one request and does not retry. Lists are consistent, and their pages have at most 500 objects. An object
-/// that can't be read spoils no list.
+/// Each call is one request and does not retry. Lists are consistent, and their pages have at most
+/// 500 objects. An object that can't be read spoils no list.
 #[expect(
     async_fn_in_trait,
     reason = "one thread: no future of it has to be Send"
 )]
 pub trait Api: Store {
-    /// All leases. One that can't be read is there too, in the state `Unknown`, if its name is an address.
+    /// All leases. One that can't be read is there too, in the state `Unknown`, if its name is an
+    /// address.
     async fn leases(&self, part: Part<'_>) -> Result<Page<LeaseSnapshot>, ApiError>;
     /// All pods. One that can't be read is there too, alive and without addresses.
     async fn pods(&self, part: Part<'_>) -> Result<Page<PodSnapshot>, ApiError>;
@@ -118,16 +120,20 @@ pub trait Api: Store {
     async fn pool(&self, name: &str) -> Result<Option<IPPool>, ApiError>;
     /// The labels of a namespace.
     async fn namespace_labels(&self, name: &str) -> Result<Labels, ApiError>;
-    /// The labels and annotations of a namespace and a node; empty where one of them does not exist.
+    /// The labels and annotations of a namespace and a node; empty where one of them does not
+    /// exist.
     async fn surroundings(&self, namespace: &str, node: &str) -> Result<Surroundings, ApiError>;
     /// A ConfigMap, read consistently.
     async fn config_map(&self, namespace: &str, name: &str) -> Result<ConfigMapSnapshot, ApiError>;
 
-    /// Writes the status of exactly this version of a pool. `false`: another version is there, or none.
+    /// Writes the status of exactly this version of a pool. `false`: another version is there, or
+    /// none.
     async fn write_status(&self, pool: &IPPool) -> Result<bool, ApiError>;
-    /// Writes the status of exactly this version of a claim. `false`: another version is there, or none.
+    /// Writes the status of exactly this version of a claim. `false`: another version is there, or
+    /// none.
     async fn write_claim_status(&self, claim: &IPClaim) -> Result<bool, ApiError>;
-    /// Makes a ReservedIP, or replaces exactly the version that it names. `false`: another one is there.
+    /// Makes a ReservedIP, or replaces exactly the version that it names. `false`: another one is
+    /// there.
     async fn reserve(&self, object: &ReservedIP) -> Result<bool, ApiError>;
     /// Deletes exactly this version of a ReservedIP. `false`: another is there, or none.
     async fn unreserve(&self, object: &ReservedIP) -> Result<bool, ApiError>;

@@ -1,8 +1,8 @@
 //! What becomes of a claim: which addresses are in its set, and which leases that takes.
 //!
-//! A function of what was listed. A set of a person's claim is what its spec asks for, as far as the pools may give it to
-//! the claim's namespace; a derived one is what its maker has listed. An address that is to leave a set stays in it until no
-//! ADD can be taking it any more.
+//! A function of what was listed. A set of a person's claim is what its spec asks for, as far as
+//! the pools may give it to the claim's namespace; a derived one is what its maker has listed. An
+//! address that is to leave a set stays in it until no ADD can be taking it any more.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
@@ -209,7 +209,8 @@ impl<'a> AllClaims<'a> {
         pod.claim.as_deref()
     }
 
-    /// Of the members that are in these pools as many as are asked for; what is missing is to be chosen.
+    /// Of the members that are in these pools as many as are asked for; what is missing is to be
+    /// chosen.
     fn choose(
         &self,
         claim: &Claim,
@@ -261,7 +262,8 @@ impl<'a> AllClaims<'a> {
         addresses.iter().filter(is_held).count()
     }
 
-    /// What the set has and nothing asks for any more: first no pod takes it, and once no ADD can be taking it, it goes.
+    /// What the set has and nothing asks for any more: first no pod takes it, and once no ADD can
+    /// be taking it, it goes.
     fn let_go(&self, claim: &Claim, case: &Case<'_>, plan: &mut Plan) {
         for &address in &claim.addresses {
             let is_asked = match plan.members.get(&address) {
@@ -391,8 +393,8 @@ impl Plan {
     }
 }
 
-/// The pools of a size that the collector may choose from: those that give to this namespace, whatever pod, node and
-/// network are.
+/// The pools of a size that the collector may choose from: those that give to this namespace,
+/// whatever pod, node and network are.
 fn sized_pools(claim: &Claim, names: &[String], labels: &Labels, pools: &Pools) -> Vec<Arc<Pool>> {
     let found = names.iter().filter_map(|name| pools.get(name)?.ok());
     let fitting = found.filter(|pool| {

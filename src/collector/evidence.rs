@@ -1,7 +1,8 @@
 //! What the annotation `k8s.v1.cni.cncf.io/network-status` is worth.
 //!
-//! A pod's `podIPs` are its kubelet's word. The annotation is the word of anyone who may write pods: it counts only where
-//! the pod could have been given the address, which is for [`select`](crate::select) to say.
+//! A pod's `podIPs` are its kubelet's word. The annotation is the word of anyone who may write
+//! pods: it counts only where the pod could have been given the address, which is for
+//! [`select`](crate::select) to say.
 
 use std::collections::BTreeMap;
 
@@ -24,7 +25,8 @@ pub struct Unconfirmed<'a> {
     pub report: &'a Report,
 }
 
-/// The reports of living pods for addresses of pools of the default vrf that no lease of the pod confirms.
+/// The reports of living pods for addresses of pools of the default vrf that no lease of the pod
+/// confirms.
 #[must_use]
 pub fn unconfirmed<'a>(index: &SnapshotIndex<'a>, pools: &Pools) -> Vec<Unconfirmed<'a>> {
     let mut found = Vec::new();
@@ -51,7 +53,8 @@ pub fn unconfirmed<'a>(index: &SnapshotIndex<'a>, pools: &Pools) -> Vec<Unconfir
 
 /// Whether a pool that may serve this interface of the pod has the address.
 ///
-/// Which pools a CNI configuration names is not known here: where pod and namespace name none, any may be meant.
+/// Which pools a CNI configuration names is not known here: where pod and namespace name none, any
+/// may be meant.
 #[must_use]
 pub fn admits(unconfirmed: &Unconfirmed<'_>, around: &Surroundings, pools: &Pools) -> bool {
     let Unconfirmed {

@@ -13,7 +13,8 @@ use crate::lease::{ClaimRef, State};
 use crate::retry::{ApiError, Clock, ErrorKind, Retrying};
 use crate::text::chain;
 
-/// How often one list may expire. It takes a server that is slower than its own memory, five minutes by default.
+/// How often one list may expire. It takes a server that is slower than its own memory, five
+/// minutes by default.
 const BEGINNINGS: usize = 3;
 
 /// What was listed.
@@ -29,7 +30,8 @@ pub(super) struct Gathered {
     pub no_stateful_sets: Option<String>,
 }
 
-/// Lists everything: the leases first, so that a pod which the later list does not show was gone by then.
+/// Lists everything: the leases first, so that a pod which the later list does not show was gone by
+/// then.
 pub(super) async fn gather<W: Api, C: Clock>(
     client: &Retrying<'_, W, C>,
     options: &Options,
@@ -132,7 +134,8 @@ enum Attempt<I> {
 }
 
 impl<W: Api, C: Clock, T: Reporter> Lists<'_, '_, W, C, T> {
-    /// A list to its end. One that expires on the way is begun again: its pages would be of two moments.
+    /// A list to its end. One that expires on the way is begun again: its pages would be of two
+    /// moments.
     async fn whole<I>(
         &mut self,
         what: &'static str,

@@ -40,8 +40,8 @@ impl<'a> SnapshotIndex<'a> {
         index
     }
 
-    /// The addresses that a living pod is known to use: those that its kubelet reports, and those of its annotation that
-    /// count.
+    /// The addresses that a living pod is known to use: those that its kubelet reports, and those
+    /// of its annotation that count.
     pub(super) fn addresses_of(&self, pod: &PodSnapshot) -> Vec<IpAddr> {
         if !pod.is_alive() {
             return Vec::new();
@@ -56,8 +56,8 @@ impl<'a> SnapshotIndex<'a> {
         addresses
     }
 
-    /// Whether its annotation's report of `address` counts: a lease of its own agrees, or a pool that may serve
-    /// it has the address.
+    /// Whether its annotation's report of `address` counts: a lease of its own agrees, or a pool
+    /// that may serve it has the address.
     fn counts(&self, pod: &PodSnapshot, address: IpAddr) -> bool {
         let key = (pod.uid.clone(), address);
         self.snapshot.admitted.contains(&key) || self.explains(pod, address)
@@ -90,7 +90,8 @@ impl<'a> SnapshotIndex<'a> {
         self.reporters.get(&address).map_or(&[], Vec::as_slice)
     }
 
-    /// A living pod that is not the lease's holder and uses its address without a lease of its own for it.
+    /// A living pod that is not the lease's holder and uses its address without a lease of its own
+    /// for it.
     #[must_use]
     pub fn rival(&self, lease: &LeaseSnapshot) -> Option<&'a PodSnapshot> {
         let holder = lease.holder.as_ref();
@@ -101,10 +102,11 @@ impl<'a> SnapshotIndex<'a> {
         })
     }
 
-    /// Every address that two living pods use, with the pods: whatever leases there are, one of them disturbs the other.
+    /// Every address that two living pods use, with the pods: whatever leases there are, one of
+    /// them disturbs the other.
     ///
-    /// A pod that holds the address in another vrf uses it there. One that is being deleted and whose containers have all
-    /// ended keeps what it had in its status until its object goes.
+    /// A pod that holds the address in another vrf uses it there. One that is being deleted and
+    /// whose containers have all ended keeps what it had in its status until its object goes.
     pub fn contested(&self) -> impl Iterator<Item = (IpAddr, Vec<&'a PodSnapshot>)> {
         self.reporters.iter().filter_map(|(&address, pods)| {
             let elsewhere = |pod: &PodSnapshot| {

@@ -1,12 +1,13 @@
 //! What a run leaves for the next one: which leases looked dead, at which version, and since when.
 //!
-//! Marks are kept in ConfigMaps of the collector's own, one line a lease. Here they are read, judged and written as texts;
-//! fetching and storing them is for [`run`](super::run).
+//! Marks are kept in ConfigMaps of the collector's own, one line a lease. Here they are read,
+//! judged and written as texts; fetching and storing them is for [`run`](super::run).
 //!
 //! # Invariants
 //!
 //! - A mark is about one version of one object: any write to the lease voids it.
-//! - A mark that lies in the future is void, and so are all that no run has confirmed for [`STALE`].
+//! - A mark that lies in the future is void, and so are all that no run has confirmed for
+//!   [`STALE`].
 //! - What can't be read is no mark.
 
 use std::collections::BTreeMap;

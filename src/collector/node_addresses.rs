@@ -1,7 +1,8 @@
 //! The nodes' own addresses, kept out of the pools by ReservedIPs that no person has to write.
 //!
-//! A node writes its own status, so that no node may reserve more than a few. One that is registered anew has none for a
-//! moment, while its machine runs on: an address that has vanished is kept for a day.
+//! A node writes its own status, so that no node may reserve more than a few. One that is
+//! registered anew has none for a moment, while its machine runs on: an address that has vanished
+//! is kept for a day.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -15,7 +16,8 @@ use crate::api::{ReservedIP, ReservedIPSpec};
 use crate::ip::{Family, Span, Spans};
 use crate::pool::Pools;
 
-/// The name of the ReservedIP, and with `-2`, `-3` behind it of those that follow where one is too small.
+/// The name of the ReservedIP, and with `-2`, `-3` behind it of those that follow where one is too
+/// small.
 pub const OURS: &str = "leasehold-nodes";
 
 /// The ConfigMap that remembers which addresses are whose, and since when they have vanished.
@@ -35,8 +37,8 @@ const ROOM: usize = 1024;
 pub struct NodeAddresses(BTreeMap<String, BTreeMap<IpAddr, Option<Timestamp>>>);
 
 impl NodeAddresses {
-    /// From the texts of the ConfigMap: a line for each node, `address` or `address@time` separated by spaces. What can't
-    /// be read is not remembered.
+    /// From the texts of the ConfigMap: a line for each node, `address` or `address@time` separated
+    /// by spaces. What can't be read is not remembered.
     #[must_use]
     pub fn read(data: &BTreeMap<String, String>) -> Self {
         let item = |text: &str| match text.split_once('@') {
@@ -67,8 +69,8 @@ impl NodeAddresses {
 
     /// With what nodes report now.
     ///
-    /// What counts is the subnet of a pool and not what it gives today: were it the latter, the reservation itself would
-    /// be the reason to take it away again.
+    /// What counts is the subnet of a pool and not what it gives today: were it the latter, the
+    /// reservation itself would be the reason to take it away again.
     #[must_use]
     pub fn updated(&self, snapshot: &Snapshot, pools: &Pools, now: &Now) -> Self {
         let mut subnets: Vec<Span> = pools
@@ -109,8 +111,8 @@ impl NodeAddresses {
     }
 }
 
-/// What one node has, and what it had until lately: no more than [`MOST`] of each family, those that it has first, then
-/// those that vanished last.
+/// What one node has, and what it had until lately: no more than [`MOST`] of each family, those
+/// that it has first, then those that vanished last.
 fn known(
     present: &[IpAddr],
     before: &BTreeMap<IpAddr, Option<Timestamp>>,

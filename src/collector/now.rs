@@ -7,8 +7,8 @@ use jiff::Timestamp;
 /// The API server's times have whole seconds, in its answers and in objects.
 const RESOLUTION: Duration = Duration::from_secs(1);
 
-/// The API server's clock and the run's own: an age is the smaller of both, so that no clock that is fast lets a wait end
-/// early.
+/// The API server's clock and the run's own: an age is the smaller of both, so that no clock that
+/// is fast lets a wait end early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Now {
     /// The API server's, which is what is written down; `None`: its answers have none.

@@ -157,7 +157,8 @@ impl Reason {
         }
     }
 
-    /// Whether it rests on the word of a kubelet, which may have reported since that the teardown fails.
+    /// Whether it rests on the word of a kubelet, which may have reported since that the teardown
+    /// fails.
     #[must_use]
     pub fn rests_on_kubelet(&self) -> bool {
         match self {

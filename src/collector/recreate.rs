@@ -1,4 +1,5 @@
-//! Addresses that pods use and that have no lease: leases deleted by mistake, an etcd restored from yesterday.
+//! Addresses that pods use and that have no lease: leases deleted by mistake, an etcd restored from
+//! yesterday.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -29,10 +30,12 @@ pub struct Missing<'a> {
     pub was_seen: bool,
 }
 
-/// The addresses that living pods use, that are of a pool of the default vrf, and that have no lease.
+/// The addresses that living pods use, that are of a pool of the default vrf, and that have no
+/// lease.
 ///
-/// A pod's place does not show its vrf: a pod that holds the address in another vrf uses it there. A pool's exclusions,
-/// reservations and affinities do not matter: a pod keeps what it got before them.
+/// A pod's place does not show its vrf: a pod that holds the address in another vrf uses it there.
+/// A pool's exclusions, reservations and affinities do not matter: a pod keeps what it got before
+/// them.
 #[must_use]
 pub fn missing<'a>(
     index: &SnapshotIndex<'a>,
@@ -90,7 +93,8 @@ fn name_of(address: IpAddr) -> LeaseName {
     }
 }
 
-/// An address may be reported twice: by kubelet, which names no interface, and by Multus, which does.
+/// An address may be reported twice: by kubelet, which names no interface, and by Multus, which
+/// does.
 fn interface(pod: &PodSnapshot, address: IpAddr) -> &str {
     let mut reports = pod.attached.iter().flat_map(|attached| &attached.reports);
     let of_address = reports.find(|report| report.address == address);
@@ -104,8 +108,8 @@ impl Missing<'_> {
         name_of(self.address)
     }
 
-    /// Whether it is recreated now. A pod that is being deleted may have given it back a moment ago, and keeps it in its
-    /// status until its object goes: that takes two runs.
+    /// Whether it is recreated now. A pod that is being deleted may have given it back a moment
+    /// ago, and keeps it in its status until its object goes: that takes two runs.
     #[must_use]
     pub fn is_due(&self) -> bool {
         self.was_seen || !self.pod.deleting
@@ -126,7 +130,8 @@ impl Missing<'_> {
                 || !self.pod.has_address(self.address) && in_annotation())
     }
 
-    /// The lease that should be there. Its container is not known; the pod's next call is matched by uid and interface.
+    /// The lease that should be there. Its container is not known; the pod's next call is matched
+    /// by uid and interface.
     #[must_use]
     pub fn lease(&self) -> Lease {
         Lease {

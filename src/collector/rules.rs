@@ -1,13 +1,13 @@
 //! What becomes of a lease: one file for each reason to release it.
 //!
-//! [`judge`] decides on the lists and on the marks that were read before them; [`confirm`] decides again, for a lease that
-//! is due, on live reads of lease, pod and node.
+//! [`judge`] decides on the lists and on the marks that were read before them; [`confirm`] decides
+//! again, for a lease that is due, on live reads of lease, pod and node.
 //!
 //! # Invariants
 //!
 //! - Unknown means keep.
-//! - The lease of a pod that looks dead is due only by a mark of an earlier run, unless an administrator vouches that
-//!   nothing runs there.
+//! - The lease of a pod that looks dead is due only by a mark of an earlier run, unless an
+//!   administrator vouches that nothing runs there.
 //! - A lease whose node exists and is not Ready gets no mark.
 
 use std::time::Duration;
@@ -163,7 +163,8 @@ impl<'a> Case<'a> {
         self.unless_in_use(lease, judgment)
     }
 
-    /// Nothing is taken from two holders that share it, nor from a pod that uses it, whatever its lease records.
+    /// Nothing is taken from two holders that share it, nor from a pod that uses it, whatever its
+    /// lease records.
     fn unless_in_use(&self, lease: &LeaseSnapshot, judgment: Judgment) -> Judgment {
         if judgment == Judgment::Fine {
             Judgment::Fine
@@ -181,7 +182,8 @@ impl<'a> Case<'a> {
         self.index.snapshot.nodes.get(&holder.node)
     }
 
-    /// Whether a lease is marked and unchanged for longer than the longest ADD: any write would have voided the mark.
+    /// Whether a lease is marked and unchanged for longer than the longest ADD: any write would
+    /// have voided the mark.
     pub(super) fn has_stood(&self, lease: &LeaseSnapshot) -> bool {
         let mark = self.marks.of(lease);
         mark.is_some_and(|mark| self.now.is_past(mark.since, self.options.add_timeout))
@@ -219,7 +221,8 @@ impl<'a> Case<'a> {
         pod.is_some_and(|pod| pod.is_alive() && pod.has_address(lease.name.address))
     }
 
-    /// The mark of exactly this version, or a new one; `None` where the API server's answers have no time.
+    /// The mark of exactly this version, or a new one; `None` where the API server's answers have
+    /// no time.
     fn mark(&self, lease: &LeaseSnapshot) -> Option<Mark> {
         let known = self.marks.of(lease).cloned();
         known.or_else(|| Some(Mark::new(lease, self.now.server?)))

@@ -1,7 +1,7 @@
 //! The story of one run: read the marks of the last one, list, recreate, release, mark, report.
 //!
-//! Time for the marks and for the status of pools is kept back, so that a run which can't do all of its work still reports how
-//! things are.
+//! Time for the marks and for the status of pools is kept back, so that a run which can't do all of
+//! its work still reports how things are.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -38,8 +38,8 @@ mod recreate;
 /// What is kept of the time for marks and status: a fifth, and no more than this.
 const KEPT_BACK: Duration = Duration::from_mins(1);
 
-/// Releases what dead pods left behind, recreates what is missing, and counts. Ends early, between two writes, once
-/// `stop` returns true.
+/// Releases what dead pods left behind, recreates what is missing, and counts. Ends early, between
+/// two writes, once `stop` returns true.
 ///
 /// The summary has what was done, whatever became of the rest.
 pub async fn run<W: Api, C: Clock>(
@@ -269,7 +269,8 @@ impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
         Ok(())
     }
 
-    /// One operation that failed keeps no other from being tried, unless there is no time left for any.
+    /// One operation that failed keeps no other from being tried, unless there is no time left for
+    /// any.
     fn failed(&mut self, what: String, error: retry::Error) {
         self.summary.failed += 1;
         self.reporter.event(&Event::Problem(format!(

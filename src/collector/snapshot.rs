@@ -1,4 +1,5 @@
-//! What the collector keeps of what it read: of large objects, the few fields that a decision needs.
+//! What the collector keeps of what it read: of large objects, the few fields that a decision
+//! needs.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
@@ -35,7 +36,8 @@ pub struct LeaseSnapshot {
     pub claim: Option<ClaimRef>,
     /// When the process that took it began, by its node's clock.
     pub held_since: Option<Timestamp>,
-    /// When this state ends by itself, if it does: the cooldown, the quarantine, a day without a pod of the name.
+    /// When this state ends by itself, if it does: the cooldown, the quarantine, a day without a
+    /// pod of the name.
     pub over: Option<Timestamp>,
     /// How long the holder's containers may take to end.
     pub termination: Duration,
@@ -61,8 +63,8 @@ pub struct HolderSnapshot {
 }
 
 impl HolderSnapshot {
-    /// Whether the holder is a static pod: the kubelet makes its uid, a hash without hyphens, and the pod outlives the
-    /// mirror that the API server shows of it.
+    /// Whether the holder is a static pod: the kubelet makes its uid, a hash without hyphens, and
+    /// the pod outlives the mirror that the API server shows of it.
     #[must_use]
     pub fn is_static(&self) -> bool {
         self.uid.len() == 32 && self.uid.bytes().all(|b| b.is_ascii_hexdigit())
@@ -125,7 +127,8 @@ pub struct PodSnapshot {
     pub name: Box<str>,
     /// Its uid at the API server.
     pub uid: Box<str>,
-    /// Of a mirror pod: the uid of the static pod that it mirrors, which is the one that the runtime knows.
+    /// Of a mirror pod: the uid of the static pod that it mirrors, which is the one that the
+    /// runtime knows.
     pub mirrors: Option<Box<str>>,
     /// The node that it is bound to; empty before.
     pub node: Box<str>,
@@ -205,10 +208,12 @@ pub enum PodEnd {
 /// Labels or annotations of one of very many pods: a map of its own would take a kilobyte.
 pub type Pairs = Box<[(Box<str>, Box<str>)]>;
 
-/// What a pod's annotations report of interfaces besides its first. Anyone who may write pods may write them.
+/// What a pod's annotations report of interfaces besides its first. Anyone who may write pods may
+/// write them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Attached {
-    /// One address of each family at most for each interface that the annotation `networks` asks for.
+    /// One address of each family at most for each interface that the annotation `networks` asks
+    /// for.
     pub reports: Vec<Report>,
     /// The pod's labels: what its pools ask for.
     pub labels: Pairs,
@@ -232,9 +237,11 @@ pub struct Report {
 pub struct NodeSnapshot {
     /// Its InternalIPs.
     pub addresses: Vec<IpAddr>,
-    /// Whether an administrator vouches that it is shut down: the taint `node.kubernetes.io/out-of-service`.
+    /// Whether an administrator vouches that it is shut down: the taint
+    /// `node.kubernetes.io/out-of-service`.
     pub out_of_service: bool,
-    /// Whether its condition `Ready` is `True`: kubelet reaches the API server, and the container runtime.
+    /// Whether its condition `Ready` is `True`: kubelet reaches the API server, and the container
+    /// runtime.
     pub ready: bool,
 }
 
@@ -282,13 +289,15 @@ pub struct Snapshot {
     pub pods: Vec<PodSnapshot>,
     /// All nodes by name.
     pub nodes: HashMap<Box<str>, NodeSnapshot>,
-    /// The `resourceVersion` of each node's heartbeat, by name of the node: it changes when the kubelet renews it.
+    /// The `resourceVersion` of each node's heartbeat, by name of the node: it changes when the
+    /// kubelet renews it.
     pub heartbeats: HashMap<Box<str>, Box<str>>,
     /// All claims by name; `None`: it could not be read.
     pub sets: BTreeMap<ClaimName, Option<Claim>>,
     /// What claims say of retained leases, as far as they were read.
     pub claims: BTreeMap<LeaseName, ClaimSnapshot>,
-    /// The reports of annotations that count, by pod uid and address: a pool that may serve the pod has the address.
+    /// The reports of annotations that count, by pod uid and address: a pool that may serve the pod
+    /// has the address.
     pub admitted: HashSet<(Box<str>, IpAddr)>,
 }
 

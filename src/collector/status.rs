@@ -336,7 +336,8 @@ fn saturate(count: u128) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-/// The status that a pool should have, where that is not the one that it has. `reclaimed` were released just now.
+/// The status that a pool should have, where that is not the one that it has. `reclaimed` were
+/// released just now.
 #[must_use]
 pub fn pool_status(
     counted: &Counted,

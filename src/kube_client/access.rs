@@ -1,7 +1,8 @@
 //! What a kubeconfig leads to: a server, whom to trust there, and as whom to come.
 //!
-//! Reads what client-go reads, in its order of precedence, and refuses by name what would make a different caller of us or
-//! lead elsewhere (`as`, `proxy-url`). Files are read here; no program is run.
+//! Reads what client-go reads, in its order of precedence, and refuses by name what would make a
+//! different caller of us or lead elsewhere (`as`, `proxy-url`). Files are read here; no program is
+//! run.
 
 use std::fs;
 
@@ -67,8 +68,8 @@ impl Access {
     }
 }
 
-/// The cluster and the user of the current context. Without one, of the first context that has both: some installers leave
-/// `current-context` empty.
+/// The cluster and the user of the current context. Without one, of the first context that has
+/// both: some installers leave `current-context` empty.
 fn context(kubeconfig: &Kubeconfig) -> Result<(&Cluster, Option<&AuthInfo>), BoxError> {
     let named = kubeconfig.current_context.as_deref().unwrap_or_default();
     let cluster = |name: &str| {
@@ -244,7 +245,8 @@ fn refuse_impersonation(user: &AuthInfo) -> Result<(), BoxError> {
     }
 }
 
-/// The token in a file comes before the one beside it, as in client-go, since only the file is renewed.
+/// The token in a file comes before the one beside it, as in client-go, since only the file is
+/// renewed.
 fn authorization(user: &AuthInfo) -> Result<Option<String>, BoxError> {
     let inline = user
         .token
@@ -285,8 +287,9 @@ fn authority(cluster: &Cluster) -> Result<Option<Vec<u8>>, BoxError> {
     )
 }
 
-/// The client's certificate. Where it has expired and kubelet has a newer one, that: the kubeconfig of a cluster's first
-/// node may bear the one of the day of its installation for ever, while kubelet uses what it rotates.
+/// The client's certificate. Where it has expired and kubelet has a newer one, that: the kubeconfig
+/// of a cluster's first node may bear the one of the day of its installation for ever, while
+/// kubelet uses what it rotates.
 fn key_pair(user: &AuthInfo) -> Result<Option<KeyPair>, BoxError> {
     let chain = data_or_file(
         "client-certificate",

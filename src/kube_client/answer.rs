@@ -80,8 +80,8 @@ pub(super) fn judge(
     }
 }
 
-/// A missing object has a Status with its name, a missing kind a Status without one or the page of Go's server. Any other
-/// page is a proxy's, which knows nothing of the API server's objects.
+/// A missing object has a Status with its name, a missing kind a Status without one or the page of
+/// Go's server. Any other page is a proxy's, which knows nothing of the API server's objects.
 fn not_found(body: &[u8]) -> Result<Meaning, ErrorKind> {
     const PAGE: &[u8] = b"404 page not found";
     match serde_json::from_slice::<Status>(body) {
@@ -101,8 +101,9 @@ fn not_found(body: &[u8]) -> Result<Meaning, ErrorKind> {
     }
 }
 
-/// Whether a denial may come from an authorizer that does not know yet which pods are bound to which node: it is neither a
-/// missing role's, whose wording is known, nor an admission policy's, unless that asked the authorizer for the pod.
+/// Whether a denial may come from an authorizer that does not know yet which pods are bound to
+/// which node: it is neither a missing role's, whose wording is known, nor an admission policy's,
+/// unless that asked the authorizer for the pod.
 fn may_be_lagging(body: &[u8]) -> bool {
     let body = String::from_utf8_lossy(body);
     let by_role = body.contains(" cannot ") && body.contains(" resource ");

@@ -50,8 +50,8 @@ pub(super) fn certificates(pem: &[u8]) -> Vec<CertificateDer<'static>> {
         .collect()
 }
 
-/// From when until when a certificate is valid (RFC 5280 §4.1.2.5). Only that is read of it: whom it binds to what is for the
-/// verifier.
+/// From when until when a certificate is valid (RFC 5280 §4.1.2.5). Only that is read of it: whom
+/// it binds to what is for the verifier.
 pub(super) fn validity(certificate: &[u8]) -> Option<(Timestamp, Timestamp)> {
     const SEQUENCE: u8 = 0x30;
     const VERSION: u8 = 0xa0;

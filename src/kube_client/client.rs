@@ -26,8 +26,8 @@ use super::forbidden::Forbidden;
 use super::request::{api_error, readable, seconds};
 use crate::retry::{ApiError, Deadline, ErrorKind};
 
-/// How long a request may be without an answer at most: API Priority and Fairness queues it for up to 15 s, and one that is
-/// cut before that has to queue again.
+/// How long a request may be without an answer at most: API Priority and Fairness queues it for up
+/// to 15 s, and one that is cut before that has to queue again.
 const PATIENT: Duration = Duration::from_secs(16);
 
 /// A call that is shorter than a DEL can't wait for that and try again.
@@ -36,8 +36,8 @@ const SHORT: Duration = Duration::from_secs(30);
 /// So much before the deadline a request without an answer ends: the error then says which.
 const MARGIN: Duration = Duration::from_millis(200);
 
-/// After so many server errors in a row another connection is opened: a load balancer may have pinned this one to a sick
-/// server.
+/// After so many server errors in a row another connection is opened: a load balancer may have
+/// pinned this one to a sick server.
 const SERVER_ERRORS: u32 = 2;
 
 /// A cluster, reached with the credentials of a kubeconfig or of a service account.
@@ -93,8 +93,9 @@ impl StdError for SharedError {
 }
 
 impl KubeClient {
-    /// The cluster that these credentials lead to. Files are read with the first request, and again after any error of the
-    /// connection or the credentials, since they may have been replaced meanwhile.
+    /// The cluster that these credentials lead to. Files are read with the first request, and again
+    /// after any error of the connection or the credentials, since they may have been replaced
+    /// meanwhile.
     #[must_use]
     pub fn new(credentials: Credentials, deadline: Deadline) -> Self {
         Self {
@@ -130,8 +131,8 @@ impl KubeClient {
         self.settle(&request, &connection, reply)
     }
 
-    /// The same for an answer that may be large: `read` gets its parts as they arrive, and none is kept. What it got of an
-    /// answer that breaks off counts for nothing.
+    /// The same for an answer that may be large: `read` gets its parts as they arrive, and none is
+    /// kept. What it got of an answer that breaks off counts for nothing.
     pub(super) async fn stream(
         &self,
         request: Request<Vec<u8>>,
@@ -227,7 +228,8 @@ impl KubeClient {
             )
         };
         if request.method() != Method::GET {
-            // Another attempt at a write has to wait for the outcome of this one: it is for the caller to settle.
+            // Another attempt at a write has to wait for the outcome of this one: it is for the
+            // caller to settle.
             return Err(silent());
         }
         let mut second = pin!(async {
@@ -298,7 +300,8 @@ impl KubeClient {
         })
     }
 
-    /// The connection that there is, or a new one. Requests that come meanwhile wait for that, and fail with it.
+    /// The connection that there is, or a new one. Requests that come meanwhile wait for that, and
+    /// fail with it.
     async fn shared_connection(&self) -> Result<Rc<Connection>, Failure> {
         let asked = Instant::now();
         let mut state = self.state.lock().await;
@@ -334,7 +337,8 @@ impl KubeClient {
         }
     }
 
-    /// Drops the connection, whichever it is: the next request opens another, with the kubeconfig as it is then.
+    /// Drops the connection, whichever it is: the next request opens another, with the kubeconfig
+    /// as it is then.
     fn drop_connection(&self) {
         // The request that holds the state is opening one.
         if let Ok(mut state) = self.state.try_lock() {

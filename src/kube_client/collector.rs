@@ -133,7 +133,8 @@ impl Api for KubeClient {
             let params = ListParams::default().fields("reason=FailedKillPod");
             let read = |event: EventObject| Ok(event.of_pod_since(since));
             let path = Event::url_path(&(), None);
-            // No API server has them in its watch cache: a page takes no more from etcd than the whole list would.
+            // No API server has them in its watch cache: a page takes no more from etcd than the
+            // whole list would.
             let part = after.as_deref().map_or(Part::First, Part::After);
             let page = self.list_part(path, params, part, read, |_| None);
             let page = page.await?;

@@ -62,8 +62,8 @@ pub(super) struct ConnectError {
 }
 
 impl Connection {
-    /// Reads what leads there, and connects. An exec plugin is run only if `credential` holds nothing, or
-    /// what has expired.
+    /// Reads what leads there, and connects. An exec plugin is run only if `credential` holds
+    /// nothing, or what has expired.
     pub async fn open(
         credentials: &Credentials,
         credential: &mut Option<ExecCredential>,

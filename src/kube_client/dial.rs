@@ -1,8 +1,9 @@
 //! A connection: address, TCP, TLS, HTTP.
 //!
-//! Sure that each step ends in time, that an address that swallows packets holds up no other, and that a peer that has died
-//! is found while a request waits for it. kube's own connector is not used: it leaves `TCP_NODELAY` off, which costs a cold
-//! process 44 ms, opens a connection for each of the first parallel requests, and follows the environment's proxies.
+//! Sure that each step ends in time, that an address that swallows packets holds up no other, and
+//! that a peer that has died is found while a request waits for it. kube's own connector is not
+//! used: it leaves `TCP_NODELAY` off, which costs a cold process 44 ms, opens a connection for each
+//! of the first parallel requests, and follows the environment's proxies.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -34,11 +35,13 @@ use crate::retry::ErrorKind;
 /// When the next address is tried beside one that has not answered.
 const NEXT_ADDRESS: Duration = Duration::from_millis(500);
 
-/// How often a peer is asked whether it lives while a request waits, and how long it may take to answer.
+/// How often a peer is asked whether it lives while a request waits, and how long it may take to
+/// answer.
 const KEEP_ALIVE: Duration = Duration::from_secs(3);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What the network has not taken by then is not sent any more: a write whose call has given up must not come later.
+/// What the network has not taken by then is not sent any more: a write whose call has given up
+/// must not come later.
 const UNACKNOWLEDGED_MS: u32 = 4_000;
 
 /// How a connection failed, and what follows from that.
@@ -99,8 +102,8 @@ pub(super) async fn whole(response: Response<Incoming>) -> Result<Reply, BoxErro
     Ok((head.status, head.headers, body.collect().await?.to_bytes()))
 }
 
-/// Connects to the first address of the server that can be talked to. Each has what finding its name leaves of `limit` for TCP
-/// and TLS together.
+/// Connects to the first address of the server that can be talked to. Each has what finding its
+/// name leaves of `limit` for TCP and TLS together.
 pub(super) async fn dial(
     server: &Server,
     tls: Option<ClientConfig>,

@@ -1,7 +1,8 @@
 //! Credentials, for which on some clouds a program has to be run (client-go's exec plugins).
 //!
-//! Sure of three things: the program runs once for a connection's credentials, one that hangs holds up no caller for longer
-//! than allowed, and nothing that it wrote on stdout, which may be a token, is in an error.
+//! Sure of three things: the program runs once for a connection's credentials, one that hangs holds
+//! up no caller for longer than allowed, and nothing that it wrote on stdout, which may be a token,
+//! is in an error.
 
 use std::io::Read;
 use std::os::unix::process::CommandExt;
@@ -21,7 +22,8 @@ use super::access::{Identity, decoded};
 use super::certificate::KeyPair;
 use crate::text::truncated;
 
-/// How much of what the program wrote on stderr is shown, in bytes; the end of it, where the reason usually is.
+/// How much of what the program wrote on stderr is shown, in bytes; the end of it, where the reason
+/// usually is.
 const STDERR_BYTES: usize = 300;
 
 /// What the program returns.
@@ -90,7 +92,8 @@ pub(super) async fn run(exec: &ExecConfig, limit: Duration) -> Result<ExecCreden
     credential(status).map_err(with_stderr)
 }
 
-/// There is no terminal to interact with, and stdin is the runtime's. A group of its own, so that all of it can be ended.
+/// There is no terminal to interact with, and stdin is the runtime's. A group of its own, so that
+/// all of it can be ended.
 fn command(exec: &ExecConfig) -> Command {
     let mut command = Command::new(exec.command.as_deref().unwrap_or_default());
     command
@@ -119,7 +122,8 @@ struct Output {
     stderr: Vec<u8>,
 }
 
-/// Reads both ends at once: a program that fills the one would wait for ever while the other is read.
+/// Reads both ends at once: a program that fills the one would wait for ever while the other is
+/// read.
 fn collect(mut child: Child) -> std::io::Result<Output> {
     let stderr = child.stderr.take();
     let stderr = std::thread::spawn(move || {

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use http::StatusCode;
 
-/// What `deploy/rbac.yaml` grants. Its own pods and its own Node are the Node authorizer's to grant.
+/// What `deploy/rbac.yaml` grants. Its own pods and its own Node are the Node authorizer's to
+/// grant.
 const GRANTED: [&str; 5] = [
     "ippools",
     "reservedips",
@@ -69,8 +70,9 @@ impl Forbidden {
     }
 }
 
-/// Verb and resource of `User "…" cannot list resource "ippools" in API group "…"`, as authorizers' refusals are worded
-/// (Kubernetes, `apiserver/pkg/endpoints/handlers/responsewriters`). An admission policy's begin otherwise.
+/// Verb and resource of `User "…" cannot list resource "ippools" in API group "…"`, as authorizers'
+/// refusals are worded (Kubernetes, `apiserver/pkg/endpoints/handlers/responsewriters`). An
+/// admission policy's begin otherwise.
 fn refused_by_role(message: &str) -> Option<(&str, &str)> {
     let (_, rest) = message.split_once("\" cannot ")?;
     let (verb, rest) = rest.split_once(" resource \"")?;

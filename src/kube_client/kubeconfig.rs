@@ -1,7 +1,7 @@
 //! Which kubeconfig to use: by default the kubelet's own, which it rotates itself.
 //!
-//! The first file counts that can be used, not the first that exists: distributions keep other files under the usual
-//! names.
+//! The first file counts that can be used, not the first that exists: distributions keep other
+//! files under the usual names.
 
 use std::path::{Path, PathBuf};
 
@@ -114,8 +114,8 @@ pub(super) fn find(named: Option<&Path>) -> Result<PathBuf, KubeconfigError> {
     Err(KubeconfigError::NoneUsable(passed_over))
 }
 
-/// Whether `path` is a kubeconfig with a server and credentials, as far as the files show: no request goes to that server,
-/// and no exec plugin is run.
+/// Whether `path` is a kubeconfig with a server and credentials, as far as the files show: no
+/// request goes to that server, and no exec plugin is run.
 pub(super) fn check(path: &Path) -> Result<(), KubeconfigError> {
     let kubeconfig = read(path)?;
     let access = Access::of(&kubeconfig).map_err(|why| KubeconfigError::unusable(path, why))?;
@@ -143,8 +143,8 @@ pub(super) fn read(path: &Path) -> Result<Kubeconfig, KubeconfigError> {
     }
 }
 
-/// What is wrong with a kubeconfig, and where, but none of its content: that may be a secret, and an event of the pod would
-/// show it to everyone who may read the pod.
+/// What is wrong with a kubeconfig, and where, but none of its content: that may be a secret, and
+/// an event of the pod would show it to everyone who may read the pod.
 fn without_content(error: ReadError) -> BoxError {
     if let ReadError::ReadConfig(error, _) = error {
         return error.into();

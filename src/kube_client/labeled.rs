@@ -1,4 +1,5 @@
-//! The one reader of an object of which only labels and annotations are needed: a namespace, a node.
+//! The one reader of an object of which only labels and annotations are needed: a namespace, a
+//! node.
 
 use serde::Deserialize;
 

@@ -28,7 +28,8 @@ struct List {
     items: Vec<IPLease>,
 }
 
-/// A table of the printer columns alone: a fifth of what the objects are, and they include the state.
+/// A table of the printer columns alone: a fifth of what the objects are, and they include the
+/// state.
 const TABLE: &str = "application/json;as=Table;g=meta.k8s.io;v=v1";
 
 fn path() -> Path {
@@ -199,7 +200,8 @@ struct Row {
 }
 
 impl Table {
-    /// A row without an address that can be read counts for no pool; one whose state is not understood is taken.
+    /// A row without an address that can be read counts for no pool; one whose state is not
+    /// understood is taken.
     fn taken(&self) -> Vec<Taken> {
         let index = |name: &str| {
             self.column_definitions

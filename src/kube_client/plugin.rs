@@ -28,8 +28,8 @@ impl Api for KubeClient {
         let request = built(path.get(&pod.name, &GetParams::default()))?;
         match self.send(request).await {
             Ok((what, answer)) => Ok(answer.object::<PodObject>(&what)?.map(PodSnapshot::from)),
-            // The Node authorizer denies a pod of another node and one that does not exist alike: only a list
-            // distinguishes them, which a node may make of its own pods.
+            // The Node authorizer denies a pod of another node and one that does not exist alike:
+            // only a list distinguishes them, which a node may make of its own pods.
             Err(denied) if denied.kind == ErrorKind::Denied => {
                 let node = match self.own_node().await {
                     Ok(node) => node,

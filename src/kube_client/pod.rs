@@ -1,6 +1,8 @@
-//! The one reader of pods, for the plugin and for the collector: of a pod, which may be large, what either needs.
+//! The one reader of pods, for the plugin and for the collector: of a pod, which may be large, what
+//! either needs.
 //!
-//! It is tolerant of what only one of them reads, so that what it ignores does not make a pod unreadable for the other.
+//! It is tolerant of what only one of them reads, so that what it ignores does not make a pod
+//! unreadable for the other.
 
 use std::time::Duration;
 
@@ -168,8 +170,8 @@ fn is_running<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Err
     })
 }
 
-/// How long a pod may take to end, by its `terminationGracePeriodSeconds`: 1 where it is negative (Kubernetes, `PodSpec`),
-/// and no more than fits into a lease.
+/// How long a pod may take to end, by its `terminationGracePeriodSeconds`: 1 where it is negative
+/// (Kubernetes, `PodSpec`), and no more than fits into a lease.
 fn termination(seconds: Option<i64>) -> Duration {
     let seconds = seconds.unwrap_or(TERMINATION_GRACE_PERIOD_SECONDS);
     let seconds = seconds.min(MAX_TERMINATION_GRACE_PERIOD_SECONDS);
@@ -229,7 +231,8 @@ impl TryFrom<PodObject> for collector::PodSnapshot {
             .chain(&status.init_container_statuses)
             .chain(&status.ephemeral_container_statuses);
         let node = spec.node_name.unwrap_or_default();
-        // In its node's network a pod reports the node's addresses, and before it is bound no kubelet does.
+        // In its node's network a pod reports the node's addresses, and before it is bound no
+        // kubelet does.
         let is_attached = !spec.host_network && !node.is_empty();
         let addresses = status.pod_ips.iter().filter(|_| is_attached);
         let attached = (is_attached && phase == Phase::Running)

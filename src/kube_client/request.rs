@@ -18,7 +18,8 @@ pub(super) fn readable(uri: &Uri) -> String {
         .to_owned()
 }
 
-/// How old a list may be, in the API server's terms ("resourceVersion=0": from its cache, of any age).
+/// How old a list may be, in the API server's terms ("resourceVersion=0": from its cache, of any
+/// age).
 pub(super) fn list_params(freshness: Freshness) -> ListParams {
     match freshness {
         Freshness::Cached => ListParams::default()
@@ -41,7 +42,8 @@ pub(super) fn seconds(time: Duration) -> f32 {
 }
 
 pub(super) fn parse<T: DeserializeOwned>(request: &str, body: &[u8]) -> Result<T, ApiError> {
-    // An answer that breaks off has been noticed before; one that is whole and not understood may be a proxy's page.
+    // An answer that breaks off has been noticed before; one that is whole and not understood may
+    // be a proxy's page.
     serde_json::from_slice(body)
         .map_err(|error| api_error(request, ErrorKind::Transient(None), error))
 }

@@ -1,8 +1,9 @@
 //! Names to addresses, without the C library.
 //!
-//! A static C library would load the node's own NSS modules, which were built against another one, and crash. So the hosts
-//! file and `resolv.conf` are read here, as the resolver's manual has them: search domains, `ndots`, timeouts, attempts.
-//! What only such a module knows (mDNS, LDAP) is not found.
+//! A static C library would load the node's own NSS modules, which were built against another one,
+//! and crash. So the hosts file and `resolv.conf` are read here, as the resolver's manual has them:
+//! search domains, `ndots`, timeouts, attempts. What only such a module knows (mDNS, LDAP) is not
+//! found.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};

@@ -1,7 +1,7 @@
 //! Whom to trust, and how to authenticate.
 //!
-//! Trusts what Go's TLS trusts: a certificate that leads to an authority of the kubeconfig, or one that is listed there
-//! itself. An algorithm that can't be verified is refused by its name.
+//! Trusts what Go's TLS trusts: a certificate that leads to an authority of the kubeconfig, or one
+//! that is listed there itself. An algorithm that can't be verified is refused by its name.
 
 use std::sync::Arc;
 
@@ -104,7 +104,8 @@ fn unsupported(id: &[u8]) -> String {
     )
 }
 
-/// What an algorithm is called, by the end of its identifier: the DER of its OID, in whatever wrapping.
+/// What an algorithm is called, by the end of its identifier: the DER of its OID, in whatever
+/// wrapping.
 fn algorithm(id: &[u8]) -> String {
     const NAMES: [(&[u8], &str); 12] = [
         (
@@ -191,7 +192,8 @@ impl Verifier {
         })
     }
 
-    /// A certificate that is listed itself is trusted for its names and its time, whichever authority has signed it.
+    /// A certificate that is listed itself is trusted for its names and its time, whichever
+    /// authority has signed it.
     fn verify_pinned(leaf: &CertificateDer<'_>, name: &ServerName<'_>) -> Result<(), Error> {
         verify_server_name(&ParsedCertificate::try_from(leaf)?, name)?;
         let (from, until) = validity(leaf).ok_or(CertificateError::BadEncoding)?;
@@ -251,8 +253,8 @@ impl ServerCertVerifier for Verifier {
     }
 }
 
-/// What the server may sign with. It is offered more than can be verified: a server whose key is of another sort would only
-/// report that the handshake failed, while its certificate shows why.
+/// What the server may sign with. It is offered more than can be verified: a server whose key is of
+/// another sort would only report that the handshake failed, while its certificate shows why.
 fn schemes(provider: &CryptoProvider) -> Vec<SignatureScheme> {
     let mut schemes = provider
         .signature_verification_algorithms

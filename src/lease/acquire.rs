@@ -176,7 +176,8 @@ pub fn describe(state: State, holder: Option<&Holder>) -> String {
 pub struct AcquireError {
     /// Why.
     pub error: Error,
-    /// Leases that were written, or may have been, and of which it is not known that they were put back.
+    /// Leases that were written, or may have been, and of which it is not known that they were put
+    /// back.
     pub unsettled: Vec<LeaseName>,
 }
 
@@ -248,7 +249,8 @@ impl<S: Store, C: Clock, H: Hints> Acquirer<'_, S, C, H> {
             let search = Search::new(self, request, &kept);
             search.run(&earlier).await
         });
-        // All end: a write that is under way must be known to be done or not, whatever becomes of the other family.
+        // All end: a write that is under way must be known to be done or not, whatever becomes of
+        // the other family.
         let mut outcome = Ok(());
         for ended in join_all(searches).await {
             match ended {
@@ -288,8 +290,9 @@ impl<S: Store, C: Clock, H: Hints> Acquirer<'_, S, C, H> {
             .await
     }
 
-    /// The pod was read a moment ago and is bound to this node. An authorizer that does not know that yet learns it soon, so
-    /// its denial is no answer while there is time, and as long as the sandbox exists.
+    /// The pod was read a moment ago and is bound to this node. An authorizer that does not know
+    /// that yet learns it soon, so its denial is no answer while there is time, and as long as the
+    /// sandbox exists.
     async fn write(
         &self,
         lease: &Lease,

@@ -85,9 +85,10 @@ impl Lease {
         IPLease::new(&self.name.to_string(), self.spec(BTreeMap::new()))
     }
 
-    /// In the place of `before`. While the holder is the same, the metadata stays, and so does what this version does not
-    /// know of; when it changes, everything of the former one goes: an annotation that allows a release, an owner whose
-    /// end would delete the lease, a finalizer, a label.
+    /// In the place of `before`. While the holder is the same, the metadata stays, and so does what
+    /// this version does not know of; when it changes, everything of the former one goes: an
+    /// annotation that allows a release, an owner whose end would delete the lease, a finalizer, a
+    /// label.
     #[must_use]
     pub fn to_object_over(&self, before: &StoredLease) -> IPLease {
         let IPLease { metadata, spec } = (*before.object).clone();

@@ -118,8 +118,8 @@ pub struct StoredLease {
     pub version: String,
     /// The object as it was read: what else it has of the same holder is kept when it is replaced.
     pub object: Box<IPLease>,
-    /// A field that was written and is not in what was stored: the API server prunes what its definition of the kind does not
-    /// have (Kubernetes, "Field pruning").
+    /// A field that was written and is not in what was stored: the API server prunes what its
+    /// definition of the kind does not have (Kubernetes, "Field pruning").
     pub not_stored: Option<String>,
 }
 
@@ -143,7 +143,8 @@ impl StoredLease {
         }
     }
 
-    /// What `container` is called in this lease: nothing, where the collector recreated it for the pod of this uid.
+    /// What `container` is called in this lease: nothing, where the collector recreated it for the
+    /// pod of this uid.
     #[must_use]
     pub fn recorded_container<'c>(&self, container: &'c str, uid: Option<&str>) -> &'c str {
         match &self.lease.holder {

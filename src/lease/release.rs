@@ -58,7 +58,8 @@ pub async fn release<S: Store, C: Clock>(
     }
 }
 
-/// A kept lease that nothing keeps any more: it cools for the rest of its time, or goes at once (`None`).
+/// A kept lease that nothing keeps any more: it cools for the rest of its time, or goes at once
+/// (`None`).
 #[must_use]
 pub fn given_up(lease: &Lease, now: Timestamp) -> Option<Lease> {
     let cooling = Lease {

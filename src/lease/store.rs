@@ -57,7 +57,8 @@ pub enum Peek {
 
 /// The leases of a cluster, kept by its API server.
 ///
-/// Each call is one request, [`peek`](Store::peek) one for each name, and does not retry: [`Retrying`](crate::retry::Retrying) does.
+/// Each call is one request, [`peek`](Store::peek) one for each name, and does not retry:
+/// [`Retrying`](crate::retry::Retrying) does.
 #[expect(
     async_fn_in_trait,
     reason = "one thread: no future of it has to be Send"

@@ -35,8 +35,8 @@ impl Run<'_> {
     }
 }
 
-/// Writes the file: gauges of this run, counters that go on from run to run as long as the file stays where it is. Where
-/// each run begins with an empty folder, a counter is what that run did.
+/// Writes the file: gauges of this run, counters that go on from run to run as long as the file
+/// stays where it is. Where each run begins with an empty folder, a counter is what that run did.
 pub fn write(path: &Path, run: &Run<'_>) -> io::Result<()> {
     replace(path, &families(run, &Text::read(path)))
 }

@@ -57,7 +57,8 @@ pub(super) async fn add<A: Api, C: Clock>(
     Ok(answer(&selection, &allocations))
 }
 
-/// An entry that says that this container's addresses were released would be untrue from the first write on.
+/// An entry that says that this container's addresses were released would be untrue from the first
+/// write on.
 fn forget(call: &Add, cache: &ReleaseCache) -> Result<(), Error> {
     cache
         .remove(&call.container, &call.interface)
@@ -69,7 +70,8 @@ fn request(call: &Add) -> Result<Request, select::Error> {
     Request::of(&call.config, interface, &call.network, &call.requested)
 }
 
-/// The pod and what pools are chosen from, all at once. An unfit pod is refused as such, whatever becomes of the rest.
+/// The pod and what pools are chosen from, all at once. An unfit pod is refused as such, whatever
+/// becomes of the rest.
 async fn gather<A: Api, C: Clock>(
     call: &Add,
     cluster: &Retrying<'_, A, C>,

@@ -17,7 +17,8 @@ use crate::retry::{ApiError, Deadline};
     reason = "one thread: no future of it has to be Send"
 )]
 pub trait Api: Store + Objects {
-    /// The pod of that name, read consistently; `None` if there is none, or none that this node may read.
+    /// The pod of that name, read consistently; `None` if there is none, or none that this node may
+    /// read.
     async fn pod(&self, pod: &PodRef) -> Result<Option<PodSnapshot>, ApiError>;
     /// The name of the node whose credentials are used.
     async fn own_node(&self) -> Result<String, ApiError>;

@@ -12,13 +12,14 @@ use crate::lease::{self, LeaseFilter, LeaseName, Released, Store, StoredLease};
 use crate::retry::{Clock, Deadline, Error, Retrying};
 use crate::text::chain;
 
-/// How long DEL tries, and how long where no server accepts a connection. Its error would keep the pod Terminating, and the
-/// collector reclaims what is left.
+/// How long DEL tries, and how long where no server accepts a connection. Its error would keep the
+/// pod Terminating, and the collector reclaims what is left.
 pub(super) fn deadline() -> Deadline {
     Deadline::after(Duration::from_secs(30)).unreachable_after(Duration::from_secs(10))
 }
 
-/// Releases the leases of (container, interface). What could not be done is returned in words, and is no error.
+/// Releases the leases of (container, interface). What could not be done is returned in words, and
+/// is no error.
 pub(super) async fn del<S: Store, C: Clock>(
     call: &Del,
     store: &S,
@@ -33,7 +34,8 @@ pub(super) async fn del<S: Store, C: Clock>(
     let known = known(call, entry);
     match release_all(call, &leases, known.as_ref()).await {
         Ok(()) => {
-            // A search may not have found all: a call that was killed may have sent its write already.
+            // A search may not have found all: a call that was killed may have sent its write
+            // already.
             if known.is_some() {
                 cache.put(&call.container, &call.interface, &CacheEntry::Released);
             }
@@ -55,7 +57,8 @@ fn known(call: &Del, entry: Option<CacheEntry>) -> Option<BTreeSet<LeaseName>> {
         address,
     };
     let mut names: BTreeSet<LeaseName> = call.previous.iter().flatten().map(name).collect();
-    // The configuration may have been edited since ADD; the entry has the vrf in which the addresses were given.
+    // The configuration may have been edited since ADD; the entry has the vrf in which the
+    // addresses were given.
     if let Some(CacheEntry::Holds(held)) = entry {
         names.extend(held);
     }

@@ -76,7 +76,8 @@ pub enum Error {
     /// Some leases could not be released.
     #[error("{} could not be released", counted(.0.len(), "lease"))]
     GcIncomplete(Vec<(LeaseName, retry::Error)>),
-    /// The release cache has an entry that this container's addresses were released, and it can't be removed.
+    /// The release cache has an entry that this container's addresses were released, and it can't
+    /// be removed.
     #[error("cannot remove this container's entry in the release cache")]
     CacheEntry(#[source] std::io::Error),
 }

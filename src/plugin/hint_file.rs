@@ -1,7 +1,7 @@
 //! The node's hints: a file for each crowded pool, shared by the calls of the node.
 //!
-//! Saves lists, and nothing that correctness needs: a file may be missing, of another pool, broken, or not writable, and
-//! a call that waits for it too long goes on without it.
+//! Saves lists, and nothing that correctness needs: a file may be missing, of another pool, broken,
+//! or not writable, and a call that waits for it too long goes on without it.
 
 use std::cell::Cell;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -33,7 +33,8 @@ const MOST_BYTES: u64 = 256 << 10;
 #[derive(Debug)]
 pub(super) struct HintFiles {
     folder: PathBuf,
-    /// For what comes after a file could not be used: a call that has lost its own writes would begin anew.
+    /// For what comes after a file could not be used: a call that has lost its own writes would
+    /// begin anew.
     own: CallHints,
     failed: Cell<bool>,
 }

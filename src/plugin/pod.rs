@@ -12,7 +12,8 @@ use crate::select::PodFacts;
 pub struct PodSnapshot {
     /// Its uid there.
     pub uid: String,
-    /// Of a mirror pod: the uid of the static pod that it mirrors, which is the one that the runtime knows.
+    /// Of a mirror pod: the uid of the static pod that it mirrors, which is the one that the
+    /// runtime knows.
     pub mirrors: Option<String>,
     /// The node that it is bound to.
     pub node: Option<String>,

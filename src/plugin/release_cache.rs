@@ -116,8 +116,8 @@ impl ReleaseCache {
         host::replace(path, text.as_bytes(), 0o644, Durability::Process)
     }
 
-    /// Removes entries that no call will read any more, once a minute: reading the folder takes longer than a request
-    /// where many pods end.
+    /// Removes entries that no call will read any more, once a minute: reading the folder takes
+    /// longer than a request where many pods end.
     fn sweep(&self) {
         let now = SystemTime::now();
         let mark = self.folder.join(SWEPT);

@@ -23,7 +23,8 @@ pub enum Answer {
     Versions(PluginInfo),
     /// Addresses and routes, in the version of the configuration.
     Result(CniResult, SpecVersion),
-    /// DEL, with what was ignored in its input and what could not be released; it succeeds all the same.
+    /// DEL, with what was ignored in its input and what could not be released; it succeeds all the
+    /// same.
     Released {
         /// What is wrong with the input.
         ignored: Vec<String>,

@@ -16,7 +16,8 @@ pub struct Overlap {
 
 /// For each pool that shares addresses what it shares, in the order of the addresses.
 ///
-/// A sweep over all spans in their order: it costs what there is to be found, not the square of the pools.
+/// A sweep over all spans in their order: it costs what there is to be found, not the square of the
+/// pools.
 #[must_use]
 pub fn overlaps<'a>(pools: impl Iterator<Item = &'a Pool>) -> BTreeMap<PoolName, Vec<Overlap>> {
     let mut spans: Vec<(&Vrf, Span, &PoolName)> = pools

@@ -85,8 +85,8 @@ pub enum PoolError {
 pub(super) struct Segments<'a>(BTreeMap<(&'a str, &'a str), &'a Subnet>);
 
 impl<'a> Segments<'a> {
-    /// Where two objects describe one segment, the one whose name sorts first counts: any rule will do, as long as
-    /// all nodes follow the same.
+    /// Where two objects describe one segment, the one whose name sorts first counts: any rule will
+    /// do, as long as all nodes follow the same.
     pub(super) fn of(subnets: &'a [Subnet]) -> Self {
         let mut segments: BTreeMap<_, &'a Subnet> = BTreeMap::new();
         for subnet in subnets {

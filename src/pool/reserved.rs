@@ -101,8 +101,8 @@ impl Reserved {
         self.everywhere.iter().chain(in_vrfs)
     }
 
-    /// What is reserved in `vrf` and may touch `subnet`: pools are many and reservations too, so each pool searches only
-    /// at those about it.
+    /// What is reserved in `vrf` and may touch `subnet`: pools are many and reservations too, so
+    /// each pool searches only at those about it.
     pub(super) fn about(&self, vrf: &Vrf, subnet: IpNet) -> Result<Spans, InvalidReservedIP> {
         let spans = self.of(vrf)?;
         let (first, last): (IpAddr, IpAddr) = (subnet.network(), subnet.broadcast());

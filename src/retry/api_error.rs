@@ -20,13 +20,15 @@ pub struct ApiError {
 pub enum ErrorKind {
     /// It may have been carried out or not. Retry, after the time that the server asks for.
     Transient(Option<Duration>),
-    /// No server has accepted a connection: it was not carried out, and another attempt is worth it.
+    /// No server has accepted a connection: it was not carried out, and another attempt is worth
+    /// it.
     Unreachable,
     /// The list has expired between two pages: start it again.
     Expired,
     /// The caller is not known, or no role allows it: `401` and `403`.
     Denied,
-    /// A `403` that no missing role explains: the authorizer may not know yet which pods are bound to the caller's node.
+    /// A `403` that no missing role explains: the authorizer may not know yet which pods are bound
+    /// to the caller's node.
     Forbidden,
     /// The server does not know the kind.
     NotInstalled,
@@ -39,8 +41,8 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
-    /// Whether another attempt would most likely end the same way: an API server that starts knows neither roles nor kinds
-    /// for a moment, and a kubeconfig that is replaced may be half a file.
+    /// Whether another attempt would most likely end the same way: an API server that starts knows
+    /// neither roles nor kinds for a moment, and a kubeconfig that is replaced may be half a file.
     pub(super) fn is_definite(self) -> bool {
         match self {
             Self::Denied

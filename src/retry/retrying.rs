@@ -11,7 +11,8 @@ use super::backoff::backoff;
 use super::clock::Clock;
 use super::deadline::Deadline;
 
-/// How long a denial is doubted: longer than an API server takes from its first answer to its first right one.
+/// How long a denial is doubted: longer than an API server takes from its first answer to its first
+/// right one.
 const DENIED_GRACE: Duration = Duration::from_secs(3);
 
 /// Why there is no answer.
@@ -72,8 +73,8 @@ impl<'a, A, C: Clock> Retrying<'a, A, C> {
         }
     }
 
-    /// The outcome of one request, which is neither begun nor waited for past the deadline. `last` is how the attempt before
-    /// it failed.
+    /// The outcome of one request, which is neither begun nor waited for past the deadline. `last`
+    /// is how the attempt before it failed.
     pub(super) async fn in_time<T>(
         &self,
         request: impl Future<Output = Result<T, ApiError>>,
@@ -127,7 +128,8 @@ impl<'a, A, C: Clock> Retrying<'a, A, C> {
         Ok(())
     }
 
-    /// Waits as long as the error asks for, and returns it; an error where it is definite, or the time is over.
+    /// Waits as long as the error asks for, and returns it; an error where it is definite, or the
+    /// time is over.
     pub(super) async fn wait(
         &self,
         error: ApiError,
@@ -149,8 +151,8 @@ impl<'a, A, C: Clock> Retrying<'a, A, C> {
         Ok(error)
     }
 
-    /// Whether the first denial came just now: an API server that starts knows neither roles nor kinds for a moment, and
-    /// a kubeconfig that is replaced may be half a file.
+    /// Whether the first denial came just now: an API server that starts knows neither roles nor
+    /// kinds for a moment, and a kubeconfig that is replaced may be half a file.
     fn is_in_grace(&self) -> bool {
         let elapsed = self.clock.elapsed();
         let until = self.denied_grace.get().unwrap_or(elapsed + DENIED_GRACE);
@@ -158,7 +160,8 @@ impl<'a, A, C: Clock> Retrying<'a, A, C> {
         elapsed < until
     }
 
-    /// Full jitter on top of what the server asked for: rivals that failed together do not come back together.
+    /// Full jitter on top of what the server asked for: rivals that failed together do not come
+    /// back together.
     fn next_pause(
         &self,
         at_least: Duration,

@@ -19,7 +19,8 @@ pub struct Facts {
     pub pod: PodFacts,
     /// Its namespace.
     pub namespace: NamespaceFacts,
-    /// The labels of its node; `None`: not read, because [`needs_node`](super::needs_node) was false.
+    /// The labels of its node; `None`: not read, because [`needs_node`](super::needs_node) was
+    /// false.
     pub node_labels: Option<Labels>,
 }
 

@@ -1,8 +1,8 @@
 //! Which of a pod's interfaces a call is for, and which network it belongs to.
 //!
 //! A call names one interface and one network; that there are others is known from the annotation
-//! that asks for them. The name of an interface does not determine its network: Multus names what it
-//! attaches `net1`, `net2`, … after the place in the list, but attaches the cluster's own
+//! that asks for them. The name of an interface does not determine its network: Multus names what
+//! it attaches `net1`, `net2`, … after the place in the list, but attaches the cluster's own
 //! `defaultNetworks` first, which shifts all of the pod's, and containerd names what it attaches
 //! from several configurations `eth0`, `eth1`, …. So the network's name decides, then an interface
 //! that the annotation names, then the place.

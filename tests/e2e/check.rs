@@ -1,4 +1,5 @@
-//! CHECK: fails when an address of the result is not this container's any more, and says whose it is.
+//! CHECK: fails when an address of the result is not this container's any more, and says whose it
+//! is.
 
 use anyhow::{Context, Result};
 use kube::api::{Api, DeleteParams, Patch, PatchParams};

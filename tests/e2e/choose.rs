@@ -1,7 +1,8 @@
-//! Which pool a pod's address is from, which routes come with it, and the error of a pod that gets none.
+//! Which pool a pod's address is from, which routes come with it, and the error of a pod that gets
+//! none.
 //!
-//! Each rule on the real API server, through the real plugin; the precedence of the levels and each malformed form are
-//! tables beside the code.
+//! Each rule on the real API server, through the real plugin; the precedence of the levels and each
+//! malformed form are tables beside the code.
 
 mod edits;
 mod labels;

@@ -1,6 +1,7 @@
 //! The collector on a real API server: each case of its rule, made with real objects.
 //!
-//! The collector looks at a whole cluster, so that these tests have one of their own and take turns in it.
+//! The collector looks at a whole cluster, so that these tests have one of their own and take turns
+//! in it.
 
 mod by_hand;
 mod crash;

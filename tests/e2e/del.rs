@@ -1,4 +1,5 @@
-//! DEL: the container's own addresses are released, whatever the runtime has forgotten, and no others.
+//! DEL: the container's own addresses are released, whatever the runtime has forgotten, and no
+//! others.
 //!
 //! The rules hold with the node's cache entry of the container and without it.
 

@@ -1,4 +1,5 @@
-//! Behind the real macvlan and bridge plugins: what a pod sees in its namespace, and what is left of it.
+//! Behind the real macvlan and bridge plugins: what a pod sees in its namespace, and what is left
+//! of it.
 
 mod failed;
 mod gateways;

@@ -1,6 +1,8 @@
-//! The environment of a test: a control plane, a node, and names and addresses that no other test has.
+//! The environment of a test: a control plane, a node, and names and addresses that no other test
+//! has.
 //!
-//! A case asks for the [`Isolation`] that it needs, and for no more: a control plane takes seconds to start.
+//! A case asks for the [`Isolation`] that it needs, and for no more: a control plane takes seconds
+//! to start.
 
 mod dual;
 mod leases;
@@ -36,12 +38,14 @@ pub struct Isolation {
 }
 
 impl Isolation {
-    /// Subnets of the default vrf on the control plane that all tests share: default pools would serve every test's pods.
+    /// Subnets of the default vrf on the control plane that all tests share: default pools would
+    /// serve every test's pods.
     pub fn subnets() -> Self {
         Self::default()
     }
 
-    /// A vrf on the control plane that all tests share, so that its pools may be default ones and of any subnet.
+    /// A vrf on the control plane that all tests share, so that its pools may be default ones and
+    /// of any subnet.
     pub fn vrf(name: &'static str) -> Self {
         Self {
             vrf: Some(name),
@@ -49,7 +53,8 @@ impl Isolation {
         }
     }
 
-    /// A pool of this name, on a control plane whose tests take turns: the collector acts on a whole cluster.
+    /// A pool of this name, on a control plane whose tests take turns: the collector acts on a
+    /// whole cluster.
     pub fn turn(pool: &'static str) -> Self {
         Self {
             turn: Some(pool),
@@ -152,7 +157,8 @@ impl TestEnv {
         }
     }
 
-    /// The namespace of its pods, which begins the names of what it makes; the vrf's name, where it has one.
+    /// The namespace of its pods, which begins the names of what it makes; the vrf's name, where it
+    /// has one.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -226,7 +232,8 @@ impl TestEnv {
     }
 }
 
-/// Checks that a call has ended in the time that it has; the rest is for a busy machine, and far from what hangs.
+/// Checks that a call has ended in the time that it has; the rest is for a busy machine, and far
+/// from what hangs.
 pub fn in_time(outcome: &Outcome, seconds: u64) -> Result<()> {
     ensure!(
         outcome.elapsed < Duration::from_secs(seconds + 3),

@@ -1,4 +1,5 @@
-//! What clusters do to a plugin, done for real: each fault by a proxy between it and a real API server, or to the server.
+//! What clusters do to a plugin, done for real: each fault by a proxy between it and a real API
+//! server, or to the server.
 
 mod certificates;
 mod kubeconfigs;

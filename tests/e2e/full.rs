@@ -1,4 +1,5 @@
-//! Pools with hardly an address left: what is free is found, in few requests, whatever the node remembers.
+//! Pools with hardly an address left: what is free is found, in few requests, whatever the node
+//! remembers.
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};

@@ -50,7 +50,8 @@ impl Swept {
     }
 }
 
-/// GC of the network of `by`, with these keys in the configuration; the environment is what libcni sends.
+/// GC of the network of `by`, with these keys in the configuration; the environment is what libcni
+/// sends.
 fn call(by: &Attachment, keys: &Value) -> Result<Call> {
     let config = with(by.config().clone(), keys);
     let call = by.call("GC")?.stdin(config.to_string());

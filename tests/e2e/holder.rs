@@ -8,8 +8,9 @@ use testbed::Cluster;
 
 use crate::env::{Isolation, TestEnv};
 
-/// An address that a pod had, on whose lease stands what the next holder must not inherit: a permission to release, a label, an
-/// owner whose end deletes the lease, and a finalizer. Returns its pool and its name.
+/// An address that a pod had, on whose lease stands what the next holder must not inherit: a
+/// permission to release, a label, an owner whose end deletes the lease, and a finalizer. Returns
+/// its pool and its name.
 async fn released_with_metadata(env: &TestEnv, leases: &Api<IPLease>) -> Result<(String, String)> {
     let pool = env.pool("pool", env.v4(7..=7)).await?;
     let name = env.at(7).to_string();

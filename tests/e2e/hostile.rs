@@ -1,4 +1,5 @@
-//! Input that makes no sense: a process that gets it answers with an error object, or with a DEL that works all the same.
+//! Input that makes no sense: a process that gets it answers with an error object, or with a DEL
+//! that works all the same.
 
 mod kubeconfigs;
 

@@ -1,8 +1,8 @@
 //! What the API server itself refuses, and what it then says.
 //!
-//! Each rule of a schema is a row: a sentence, an object that keeps the rule, one that breaks it, and the one
-//! fault that the server then finds. Objects are created and replaced as a dry run, which is validated like
-//! any other request, so that the rows leave nothing behind.
+//! Each rule of a schema is a row: a sentence, an object that keeps the rule, one that breaks it,
+//! and the one fault that the server then finds. Objects are created and replaced as a dry run,
+//! which is validated like any other request, so that the rows leave nothing behind.
 
 mod ip_claim;
 mod ip_lease;
@@ -25,7 +25,8 @@ struct Rule {
     before: Option<Value>,
     kept: Value,
     broken: Value,
-    /// What the server finds wrong: the field that it names, and what it says after repeating the value.
+    /// What the server finds wrong: the field that it names, and what it says after repeating the
+    /// value.
     faults: Vec<(String, &'static str)>,
 }
 
@@ -177,7 +178,8 @@ impl<K: Resource<DynamicType = ()>> Judge<K> {
             Err(kube::Error::Api(status)) if status.code == 422 => {
                 let causes = status.details.context("no details")?.causes;
                 let faults = causes.into_iter().map(|cause| (cause.field, cause.message));
-                // Not a fault, but that there may be more: rules wait until types and sizes are right.
+                // Not a fault, but that there may be more: rules wait until types and sizes are
+                // right.
                 let of_the_object = |(_, text): &SchemaError| {
                     !text.contains("some validation rules were not checked")
                 };

@@ -1,4 +1,5 @@
-//! `metricsDir`: every call is counted on its node, by many processes in one file, and no call fails for it.
+//! `metricsDir`: every call is counted on its node, by many processes in one file, and no call
+//! fails for it.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -42,7 +43,8 @@ impl Counted {
         Ok(pairs.map(|(a, b)| (a.to_owned(), b.to_owned())).collect())
     }
 
-    /// A STATUS, which asks no server, so that two hundred at once are about the file and nothing else.
+    /// A STATUS, which asks no server, so that two hundred at once are about the file and nothing
+    /// else.
     fn status(&self) -> Call {
         self.status_in(&self.folder)
     }

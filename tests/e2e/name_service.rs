@@ -1,7 +1,9 @@
-//! Nodes whose `/etc/nsswitch.conf` names modules of another C library: names are resolved without loading them.
+//! Nodes whose `/etc/nsswitch.conf` names modules of another C library: names are resolved without
+//! loading them.
 //!
 //! On Flatcar and Amazon Linux 2023 a lookup by the C library loads `libnss_mymachines.so.2` and
-//! `libnss_resolve.so.2`, built against the node's own C library, into a static program, which then dies of a signal.
+//! `libnss_resolve.so.2`, built against the node's own C library, into a static program, which then
+//! dies of a signal.
 
 use std::fs;
 use std::io::Write;
@@ -23,7 +25,8 @@ const COLLECTOR: &str = env!("CARGO_BIN_EXE_leasehold-gc");
 /// A name that the server's certificate has and that only the root's own `/etc/hosts` knows.
 const HOST: &str = "kubernetes.default.svc";
 
-/// A module that ends the process that loads it. It needs no library, so nothing keeps it from being loaded.
+/// A module that ends the process that loads it. It needs no library, so nothing keeps it from
+/// being loaded.
 const MODULE: &str =
     "__attribute__((constructor)) static void loaded(void) { __builtin_trap(); }\n";
 
@@ -45,7 +48,8 @@ impl Root {
         for folder in libraries.iter().map(String::as_str).chain(["dev", "etc"]) {
             fs::create_dir_all(root.0.join(folder))?;
         }
-        // Retries take their jitter from there (Linux, "random(4)"), and programs that are run their stdin.
+        // Retries take their jitter from there (Linux, "random(4)"), and programs that are run
+        // their stdin.
         for (name, minor) in [("null", "3"), ("random", "8"), ("urandom", "9")] {
             let device = root.0.join("dev").join(name);
             let made = Command::new("mknod")
@@ -195,7 +199,8 @@ async fn an_address_that_swallows_packets_does_not_hold_up_the_others_of_a_name(
         .server(&format!("https://{HOST}:{port}"));
     identity.write(&root.0.join("kubeconfig"))?;
     let _swallowing = Swallowing::at(([127, 0, 0, 2], port).into()).await?;
-    // The second is refused at once, the third does not exist here, and the last one is the server's.
+    // The second is refused at once, the third does not exist here, and the last one is the
+    // server's.
     let addresses = ["127.0.0.2", "127.0.0.3", "2001:db8::1", "127.0.0.1"];
     let lines: Vec<String> = (addresses
         .iter()

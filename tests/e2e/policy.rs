@@ -1,6 +1,8 @@
-//! What a node's credentials are good for outside the plugin, and what stops a person from freeing an address in use.
+//! What a node's credentials are good for outside the plugin, and what stops a person from freeing
+//! an address in use.
 //!
-//! Every row is a request to the real API server as a dry run, which is admitted like any other and leaves nothing.
+//! Every row is a request to the real API server as a dry run, which is admitted like any other and
+//! leaves nothing.
 
 mod change;
 mod claims;
@@ -56,8 +58,9 @@ impl TwoNodes {
         Ok(Api::all(self.cluster.admin().await?))
     }
 
-    /// A lease of this address, in words: its state, its holder (see [`holder`](Self::holder)), and, if it has them, its
-    /// claim (see [`claim`](Self::claim)) and `since`, as one that a pod has had.
+    /// A lease of this address, in words: its state, its holder (see [`holder`](Self::holder)),
+    /// and, if it has them, its claim (see [`claim`](Self::claim)) and `since`, as one that a pod
+    /// has had.
     fn lease(&self, address: &str, words: &str) -> Result<IPLease> {
         let mut words = words.split_whitespace();
         let state: State = serde_json::from_value(words.next().into())?;
@@ -78,8 +81,9 @@ impl TwoNodes {
         Ok(IPLease::new(&format!("{}.{address}", self.vrf), spec))
     }
 
-    /// `pod:mine` keeps the address for the pod of that name; `set:a` is the IPClaim `a`, `set:a:web` one that says that it
-    /// is for the application `web`. With `far-` in front it is in another namespace.
+    /// `pod:mine` keeps the address for the pod of that name; `set:a` is the IPClaim `a`,
+    /// `set:a:web` one that says that it is for the application `web`. With `far-` in front it is
+    /// in another namespace.
     fn claim(&self, words: &str) -> ClaimRef {
         let near = words.strip_prefix("far-");
         let namespace = if near.is_some() { "far" } else { self.vrf };
@@ -102,8 +106,9 @@ impl TwoNodes {
         }
     }
 
-    /// `me` is the first node's pod on the first node, `them` the second node's on the second; `me-there` and `them-here`
-    /// are on the other node, `me-again` is in a new sandbox, and `missing` is no pod of the first node.
+    /// `me` is the first node's pod on the first node, `them` the second node's on the second;
+    /// `me-there` and `them-here` are on the other node, `me-again` is in a new sandbox, and
+    /// `missing` is no pod of the first node.
     fn holder(&self, who: &str) -> Holder {
         let pod = if who.starts_with("them") {
             &self.theirs

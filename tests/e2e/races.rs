@@ -55,7 +55,8 @@ async fn of_processes_killed_at_any_request_nothing_remains_held_after_del() -> 
 
     pods.del_all().await?;
     let left = env.leases().await?;
-    // A DEL without a result tells of an attachment that failed: that is remembered where nothing cools, too.
+    // A DEL without a result tells of an attachment that failed: that is remembered where nothing
+    // cools, too.
     let wrong = left.iter().find(|lease| {
         lease.spec.state != State::Cooling
             || lease.spec.pool != cooling && !lease.spec.attachment_failed
@@ -74,7 +75,8 @@ async fn pools_that_overlap_give_no_address_twice() -> Result<()> {
         .join(ConcurrentPods::gather(&env, &high, 100).await?);
     let outcomes = pods.add_all_at_once().await?;
     let held = pods.agrees_with_the_leases(&outcomes).await?;
-    // 200 pods, 200 addresses; but the pods of one pool may have taken more of what both have than its share.
+    // 200 pods, 200 addresses; but the pods of one pool may have taken more of what both have than
+    // its share.
     for (outcome, pool) in outcomes.iter().zip(pods.pools()) {
         let (first, last) = if pool == low { (300, 419) } else { (380, 499) };
         let full = (first..=last).all(|number| held.contains(&env.at(number).into()));

@@ -1,4 +1,5 @@
-//! What a call costs the API server, by the server's own account. Nobody competes for anything here.
+//! What a call costs the API server, by the server's own account. Nobody competes for anything
+//! here.
 
 use std::fs;
 
@@ -40,7 +41,8 @@ impl Counted {
         Ok(Self { env, eth0, mark })
     }
 
-    /// The requests since the last count, in the order of the alphabet; what was asked of leases last.
+    /// The requests since the last count, in the order of the alphabet; what was asked of leases
+    /// last.
     async fn cost(&mut self, outcome: Outcome) -> Result<Vec<String>> {
         outcome.success()?;
         let requests = self.env.cluster.requests_since(&self.mark).await?;
@@ -101,7 +103,8 @@ async fn an_add_is_six_requests_and_lists_no_leases() -> Result<()> {
     Ok(())
 }
 
-/// The namespace, and which pools are default ones, may have been edited a moment ago: nothing else decides.
+/// The namespace, and which pools are default ones, may have been edited a moment ago: nothing else
+/// decides.
 #[tokio::test]
 async fn an_add_of_a_pod_for_which_nothing_names_a_pool_reads_no_cache() -> Result<()> {
     let mut call = Counted::on(Isolation::vrf("defaults"), &[]).await?;
@@ -121,7 +124,8 @@ async fn an_add_of_a_pod_for_which_nothing_names_a_pool_reads_no_cache() -> Resu
     Ok(())
 }
 
-/// The configuration names pools of the other family: that the default pools count is known only after the first reads.
+/// The configuration names pools of the other family: that the default pools count is known only
+/// after the first reads.
 #[tokio::test]
 async fn default_pools_for_one_family_are_read_again() -> Result<()> {
     let mut call = Counted::on(Isolation::vrf("half-named"), &["ipv4Pools"]).await?;

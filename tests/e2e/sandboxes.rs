@@ -1,5 +1,5 @@
-//! A new sandbox of the same pod has the same address and takes it over from the old one; a call for a sandbox that is gone
-//! is too late.
+//! A new sandbox of the same pod has the same address and takes it over from the old one; a call
+//! for a sandbox that is gone is too late.
 
 use std::net::IpAddr;
 
@@ -9,7 +9,8 @@ use testbed::{Attachment, Pod};
 
 use crate::env::{Isolation, TestEnv, with};
 
-/// A pod whose first sandbox was attached and is no more, as after a reboot: DEL was not called for it.
+/// A pod whose first sandbox was attached and is no more, as after a reboot: DEL was not called for
+/// it.
 struct Rebooted {
     env: TestEnv,
     pool: String,
@@ -71,7 +72,8 @@ async fn a_pod_whose_address_is_not_the_first_it_would_try_has_it_again_by_any_s
         json!({"metadata": {"annotations": {"k8s.v1.cni.cncf.io/network-status": "[]"}}});
     for by_status in [true, false] {
         let env = Isolation::subnets().start().await?;
-        // Given out of a narrow pool, the address is one of two hundred that the wide pool would try.
+        // Given out of a narrow pool, the address is one of two hundred that the wide pool would
+        // try.
         let pool = env.pool("pool", env.v4(100..=100)).await?;
         let (pod, old) = env.pod_on("web", &pool).await?;
         old.add().await?.success()?;

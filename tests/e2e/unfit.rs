@@ -1,4 +1,5 @@
-//! Pods that get no address, since a call for them is late or they are not what the call says; and static pods, which do.
+//! Pods that get no address, since a call for them is late or they are not what the call says; and
+//! static pods, which do.
 
 use anyhow::{Context, Result};
 use kube::api::{Api, DeleteParams};

@@ -1,7 +1,8 @@
 //! The paths that a source file names, however they are written.
 
-/// The paths in `text`, each with its line. Those of this crate begin with `crate`: `self` and `super` are resolved for a file of
-/// the module `of`. Groups are taken apart; comments, strings and what is for tests only is passed over.
+/// The paths in `text`, each with its line. Those of this crate begin with `crate`: `self` and
+/// `super` are resolved for a file of the module `of`. Groups are taken apart; comments, strings
+/// and what is for tests only is passed over.
 pub fn paths(text: &str, of: &[&str]) -> Vec<(usize, Vec<String>)> {
     let tokens = without_tests(&tokens(text));
     let mut found = Vec::new();

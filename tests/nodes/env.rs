@@ -35,7 +35,8 @@ pub struct Nodes {
 static NODES: OnceCell<Arc<Nodes>> = OnceCell::const_new();
 
 impl Nodes {
-    /// As the README says: kinds, `deploy/`, and the installer, which places the plugin on every node.
+    /// As the README says: kinds, `deploy/`, and the installer, which places the plugin on every
+    /// node.
     async fn start() -> Result<Arc<Self>> {
         let cluster = Cluster::builder().bare().workloads().start().await?;
         for folder in ["crds", "deploy", "deploy/installer"] {
@@ -120,7 +121,8 @@ pub fn pod_on(worker: &Worker) -> Value {
     spec
 }
 
-/// A case's part of the cluster: a namespace, whose pods take addresses from a pool that no other case uses.
+/// A case's part of the cluster: a namespace, whose pods take addresses from a pool that no other
+/// case uses.
 pub struct TestEnv {
     pub nodes: Arc<Nodes>,
     pub name: String,
@@ -159,7 +161,8 @@ impl TestEnv {
         Ok(env)
     }
 
-    /// The pool of the case: so many addresses, which nobody else gets for so long after their release.
+    /// The pool of the case: so many addresses, which nobody else gets for so long after their
+    /// release.
     pub async fn pool(&self, addresses: u8, cooldown: u32) -> Result<()> {
         self.nodes
             .watch
@@ -194,14 +197,16 @@ impl TestEnv {
         self.nodes.segment.add_neighbor(&gateway)
     }
 
-    /// Several interfaces of a pod may have the addresses of the case. On one segment, each of them answers for all.
+    /// Several interfaces of a pod may have the addresses of the case. On one segment, each of them
+    /// answers for all.
     pub fn unwatch(&self) {
         let subnet = self.address(0).octets();
         let watch = &self.nodes.watch;
         watch.remove(|address| address.octets()[..3] == subnet[..3]);
     }
 
-    /// A worker of the case's own with this network, on which nothing runs but the installer and the pods that name it.
+    /// A worker of the case's own with this network, on which nothing runs but the installer and
+    /// the pods that name it.
     pub async fn worker(&self, network: Value) -> Result<Worker> {
         self.worker_with(network, "").await
     }
@@ -299,8 +304,9 @@ impl TestEnv {
             .collect())
     }
 
-    /// Waits until exactly so many pods are there, all running and none ending, and each of them holds exactly the address
-    /// that its status and its network namespace show; nothing else is held. Pods that are finished do not count.
+    /// Waits until exactly so many pods are there, all running and none ending, and each of them
+    /// holds exactly the address that its status and its network namespace show; nothing else is
+    /// held. Pods that are finished do not count.
     pub async fn settle(&self, pods: usize) -> Result<BTreeMap<String, String>> {
         self.settle_on(&self.nodes.workers, pods).await
     }

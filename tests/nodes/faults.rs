@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 
 use crate::env::{TestEnv, network, pod_on, pod_spec};
 
-/// How long the API server is away: longer than a call of the plugin takes to try again, and than its DEL waits.
+/// How long the API server is away: longer than a call of the plugin takes to try again, and than
+/// its DEL waits.
 const AWAY: Duration = Duration::from_secs(30);
 
 /// Without the time that a pod has to end.

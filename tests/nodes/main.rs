@@ -1,8 +1,8 @@
 //! Real kubelets and container runtimes give real pods our addresses.
 //!
-//! One cluster for all: kube-controller-manager, kube-scheduler, and two workers whose pods are attached by macvlan. Every
-//! case ends with the [invariant](env::TestEnv::settle): each running pod holds exactly the lease that its status and its
-//! namespace show, and nothing else is held.
+//! One cluster for all: kube-controller-manager, kube-scheduler, and two workers whose pods are
+//! attached by macvlan. Every case ends with the [invariant](env::TestEnv::settle): each running
+//! pod holds exactly the lease that its status and its namespace show, and nothing else is held.
 
 mod env;
 mod faults;

@@ -130,8 +130,8 @@ impl TestEnv {
         Ok(interfaces)
     }
 
-    /// Waits until a pod runs and has exactly these interfaces, each with an address of this pool: by its leases, in its
-    /// network namespace, and in the annotation that Multus writes.
+    /// Waits until a pod runs and has exactly these interfaces, each with an address of this pool:
+    /// by its leases, in its network namespace, and in the annotation that Multus writes.
     async fn until_attached(
         &self,
         worker: &Worker,

@@ -1,8 +1,9 @@
 //! An address is passed on to the next pod when nothing answers for it any more, and not before.
 //!
-//! Each case: a pod has the only address of a pool, is taken away in a way that leaves its interface where it is, and another
-//! pod waits for the address, while the collector runs every second. The cases wait for each other's waits, so they are
-//! rows of one test. With `LEASEHOLD_NODES=default-waits` nothing is shortened.
+//! Each case: a pod has the only address of a pool, is taken away in a way that leaves its
+//! interface where it is, and another pod waits for the address, while the collector runs every
+//! second. The cases wait for each other's waits, so they are rows of one test. With
+//! `LEASEHOLD_NODES=default-waits` nothing is shortened.
 
 use std::net::Ipv4Addr;
 use std::process::Stdio;
@@ -29,7 +30,8 @@ struct Waits {
     grace: Duration,
 }
 
-/// A kubelet says after 38 s that its runtime is dead. In less than that nothing could be told from the collector's patience.
+/// A kubelet says after 38 s that its runtime is dead. In less than that nothing could be told from
+/// the collector's patience.
 const SHORT: Waits = Waits {
     margin: Duration::from_secs(45),
     grace: Duration::from_secs(80),
@@ -48,7 +50,8 @@ impl Waits {
         }
     }
 
-    /// Longer than a collector would wait that has seen no reason to wait longer: a heartbeat takes ten seconds.
+    /// Longer than a collector would wait that has seen no reason to wait longer: a heartbeat takes
+    /// ten seconds.
     fn enough(self) -> Duration {
         self.margin + Duration::from_secs(20)
     }
@@ -164,7 +167,8 @@ impl Succession {
         Ok(())
     }
 
-    /// For so long, and while that holds, the collector runs and the address stays where it answers.
+    /// For so long, and while that holds, the collector runs and the address stays where it
+    /// answers.
     async fn stays(&self, time: Duration, holds: impl AsyncFn() -> Result<bool>) -> Result<()> {
         let begun = Instant::now();
         while begun.elapsed() < time && holds().await? {
@@ -267,7 +271,8 @@ async fn takes_its_time(waits: Waits) -> Result<()> {
         "containers": spec["containers"],
     });
     let web = Succession::begin(waits, None, &more).await?;
-    // By force alone, a kubelet gives it no more than two seconds. So: it hangs, and someone loses patience.
+    // By force alone, a kubelet gives it no more than two seconds. So: it hangs, and someone loses
+    // patience.
     web.env.delete_pod("web", &DeleteParams::default()).await?;
     web.env.event("web", "Killing").await?;
     web.delete_by_force().await?;

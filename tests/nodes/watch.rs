@@ -1,9 +1,10 @@
 //! At no moment is an address on two interfaces, of whatever nodes.
 //!
-//! Watched from outside, as a neighbor on the segment: what leases, pods and nodes say does not count here, nor whether
-//! anyone knows that a sandbox still runs. Interfaces are told apart by their MAC addresses, and every pod's is its own. An
-//! address that goes from one interface to another changes it once; if the first one speaks again after the second,
-//! both are there. That needs no clock.
+//! Watched from outside, as a neighbor on the segment: what leases, pods and nodes say does not
+//! count here, nor whether anyone knows that a sandbox still runs. Interfaces are told apart by
+//! their MAC addresses, and every pod's is its own. An address that goes from one interface to
+//! another changes it once; if the first one speaks again after the second, both are there. That
+//! needs no clock.
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::Ipv4Addr;
@@ -14,7 +15,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use testbed::{Arp, Mac, Segment};
 
-/// Between two questions for an address: short beside the time in which it could go to another pod and come back.
+/// Between two questions for an address: short beside the time in which it could go to another pod
+/// and come back.
 const PERIOD: Duration = Duration::from_millis(200);
 
 /// An interface that is there answers within microseconds; this is for a busy machine.

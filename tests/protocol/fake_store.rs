@@ -1,7 +1,8 @@
 //! The leases as etcd keeps them, and requests that are on their way.
 //!
-//! The board admits a name once and a version once, and nothing else: what a write means is for others to judge. Every
-//! answer is kept by actor, since what an actor does next is a function of the answers that it had.
+//! The board admits a name once and a version once, and nothing else: what a write means is for
+//! others to judge. Every answer is kept by actor, since what an actor does next is a function of
+//! the answers that it had.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,8 +28,8 @@ use store::taken;
 pub struct FakeStore<'a> {
     choices: &'a Choices,
     leases: RefCell<BTreeMap<LeaseName, StoredLease>>,
-    /// The last version under a name, of a lease that is gone too. It has the whole history of the name,
-    /// so that boards of the same versions are the same board.
+    /// The last version under a name, of a lease that is gone too. It has the whole history of the
+    /// name, so that boards of the same versions are the same board.
     versions: RefCell<BTreeMap<LeaseName, u64>>,
     /// What a watch cache that never caught up would show.
     stale: Vec<Taken>,
@@ -36,8 +37,8 @@ pub struct FakeStore<'a> {
     turn: Cell<usize>,
     /// How many requests each actor has sent.
     numbers: RefCell<BTreeMap<usize, usize>>,
-    /// What each actor has learned of each family, as a hash: it searches both at the same time, and the order in which
-    /// answers about different families come is of no consequence.
+    /// What each actor has learned of each family, as a hash: it searches both at the same time,
+    /// and the order in which answers about different families come is of no consequence.
     learned: RefCell<BTreeMap<(usize, Option<Family>), u64>>,
     /// The requests that have not arrived. An actor may have several under way.
     requests: RefCell<BTreeSet<RequestId>>,
@@ -158,8 +159,9 @@ impl<'a> FakeStore<'a> {
         Some(second.lease.name.clone())
     }
 
-    /// What the container of whose turn it is holds besides. A name that it left because it saw another holder there
-    /// is not counted: if an earlier write makes it its own yet, the collector takes that back.
+    /// What the container of whose turn it is holds besides. A name that it left because it saw
+    /// another holder there is not counted: if an earlier write makes it its own yet, the collector
+    /// takes that back.
     pub fn surplus(&self, container: &str, addresses: &[IpAddr]) -> Option<LeaseName> {
         let (leases, left) = (self.leases.borrow(), self.left.borrow());
         let mut held = leases
@@ -292,7 +294,8 @@ impl<'a> FakeStore<'a> {
             .collect()
     }
 
-    /// Sends a write. In some runs the reply is lost, or the write comes so late that its sender waits no longer.
+    /// Sends a write. In some runs the reply is lost, or the write comes so late that its sender
+    /// waits no longer.
     async fn send(&self, write: Write) -> Result<Option<StoredLease>, ApiError> {
         let family = Family::of(write.name().address);
         let mut sent = self.sent(Some(family), Some(write));

@@ -1,6 +1,7 @@
 //! What is true outside of the leases, and what must be true of them.
 //!
-//! Knows of sandboxes, of what was answered to whom and of nothing that the protocol does: the rules are here.
+//! Knows of sandboxes, of what was answered to whom and of nothing that the protocol does: the
+//! rules are here.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,7 +24,8 @@ pub struct Invariants {
     gone: RefCell<BTreeSet<&'static str>>,
     /// What an ADD answered, by container: a promise until that container's DEL begins.
     promised: RefCell<BTreeMap<&'static str, Vec<IpAddr>>>,
-    /// Containers whose ADD runs and has not met a moment in which all addresses of a family were held.
+    /// Containers whose ADD runs and has not met a moment in which all addresses of a family were
+    /// held.
     room: RefCell<BTreeSet<&'static str>>,
     /// What was broken, in words.
     broken: RefCell<Option<String>>,
@@ -72,7 +74,8 @@ impl Invariants {
         }
     }
 
-    /// ADD answers a pod whose address is kept for its name: it is the only one, and no other pod of that name has one.
+    /// ADD answers a pod whose address is kept for its name: it is the only one, and no other pod
+    /// of that name has one.
     pub fn answer_slot(
         &self,
         fake_store: &FakeStore<'_>,

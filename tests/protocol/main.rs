@@ -1,9 +1,10 @@
 //! The protocol of leases, walked through in every order that its steps can take.
 //!
-//! No API server and no time here: a [`fake_store`] of leases that admits writes as etcd does (a name once, a version once),
-//! and [`runtime`]s whose calls stop before each request. [`search`] goes through every order of their steps; in some
-//! runs a reply is lost, a write arrives when its sender waits no longer, a list is stale, or a process is killed. After
-//! each step [`invariants`] says which rule is broken. That the real API server is such a store is for `tests/e2e` to show.
+//! No API server and no time here: a [`fake_store`] of leases that admits writes as etcd does (a
+//! name once, a version once), and [`runtime`]s whose calls stop before each request. [`search`]
+//! goes through every order of their steps; in some runs a reply is lost, a write arrives when its
+//! sender waits no longer, a list is stale, or a process is killed. After each step [`invariants`]
+//! says which rule is broken. That the real API server is such a store is for `tests/e2e` to show.
 
 mod fake_store;
 mod invariants;
@@ -19,8 +20,9 @@ use scenario::Scenario;
 const EARLIER: &[Initial] = &[("10.0.0.1", "c0", Held)];
 const COOLED: &[Initial] = &[("10.0.0.1", "c9", Cooling), ("10.0.0.2", "c9", Cooling)];
 
-/// A runtime was killed while the ADD of sandbox 1 ran. That runs on, or is killed at some point, while the new runtime
-/// clears sandbox 1 away and makes sandbox 2. A DEL is repeated, as runtimes do.
+/// A runtime was killed while the ADD of sandbox 1 ran. That runs on, or is killed at some point,
+/// while the new runtime clears sandbox 1 away and makes sandbox 2. A DEL is repeated, as runtimes
+/// do.
 const LATE: &[Act] = &[Add("c1")];
 const LATE_AGAIN: &[Act] = &[AddAgain("c1")];
 const RESTARTED: &[Act] = &[Del("c1"), EndNamespace("c1"), Add("c2"), Del("c1")];
@@ -134,7 +136,8 @@ fn a_pod_has_an_address_of_both_families_or_of_neither() {
     }
 }
 
-/// Two blind creates miss what is free, wherever that lies, for some of the pods: then lists decide.
+/// Two blind creates miss what is free, wherever that lies, for some of the pods: then lists
+/// decide.
 #[test]
 fn a_list_is_not_believed_where_it_may_be_wrong() {
     let addresses = ["10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4"];
@@ -161,9 +164,10 @@ fn a_list_is_not_believed_where_it_may_be_wrong() {
     }
 }
 
-/// The node of the first was given up, or its pod deleted by force: both pods of the name are there for a while. A rival
-/// takes what they may want, and keeps it: where it gives it back between the tries of two pods that start for the first
-/// time, they may get an address each, and the collector releases the one that is left.
+/// The node of the first was given up, or its pod deleted by force: both pods of the name are there
+/// for a while. A rival takes what they may want, and keeps it: where it gives it back between the
+/// tries of two pods that start for the first time, they may get an address each, and the collector
+/// releases the one that is left.
 #[test]
 fn pods_of_one_name_have_one_address_one_after_the_other() {
     let first: &[Act] = &[AddSticky("s1"), Del("s1"), Del("s1")];

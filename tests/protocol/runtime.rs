@@ -23,7 +23,8 @@ use crate::invariants::Invariants;
 /// The name of the IPv6 pool.
 pub const V6_POOL: &str = "q";
 
-/// What a runtime does. Containers `c1` and `c2` are sandboxes of one pod, and so is `c0`, from before.
+/// What a runtime does. Containers `c1` and `c2` are sandboxes of one pod, and so is `c0`, from
+/// before.
 #[derive(Debug, Clone, Copy)]
 pub enum Act {
     /// ADD, for a pod of which nothing shows that it had a sandbox before.
@@ -41,7 +42,8 @@ pub enum Act {
 /// Two pods of one name, the second on another node.
 const STICKY: [&str; 2] = ["s1", "s2"];
 
-/// How often a sticky pod pauses before its time is over: for as long as a lease is held, waiting for it has no other end.
+/// How often a sticky pod pauses before its time is over: for as long as a lease is held, waiting
+/// for it has no other end.
 const PAUSES: u32 = 3;
 
 /// A lease that stands there from the beginning: address, container, state.

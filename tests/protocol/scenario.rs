@@ -24,7 +24,8 @@ pub struct Scenario<'a> {
     /// The leases at the start.
     pub before: &'a [Initial],
     pub cooldown: u32,
-    /// How many things may go wrong in one run: a reply lost, a write delayed, a list stale, a process killed.
+    /// How many things may go wrong in one run: a reply lost, a write delayed, a list stale, a
+    /// process killed.
     pub faults: usize,
     /// Whether ADD looks at the namespace of its sandbox.
     pub looks_at_namespaces: bool,

@@ -1,7 +1,8 @@
 //! Every run of something that asks for choices: depth first, by doing it again from the beginning.
 //!
-//! What it is that runs, and what a state of it is, is [`scenario`](crate::scenario)'s business. A state that was met
-//! before is not gone on from: whatever follows from it was seen then, or will be when that run is taken up again.
+//! What it is that runs, and what a state of it is, is [`scenario`](crate::scenario)'s business. A
+//! state that was met before is not gone on from: whatever follows from it was seen then, or will
+//! be when that run is taken up again.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
@@ -60,8 +61,8 @@ impl Choices {
     }
 }
 
-/// Runs until no choice is left that leads to a state not met yet. Says how many states there are, or what went wrong
-/// and how that was reached.
+/// Runs until no choice is left that leads to a state not met yet. Says how many states there are,
+/// or what went wrong and how that was reached.
 pub fn every_order(run: impl Fn(&Choices) -> Result<(), String>) -> Result<usize, String> {
     let mut choices = Choices::default();
     loop {

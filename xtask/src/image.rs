@@ -1,4 +1,5 @@
-//! `cargo xtask image`: the static binaries as a container image, without a base image or a build service.
+//! `cargo xtask image`: the static binaries as a container image, without a base image or a build
+//! service.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -18,7 +18,8 @@ struct Args {
 /// What can be run; the modules have the steps.
 #[derive(Subcommand)]
 enum Verb {
-    /// Check format, spelling, lints, docs, unit tests and manifests: everything that needs no API server.
+    /// Check format, spelling, lints, docs, unit tests and manifests: everything that needs no API
+    /// server.
     Check,
     /// Run the tests with this name, in every package.
     Test(loops::Filter),

@@ -1,5 +1,5 @@
-//! What Go's `encoding/json`, and so Spiderpool and Multus, read without complaint, and beside each its
-//! neighbor that is refused.
+//! What Go's `encoding/json`, and so Spiderpool and Multus, read without complaint, and beside each
+//! its neighbor that is refused.
 
 use proptest::prelude::*;
 

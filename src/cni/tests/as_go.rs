@@ -1,5 +1,5 @@
-//! What Go's `encoding/json`, libcni and the interface plugins read without complaint, and beside each
-//! its neighbor that they or we refuse.
+//! What Go's `encoding/json`, libcni and the interface plugins read without complaint, and beside
+//! each its neighbor that they or we refuse.
 
 use rscni_types::version::SpecVersion;
 use serde_json::json;

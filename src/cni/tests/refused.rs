@@ -1,4 +1,5 @@
-//! What is said badly, refused with the variable or key, what was found there and what was expected.
+//! What is said badly, refused with the variable or key, what was found there and what was
+//! expected.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;

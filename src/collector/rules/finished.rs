@@ -1,8 +1,8 @@
 //! The pod has run to its end.
 //!
-//! Kubelet writes `Succeeded` or `Failed` once every container has ended. So does the pod garbage collector, of pods whose
-//! nodes are gone and whose containers may run on, and anyone who may write a pod's status: then the rule of a pod that is
-//! gone decides.
+//! Kubelet writes `Succeeded` or `Failed` once every container has ended. So does the pod garbage
+//! collector, of pods whose nodes are gone and whose containers may run on, and anyone who may
+//! write a pod's status: then the rule of a pod that is gone decides.
 
 use super::{Case, Due, Judgment, Keep, Live, gone};
 use crate::collector::reason::{KeepReason, Proof, Reason};

@@ -1,9 +1,10 @@
 //! The pod is gone, and so is what it ran.
 //!
-//! A pod's object is no proof of its container: it may be deleted by force, or with its node cut off. Three things have
-//! to be known. The node has been heard of since the pod was gone: its heartbeat has changed, and it is Ready. From then
-//! on the kubelet has had the time that the pod was given to end, and the margin on top: a kubelet whose API server was
-//! away lists its pods again after up to a minute. And it has not reported that the teardown fails.
+//! A pod's object is no proof of its container: it may be deleted by force, or with its node cut
+//! off. Three things have to be known. The node has been heard of since the pod was gone: its
+//! heartbeat has changed, and it is Ready. From then on the kubelet has had the time that the pod
+//! was given to end, and the margin on top: a kubelet whose API server was away lists its pods
+//! again after up to a minute. And it has not reported that the teardown fails.
 
 use std::time::Duration;
 

@@ -1,7 +1,8 @@
 //! The pod lives and has another address for the same interface.
 //!
-//! For each interface of a pod on a network one lease of each family is legitimate. Others are left over by calls that
-//! were given up, or forged: a node may write any uid into a lease of its own. They go once no ADD can be working on them.
+//! For each interface of a pod on a network one lease of each family is legitimate. Others are left
+//! over by calls that were given up, or forged: a node may write any uid into a lease of its own.
+//! They go once no ADD can be working on them.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;

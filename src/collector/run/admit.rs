@@ -12,7 +12,8 @@ use crate::pool::Pools;
 use crate::retry::Clock;
 
 impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
-    /// Reads what is around the pods whose annotations report addresses that no lease confirms, and notes which count.
+    /// Reads what is around the pods whose annotations report addresses that no lease confirms, and
+    /// notes which count.
     pub(super) async fn admit(
         &mut self,
         snapshot: &mut Snapshot,

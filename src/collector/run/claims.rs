@@ -15,7 +15,8 @@ use crate::retry::{Clock, Error};
 use crate::select::Labels;
 
 impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
-    /// Makes the leases that members of sets lack, and writes what the sets are. One claim that fails keeps no other from it.
+    /// Makes the leases that members of sets lack, and writes what the sets are. One claim that
+    /// fails keeps no other from it.
     pub(super) async fn resolve_claims(
         &mut self,
         case: &Case<'_>,
@@ -148,7 +149,8 @@ impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
         Ok(true)
     }
 
-    /// Writes the claim into the lease of a plain pod, so that the address is the set's once that pod gives it back.
+    /// Writes the claim into the lease of a plain pod, so that the address is the set's once that
+    /// pod gives it back.
     async fn adopt(&mut self, claim: &Claim, name: &LeaseName) -> Result<Member, Error> {
         let address = name.address;
         let lost = || Member::Unconfirmed(format!("{address} has changed hands"));

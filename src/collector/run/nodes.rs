@@ -11,7 +11,8 @@ use crate::pool::Pools;
 use crate::retry::{Clock, Error};
 
 impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
-    /// Reserves the addresses of nodes. What is reserved stays reserved where it is unknown what nodes had before.
+    /// Reserves the addresses of nodes. What is reserved stays reserved where it is unknown what
+    /// nodes had before.
     pub(super) async fn reserve_nodes(
         &mut self,
         gathered: &Gathered,

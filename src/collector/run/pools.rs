@@ -13,7 +13,8 @@ use crate::lease::{LeaseName, State};
 use crate::pool::Pools;
 use crate::retry::{Clock, Error};
 
-/// How often a status is written against rivals. One that loses so often leaves it to them: they count the same leases.
+/// How often a status is written against rivals. One that loses so often leaves it to them: they
+/// count the same leases.
 const TRIES: usize = 5;
 
 impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {

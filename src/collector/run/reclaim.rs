@@ -51,8 +51,8 @@ struct NodeRead {
 }
 
 impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
-    /// Releases what is due, a few at once. Where the run begins with it changes from run to run, so that what takes long
-    /// or fails keeps no other from its turn.
+    /// Releases what is due, a few at once. Where the run begins with it changes from run to run,
+    /// so that what takes long or fails keeps no other from its turn.
     pub(super) async fn reclaim(
         &mut self,
         mut due: Vec<(&LeaseSnapshot, Due)>,
@@ -141,8 +141,8 @@ impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
     }
 }
 
-/// A lease that was due and is kept after all. What its mark has noted of a node that is not Ready now is void; a lease that has
-/// changed has lost its mark anyway.
+/// A lease that was due and is kept after all. What its mark has noted of a node that is not Ready
+/// now is void; a lease that has changed has lost its mark anyway.
 fn kept(due: Due, why: KeepReason) -> Keep {
     let mut mark = due.mark;
     if why == KeepReason::Unready
@@ -227,7 +227,8 @@ impl<W: Api, C: Clock> Releases<'_, W, C> {
                 let Some(holder) = &lease.holder else {
                     return Ok(());
                 };
-                // A node may write any name beside any uid: of a pod that was listed the list knows the name.
+                // A node may write any name beside any uid: of a pod that was listed the list knows
+                // the name.
                 let listed = self.index.pod(&holder.uid);
                 let (namespace, name) = match listed {
                     Some(pod) => (&pod.namespace, &pod.name),
@@ -288,8 +289,9 @@ impl<W: Api, C: Clock> Releases<'_, W, C> {
         let Commit::Won(won) = self.client.replace(stored, &next).await? else {
             return Ok(false);
         };
-        // In two steps even without a cooldown: deploy/policy.yaml lets none but its node delete a Held lease, so that
-        // this needs no exception for any user. A pod that takes it in between takes what is free.
+        // In two steps even without a cooldown: deploy/policy.yaml lets none but its node delete a
+        // Held lease, so that this needs no exception for any user. A pod that takes it in between
+        // takes what is free.
         if next.has_cooled(now) {
             self.client.delete(&won).await?;
         }

@@ -11,7 +11,8 @@ use crate::lease::Commit;
 use crate::retry::{Clock, Error};
 
 impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
-    /// Recreates the lease of an address that a pod still uses, where there is still none; or marks it as missing.
+    /// Recreates the lease of an address that a pod still uses, where there is still none; or marks
+    /// it as missing.
     pub(super) async fn recreate(
         &mut self,
         missing: &Missing<'_>,

@@ -110,7 +110,8 @@ impl PodSnapshot {
     }
 }
 
-/// One lease and what is around it. As it begins its pod is gone, its node lives, and no run has marked anything.
+/// One lease and what is around it. As it begins its pod is gone, its node lives, and no run has
+/// marked anything.
 pub struct Scene {
     pub lists: Snapshot,
     pub marks: MarkTable,

@@ -45,7 +45,8 @@ struct Series {
 }
 
 impl EventObject {
-    /// The uid of its pod, unless the event is older. One without a time that can be read may be of just now.
+    /// The uid of its pod, unless the event is older. One without a time that can be read may be of
+    /// just now.
     pub fn of_pod_since(self, since: Timestamp) -> Option<Box<str>> {
         let series = self.series.and_then(|series| series.last_observed_time);
         let times = [self.last_timestamp, self.event_time, series];

@@ -1,4 +1,5 @@
-//! A list, or a page of it: its objects are read one by one as they arrive, so that one which can't be read spoils no other.
+//! A list, or a page of it: its objects are read one by one as they arrive, so that one which can't
+//! be read spoils no other.
 
 use std::time::Duration;
 
@@ -22,8 +23,8 @@ use crate::retry::{ApiError, ErrorKind};
 const PAGE: u32 = 500;
 
 impl KubeClient {
-    /// A part of a list. `read` converts an object, `None`: not of interest; `present` what one that can't be read
-    /// counts as.
+    /// A part of a list. `read` converts an object, `None`: not of interest; `present` what one
+    /// that can't be read counts as.
     pub(super) async fn list_part<T: DeserializeOwned, I>(
         &self,
         path: String,

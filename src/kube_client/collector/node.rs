@@ -6,7 +6,8 @@ use serde::Deserialize;
 
 use crate::collector::NodeSnapshot;
 
-/// By which an administrator vouches that a node is shut down (Kubernetes, "Non-graceful node shutdown").
+/// By which an administrator vouches that a node is shut down (Kubernetes, "Non-graceful node
+/// shutdown").
 const OUT_OF_SERVICE: &str = "node.kubernetes.io/out-of-service";
 
 #[derive(Deserialize)]

@@ -1,7 +1,7 @@
 //! A list cut into its objects as it arrives, so that no more of it is held than one object.
 //!
-//! Sure of where an object ends, and that the list came to its end. What an object says, and whether it can be read, is for
-//! the caller.
+//! Sure of where an object ends, and that the list came to its end. What an object says, and
+//! whether it can be read, is for the caller.
 
 use serde::Deserialize;
 use serde_json::Result;

@@ -30,7 +30,8 @@ struct NetworkStatus {
     ips: Vec<String>,
 }
 
-/// What `network-status` reports of the networks that `networks` asks for. An annotation that can't be read reports nothing.
+/// What `network-status` reports of the networks that `networks` asks for. An annotation that can't
+/// be read reports nothing.
 pub(super) fn attached(metadata: &Metadata) -> Option<Attached> {
     let text = metadata.annotations.get(NETWORK_STATUS)?;
     let entries: Vec<NetworkStatus> = serde_json::from_str(text).ok()?;
@@ -38,7 +39,8 @@ pub(super) fn attached(metadata: &Metadata) -> Option<Attached> {
     let mut reports: Vec<Report> = Vec::new();
     for network in &asked {
         let entry = entries.iter().find(|entry| {
-            // The cluster's default networks come first, so that a place in the list does not determine the interface.
+            // The cluster's default networks come first, so that a place in the list does not
+            // determine the interface.
             names(&entry.name, network, &metadata.namespace)
                 && network
                     .interface

@@ -87,8 +87,8 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
         }
     }
 
-    /// What it is returned to, with us as its last holder and our claim: a node may release only what it holds, and changes
-    /// neither when it does.
+    /// What it is returned to, with us as its last holder and our claim: a node may release only
+    /// what it holds, and changes neither when it does.
     pub(super) fn vacant(&self, stored: &StoredLease) -> Previous {
         let is_kept = stored.lease.state == State::Retained;
         Previous::Vacant(Box::new(Lease {

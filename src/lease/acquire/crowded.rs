@@ -1,8 +1,10 @@
-//! The search in one pool, however full it is: a blind create, what the node knows, GETs, and at last a list for all.
+//! The search in one pool, however full it is: a blind create, what the node knows, GETs, and at
+//! last a list for all.
 //!
-//! What each request costs, and what follows from that, is written in [`PoolHint`](crate::allocate::PoolHint)'s module.
-//! Every address that comes out of this is a proposal until its lease is written. "Nothing" is said only of a consistent
-//! list that began after this search did, or, of a large pool, seconds before.
+//! What each request costs, and what follows from that, is written in
+//! [`PoolHint`](crate::allocate::PoolHint)'s module. Every address that comes out of this is a
+//! proposal until its lease is written. "Nothing" is said only of a consistent list that began
+//! after this search did, or, of a large pool, seconds before.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -43,7 +45,8 @@ struct Probed {
 }
 
 impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
-    /// Tries the pool without a list, then what lists show, until one shows nothing that is free or has cooled.
+    /// Tries the pool without a list, then what lists show, until one shows nothing that is free or
+    /// has cooled.
     pub(super) async fn search_pool(&self, pool: &Arc<Pool>) -> Result<SearchOutcome, Error> {
         let began = self.now();
         let mut overlapped = false;
@@ -88,8 +91,9 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
         }
     }
 
-    /// A create at the first address of the pod's order, unless most of the pool is known to be taken; then what the
-    /// node knows; then GETs along that order, for as long as a list would cost more.
+    /// A create at the first address of the pod's order, unless most of the pool is known to be
+    /// taken; then what the node knows; then GETs along that order, for as long as a list would
+    /// cost more.
     async fn try_blindly(
         &self,
         pool: &Arc<Pool>,
@@ -198,8 +202,8 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
         Ok(probed)
     }
 
-    /// The interface's own address if GETs have shown it, else the chosen one; `None`: there is none, or another pod was
-    /// first.
+    /// The interface's own address if GETs have shown it, else the chosen one; `None`: there is
+    /// none, or another pod was first.
     async fn take(
         &self,
         pool: &Arc<Pool>,
@@ -243,7 +247,8 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
     }
 }
 
-/// Whether most of the pool is known to be taken, so that a create would more likely be lost than not.
+/// Whether most of the pool is known to be taken, so that a create would more likely be lost than
+/// not.
 fn is_crowded(pool: &Pool) -> bool {
     pool.free_hint.is_some_and(|free| {
         // The status saturates where pools are large beyond all use.
@@ -251,8 +256,8 @@ fn is_crowded(pool: &Pool) -> bool {
     })
 }
 
-/// How many leases the pool has at most, by what is known without a request; none are worth a probe where the collector
-/// has found nothing free.
+/// How many leases the pool has at most, by what is known without a request; none are worth a probe
+/// where the collector has found nothing free.
 fn leases_at_most(pool: &Pool) -> u128 {
     match pool.free_hint {
         Some(0) => 0,

@@ -20,19 +20,21 @@ pub(super) enum Eligibility {
     Taken,
 }
 
-/// Which cooling leases count as vacant. The pod's own always do, but for those whose attachment failed.
+/// Which cooling leases count as vacant. The pod's own always do, but for those whose attachment
+/// failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cooling {
     /// Those whose time is over.
     Cooled,
     /// Any of them: nothing else is free.
     Any,
-    /// Those too whose attachment failed: nothing else is there, or this very address was asked for.
+    /// Those too whose attachment failed: nothing else is there, or this very address was asked
+    /// for.
     Failed,
 }
 
-/// Judges a lease for `us`. One that is being deleted is on its way to being absent, whichever pod holds
-/// it then.
+/// Judges a lease for `us`. One that is being deleted is on its way to being absent, whichever pod
+/// holds it then.
 pub(super) fn judge(
     stored: &StoredLease,
     us: &Holder,

@@ -9,7 +9,8 @@ use crate::pool::Pool;
 
 /// What is remembered of pools, by this call alone or by all of a node.
 pub trait Hints {
-    /// Changes the hint of a pool, while no other process does; one that was lost or cannot be read is a new one.
+    /// Changes the hint of a pool, while no other process does; one that was lost or cannot be read
+    /// is a new one.
     fn edit<T>(&self, pool: &Pool, edit: impl FnOnce(&mut PoolHint) -> T) -> T;
 }
 

@@ -1,7 +1,8 @@
 //! Taking a member of a set.
 //!
-//! The claim says which addresses are in the set, and their leases which of them a pod has. A pod takes a member that no
-//! pod has, the longest kept first. Which addresses become members is not decided here.
+//! The claim says which addresses are in the set, and their leases which of them a pod has. A pod
+//! takes a member that no pod has, the longest kept first. Which addresses become members is not
+//! decided here.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -29,7 +30,8 @@ enum Preference {
     SameName,
     /// No pod has had it yet.
     Fresh,
-    /// It was released so many doublings of a second ago: by time alone, all rivals would try the same.
+    /// It was released so many doublings of a second ago: by time alone, all rivals would try the
+    /// same.
     Released(Reverse<u32>),
     /// It has no lease, or one that cools.
     WithoutMember,
@@ -93,7 +95,8 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
             .collect())
     }
 
-    /// The addresses of the set that may be taken, each with the pool that has it; of the others, why not.
+    /// The addresses of the set that may be taken, each with the pool that has it; of the others,
+    /// why not.
     fn in_order(
         &self,
         claim: &Claim,
@@ -156,8 +159,8 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
         }
     }
 
-    /// The pool that may give an address to this pod, the one that its lease names before others. A disabled one gives its
-    /// sets what they have.
+    /// The pool that may give an address to this pod, the one that its lease names before others. A
+    /// disabled one gives its sets what they have.
     fn pool_with(&self, address: IpAddr, member: Option<&StoredLease>) -> Option<&Arc<Pool>> {
         let pools = || self.request.candidates.iter().chain(self.request.resumable);
         let gives = |pool: &&Arc<Pool>| pool.usable.contains(address);
@@ -168,7 +171,8 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
             .or_else(|| pools().find(gives))
     }
 
-    /// A create where there is no lease, else a replace of a member that no pod has, or of what cools.
+    /// A create where there is no lease, else a replace of a member that no pod has, or of what
+    /// cools.
     async fn try_join(
         &self,
         pool: &Arc<Pool>,
@@ -211,7 +215,8 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
                         }));
                     }
                     Eligibility::Mine | Eligibility::Earlier => Previous::Own,
-                    // With us as its last holder: a node may release only what it holds, its holder unchanged.
+                    // With us as its last holder: a node may release only what it holds, its holder
+                    // unchanged.
                     Eligibility::Vacant | Eligibility::Taken | Eligibility::Avoided => {
                         Previous::Vacant(Box::new(Lease {
                             holder: Some(us.clone()),

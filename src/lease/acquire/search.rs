@@ -1,4 +1,5 @@
-//! The search for one address: own ones first, then in one pool after the other, then among those that cool.
+//! The search for one address: own ones first, then in one pool after the other, then among those
+//! that cool.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,7 +31,8 @@ pub(super) struct Search<'a, S, C, H> {
     kept: &'a [StoredLease],
     /// Whether it has tried to take an address that no pod had.
     pub has_tried: Cell<bool>,
-    /// Addresses whose lease is being deleted: lists show them as cooling for as long as a finalizer keeps them.
+    /// Addresses whose lease is being deleted: lists show them as cooling for as long as a
+    /// finalizer keeps them.
     pub ending: RefCell<BTreeSet<IpAddr>>,
     /// Addresses with which this interface could not be attached.
     pub avoided: RefCell<BTreeMap<IpAddr, Avoided>>,
@@ -233,7 +235,8 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
         }
     }
 
-    /// An address that was avoided, the longest released first: that it fails again is no certainty.
+    /// An address that was avoided, the longest released first: that it fails again is no
+    /// certainty.
     async fn take_avoided(&self) -> Result<Option<Allocation>, Error> {
         let avoided = std::mem::take(&mut *self.avoided.borrow_mut());
         let mut avoided: Vec<_> = avoided.into_iter().collect();

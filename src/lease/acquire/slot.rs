@@ -1,7 +1,8 @@
 //! Coming back to the address that is kept for a pod's name.
 //!
-//! A slot has one address of each family. So which leases it has is found out before it takes a new one, and again
-//! after each write that it has lost: the winner may have been a pod of the same name.
+//! A slot has one address of each family. So which leases it has is found out before it takes a new
+//! one, and again after each write that it has lost: the winner may have been a pod of the same
+//! name.
 
 use std::cmp::Reverse;
 
@@ -30,8 +31,8 @@ enum Step<'a> {
     TakeAny,
 }
 
-/// Decides from all leases of a slot, of one family: its pod's own, then that of another pod of the name, then the one
-/// that was released last.
+/// Decides from all leases of a slot, of one family: its pod's own, then that of another pod of the
+/// name, then the one that was released last.
 fn next_step<'a>(
     kept: impl Iterator<Item = &'a StoredLease>,
     us: &Holder,
@@ -82,8 +83,8 @@ impl Requester {
 }
 
 impl<S: Store, C: Clock, H: Hints> Acquirer<'_, S, C, H> {
-    /// The leases of the slot: those that each family tries first, where GETs show that they are kept for it, else what a
-    /// list shows.
+    /// The leases of the slot: those that each family tries first, where GETs show that they are
+    /// kept for it, else what a list shows.
     pub(super) async fn kept(
         &self,
         requests: &[AddressRequest<'_>],
@@ -149,7 +150,8 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
             && (self.requester().slot.is_some() || self.is_own_slot(stored))
     }
 
-    /// Takes the address that the slot has, once no other pod of the name has it; `None`: it has none, or gives it up.
+    /// Takes the address that the slot has, once no other pod of the name has it; `None`: it has
+    /// none, or gives it up.
     pub(super) async fn return_to_slot(
         &self,
         kept: &[StoredLease],
@@ -178,7 +180,8 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
         }
     }
 
-    /// Each try of a slot but the first comes after one that was lost, perhaps to a pod of the same name.
+    /// Each try of a slot but the first comes after one that was lost, perhaps to a pod of the same
+    /// name.
     pub(super) async fn return_before_next_try(&self) -> Result<Option<Allocation>, Error> {
         if self.requester().slot.is_none() || !self.has_tried.replace(true) {
             return Ok(None);
@@ -215,7 +218,8 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
         })
     }
 
-    /// Waits until the pod of this name that has the lease has it no more, or until the time is over.
+    /// Waits until the pod of this name that has the lease has it no more, or until the time is
+    /// over.
     async fn wait_for(&self, former: &StoredLease) -> Result<(), Error> {
         let leases = self.acquirer.leases;
         let mut pauses = backoff();

@@ -9,7 +9,8 @@ use crate::pool::Pools;
 
 use super::*;
 
-/// A pool of four addresses of which one is held and one cooling, and another that has one of them too.
+/// A pool of four addresses of which one is held and one cooling, and another that has one of them
+/// too.
 fn pools() -> Vec<Counted> {
     let pool = |name: &str, range: &str| {
         let spec = IPPoolSpec {

@@ -319,7 +319,8 @@ fn the_annotations_of_a_pod_may_be_as_large_as_the_server_takes_them() {
     }
 }
 
-/// Of a star in a pattern each position may be the right one, and of sixty each combination of them.
+/// Of a star in a pattern each position may be the right one, and of sixty each combination of
+/// them.
 #[test]
 fn a_pattern_of_many_stars_costs_no_more_than_its_length_times_the_names() {
     let name = "a".repeat(253);

@@ -135,7 +135,8 @@ fn an_event_has_room_for_the_error_of_a_thousand_pools() {
     assert!(text.len() < 760, "{} bytes: {text}", text.len());
 }
 
-/// What a choice costs this thread, whatever else the machine does; the benchmark has the real numbers.
+/// What a choice costs this thread, whatever else the machine does; the benchmark has the real
+/// numbers.
 fn cost(pools: usize) -> Duration {
     let setup = crowd(pools, |_| {
         json!({

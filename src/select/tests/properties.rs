@@ -1,4 +1,5 @@
-//! What holds for every set of pools and every list, against an oracle that judges one pool at a time.
+//! What holds for every set of pools and every list, against an oracle that judges one pool at a
+//! time.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};

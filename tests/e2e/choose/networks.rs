@@ -12,7 +12,8 @@ const NETWORKS: &str = "k8s.v1.cni.cncf.io/networks";
 const IPPOOLS: &str = "ipam.leasehold.io/ippools";
 const DEFAULT_ROUTE_NIC: &str = "ipam.leasehold.io/default-route-nic";
 
-/// Attaches each interface to the network of that name, as one runtime does; returns pools and default routes.
+/// Attaches each interface to the network of that name, as one runtime does; returns pools and
+/// default routes.
 async fn attached(env: &TestEnv, pod: &Pod, calls: &[(&str, &str)]) -> Result<String> {
     let sandbox = Arc::new(Sandbox::new()?);
     let mut lines = Vec::new();
@@ -28,7 +29,8 @@ async fn attached(env: &TestEnv, pod: &Pod, calls: &[(&str, &str)]) -> Result<St
     Ok(lines.join("\n"))
 }
 
-/// A default pool of its own for the cluster's network, for the cluster's `mgmt` and for a namespace's `blue`.
+/// A default pool of its own for the cluster's network, for the cluster's `mgmt` and for a
+/// namespace's `blue`.
 async fn town(vrf: &'static str) -> Result<TestEnv> {
     let env = Isolation::vrf(vrf).start().await?;
     let blue = format!("{vrf}/blue");

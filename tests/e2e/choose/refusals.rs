@@ -1,4 +1,5 @@
-//! The error of a pod that gets no address: short enough for an event, and its first line says what to do.
+//! The error of a pod that gets no address: short enough for an event, and its first line says what
+//! to do.
 
 mod forbidden;
 
@@ -11,7 +12,8 @@ const IPPOOL: &str = "ipam.leasehold.io/ippool";
 const IPPOOLS: &str = "ipam.leasehold.io/ippools";
 const ROUTES: &str = "ipam.leasehold.io/routes";
 
-/// An event has room for 1,024 bytes, and kubelet, the runtime and an interface plugin write some 250 in front.
+/// An event has room for 1,024 bytes, and kubelet, the runtime and an interface plugin write some
+/// 250 in front.
 const ROOM: usize = 1024 - 250;
 
 /// An environment, and the errors of its pods.

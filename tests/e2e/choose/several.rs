@@ -82,7 +82,8 @@ async fn a_full_pool_of_the_second_interface_costs_the_first_one_nothing_over_te
             "attempt {attempt}"
         );
         assert_eq!(held(&env, &pod, "net1").await?, [] as [&str; 0]);
-        // Multus takes down what it had attached, the last first. Where it was killed, that comes much later.
+        // Multus takes down what it had attached, the last first. Where it was killed, that comes
+        // much later.
         if attempt % 2 == 0 {
             net1.del().await?.success()?;
             eth0.del().await?.success()?;

@@ -1,4 +1,5 @@
-//! What the collector makes of claims: sets that are ready before any pod, and that lose what they no longer ask for.
+//! What the collector makes of claims: sets that are ready before any pod, and that lose what they
+//! no longer ask for.
 
 use anyhow::Result;
 use serde_json::json;

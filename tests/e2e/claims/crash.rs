@@ -1,4 +1,5 @@
-//! ADDs that are killed at each of their requests: the set keeps its members, and another pod gets what the dead one had.
+//! ADDs that are killed at each of their requests: the set keeps its members, and another pod gets
+//! what the dead one had.
 
 use anyhow::{Result, bail, ensure};
 use serde_json::json;

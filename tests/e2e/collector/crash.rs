@@ -37,7 +37,8 @@ impl Crash<'_> {
         Ok(eth0.ipam("ipv6Pools", json!(["crash6"])))
     }
 
-    /// Stops this command at its `k`-th call, with SIGKILL; `false`: it makes fewer, and has succeeded.
+    /// Stops this command at its `k`-th call, with SIGKILL; `false`: it makes fewer, and has
+    /// succeeded.
     async fn stop(
         &self,
         eth0: &Attachment,
@@ -68,7 +69,8 @@ impl Crash<'_> {
         Ok(eth0.ipam("kubeconfig", json!(kubeconfig)))
     }
 
-    /// Every second pod gets a new sandbox after the crash and lives on; the others stay as they were left.
+    /// Every second pod gets a new sandbox after the crash and lives on; the others stay as they
+    /// were left.
     async fn at_each_call_of_add(&mut self, moment: Moment) -> Result<usize> {
         for k in 1..MANY {
             let name = format!("add-{moment:?}-{k}").to_lowercase();
@@ -206,8 +208,8 @@ async fn stop_collector(crash: &Crash<'_>, at: (Moment, usize)) -> Result<bool> 
     }
 }
 
-/// What a run has not finished it has not decided: neither is a lease released that no whole run has marked, nor is one kept
-/// for ever.
+/// What a run has not finished it has not decided: neither is a lease released that no whole run
+/// has marked, nor is one kept for ever.
 #[tokio::test]
 async fn wherever_the_collector_is_stopped_the_living_keep_and_the_dead_give_back() -> Result<()> {
     let env = super::run::env("gc-crash", "10.98.0.0/24").await?;

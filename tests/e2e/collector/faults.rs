@@ -1,4 +1,5 @@
-//! Nothing is released on incomplete knowledge, and the exit code and the message show what happened.
+//! Nothing is released on incomplete knowledge, and the exit code and the message show what
+//! happened.
 
 use std::time::Duration;
 
@@ -26,7 +27,8 @@ impl Faulty {
         let heartbeat = alive(&env.cluster, &node).await?;
         let dead = env.attach(&node, "dead").await?;
         dead.pod.force_delete().await?;
-        // An earlier run has marked it, and its node has been heard of since: the next one would release it.
+        // An earlier run has marked it, and its node has been heard of since: the next one would
+        // release it.
         env.collect(&["--margin", "0"]).await?;
         beat(&env.cluster, node.name()).await?;
         let proxy = Proxy::start(&env.cluster.url(0), &env.cluster.ca_pem())?;
@@ -182,7 +184,8 @@ async fn a_minute_of_429_is_waited_through() -> Result<()> {
     Ok(())
 }
 
-/// API servers before 1.34 read pages from etcd itself, so that there are none as long as nothing goes wrong.
+/// API servers before 1.34 read pages from etcd itself, so that there are none as long as nothing
+/// goes wrong.
 #[tokio::test]
 async fn each_list_is_one_request_that_the_watch_cache_serves() -> Result<()> {
     let faulty = Faulty::new("cached", "10.65.128.0/24").await?;
@@ -254,7 +257,8 @@ async fn a_list_that_is_too_long_to_come_whole_comes_in_pages_and_is_begun_again
     Ok(())
 }
 
-/// Of a list as it arrives no more is held than one object: the collector's memory does not grow with what pods carry.
+/// Of a list as it arrives no more is held than one object: the collector's memory does not grow
+/// with what pods carry.
 #[tokio::test]
 async fn pods_that_are_large_take_no_more_memory_than_small_ones() -> Result<()> {
     const LARGE: usize = 200_000;

@@ -1,4 +1,5 @@
-//! Signs of life of nodes that have no kubelet here: their leases in `kube-node-lease`, made and renewed.
+//! Signs of life of nodes that have no kubelet here: their leases in `kube-node-lease`, made and
+//! renewed.
 
 use std::time::Duration;
 

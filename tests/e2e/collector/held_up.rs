@@ -1,4 +1,5 @@
-//! The collector held up at every request that it makes, while the address that it judges changes hands.
+//! The collector held up at every request that it makes, while the address that it judges changes
+//! hands.
 
 use std::pin::pin;
 
@@ -18,13 +19,15 @@ struct HeldUp {
 }
 
 impl HeldUp {
-    /// Holds the `k`-th request of a run. `false`: there is no such request, and the run has done its work.
+    /// Holds the `k`-th request of a run. `false`: there is no such request, and the run has done
+    /// its work.
     async fn at(&self, moment: Moment, k: usize) -> Result<bool> {
         let Self { env, node, proxy } = self;
         let name = format!("{moment:?}-{k}").to_lowercase();
         let dead = env.attach(node, &format!("dead-{name}")).await?;
         dead.pod.force_delete().await?;
-        // An earlier run has marked it, and its node has been heard of since: this one is to release it.
+        // An earlier run has marked it, and its node has been heard of since: this one is to
+        // release it.
         env.collect(&["--margin", "0"]).await?;
         beat(&env.cluster, node.name()).await?;
         let caller = format!("collector-{name}");
@@ -73,7 +76,8 @@ async fn a_collector_takes_nothing_from_the_next_pod_wherever_it_was_held_up() -
         while held_up.at(moment, k).await? {
             k += 1;
         }
-        // The marks, seven lists, the Events, three live reads, the release, the deletion of what has no cooldown, the marks.
+        // The marks, seven lists, the Events, three live reads, the release, the deletion of what
+        // has no cooldown, the marks.
         ensure!(k > 13, "it made {} requests only", k - 1);
     }
     Ok(())

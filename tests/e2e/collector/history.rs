@@ -1,7 +1,7 @@
 //! A random history, and what must be so after each of its steps.
 //!
-//! `LEASEHOLD_HISTORY_STEPS` says how long it is, `LEASEHOLD_HISTORY_SEED` which one: the seed is printed, and steps that do
-//! not depend on time repeat with it.
+//! `LEASEHOLD_HISTORY_STEPS` says how long it is, `LEASEHOLD_HISTORY_SEED` which one: the seed is
+//! printed, and steps that do not depend on time repeat with it.
 
 mod model;
 mod step;

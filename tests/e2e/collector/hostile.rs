@@ -1,4 +1,5 @@
-//! What others can write is worth what its writer is: annotations, nodes' own statuses, objects that can't be read.
+//! What others can write is worth what its writer is: annotations, nodes' own statuses, objects
+//! that can't be read.
 
 use std::path::Path;
 use std::time::Duration;
@@ -64,7 +65,8 @@ async fn a_lease_of_a_pod_that_was_bound_to_no_node_comes_back() -> Result<()> {
     Ok(())
 }
 
-/// It counts for the networks that the pod asks for, an address of each family, in pools that may serve the pod.
+/// It counts for the networks that the pod asks for, an address of each family, in pools that may
+/// serve the pod.
 #[tokio::test]
 async fn an_annotation_of_a_pod_that_runs_counts_no_further_than_its_pools_do() -> Result<()> {
     let env = super::run::env("claims", "10.80.0.0/24").await?;
@@ -140,7 +142,8 @@ async fn an_address_that_a_node_does_not_name_for_a_moment_stays_reserved() -> R
     env.forget().await
 }
 
-/// An API server whose kinds are older admits such a time, and one whose kinds are newer keeps what it has.
+/// An API server whose kinds are older admits such a time, and one whose kinds are newer keeps what
+/// it has.
 #[tokio::test]
 async fn a_time_beyond_the_calendar_breaks_no_page() -> Result<()> {
     let env = super::run::env("calendar", "10.84.0.0/24").await?;

@@ -28,7 +28,8 @@ async fn work(
     mut runs: watch::Receiver<usize>,
 ) -> Result<()> {
     for round in 0..ROUNDS {
-        // On a busy machine a run takes longer than a round, and all rounds would be over before it.
+        // On a busy machine a run takes longer than a round, and all rounds would be over before
+        // it.
         runs.wait_for(|runs| *runs >= round / 2)
             .await
             .context("the collectors have ended")?;

@@ -27,7 +27,8 @@ pub struct Attached {
     pub address: IpAddr,
 }
 
-/// An environment with a pool of this name and CIDR, whose addresses are free as soon as they are released.
+/// An environment with a pool of this name and CIDR, whose addresses are free as soon as they are
+/// released.
 pub async fn env(name: &'static str, subnet: &str) -> Result<TestEnv> {
     let env = Isolation::turn(name).start().await?;
     env.pool_of(name, subnet, json!({"cooldownSeconds": 0}))
@@ -59,7 +60,8 @@ impl TestEnv {
         self.on(node.clone()).eth0_on(pod, self.name())
     }
 
-    /// The collector with these arguments, as its service account, by way of `server` if there is something between.
+    /// The collector with these arguments, as its service account, by way of `server` if there is
+    /// something between.
     pub async fn collector(&self, args: &[&str], server: Option<(&str, &str)>) -> Result<Call> {
         static RUNS: AtomicUsize = AtomicUsize::new(0);
         let identity = self.cluster.admin_kubeconfig_of(0);
@@ -88,8 +90,8 @@ impl TestEnv {
         Report::of(&outcome.success()?)
     }
 
-    /// Runs it again and again until that is so: what one run sees for the first time, a later one releases, once nodes have
-    /// renewed their heartbeats. Returns what the last run reported.
+    /// Runs it again and again until that is so: what one run sees for the first time, a later one
+    /// releases, once nodes have renewed their heartbeats. Returns what the last run reported.
     pub async fn collect_until(
         &self,
         args: &[&str],
@@ -116,7 +118,8 @@ impl TestEnv {
             .await
     }
 
-    /// Deletes the environment's pool: without it no address of it is reserved, for other tests to look at.
+    /// Deletes the environment's pool: without it no address of it is reserved, for other tests to
+    /// look at.
     pub async fn forget(&self) -> Result<()> {
         let pools: Api<IPPool> = self.api().await?;
         pools.delete(self.name(), &DeleteParams::default()).await?;

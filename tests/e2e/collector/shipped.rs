@@ -153,13 +153,15 @@ async fn a_node_that_falls_silent_under_a_run_keeps_no_other_from_taking_address
     ensure!(elsewhere.get() < Some(ELSEWHERE), "{elsewhere:?}");
     let on_the_dead = nodes.runs_on(dead_before).await?;
     ensure!(on_the_dead.is_empty(), "{on_the_dead:?}");
-    // What began on the silent node is evicted from it, so that it does not count as running for ever.
+    // What began on the silent node is evicted from it, so that it does not count as running for
+    // ever.
     let run = nodes.pods().await?.get(&run.name_any()).await?;
     ensure!(run.metadata.deletion_timestamp.is_some(), "{run:?}");
     Ok(())
 }
 
-/// Heartbeats are in a namespace of Kubernetes' own, and so was the Role that let the collector read them.
+/// Heartbeats are in a namespace of Kubernetes' own, and so was the Role that let the collector
+/// read them.
 #[tokio::test]
 async fn the_collector_works_in_a_namespace_that_a_kustomization_chose() -> Result<()> {
     const CHOSEN: &str = "network";

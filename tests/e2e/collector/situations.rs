@@ -13,7 +13,8 @@ mod leases;
 mod nodes;
 mod pods;
 
-/// One whose object was deleted by force while it was ending: kubelet lets it have its time all the same.
+/// One whose object was deleted by force while it was ending: kubelet lets it have its time all the
+/// same.
 #[tokio::test]
 async fn a_pod_that_takes_long_to_end_has_its_time() -> Result<()> {
     let env = super::run::env("ending", "10.74.0.0/24").await?;

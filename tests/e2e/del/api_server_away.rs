@@ -1,4 +1,5 @@
-//! A pod must be able to terminate while no API server can be reached: DEL tries for ten seconds, says so and succeeds.
+//! A pod must be able to terminate while no API server can be reached: DEL tries for ten seconds,
+//! says so and succeeds.
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};

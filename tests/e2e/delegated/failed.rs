@@ -1,4 +1,5 @@
-//! Attachments that fail after leasehold has given an address: the pod's next attempt gets another one, while there is one.
+//! Attachments that fail after leasehold has given an address: the pod's next attempt gets another
+//! one, while there is one.
 
 use std::net::IpAddr;
 

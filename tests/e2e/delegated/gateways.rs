@@ -1,4 +1,5 @@
-//! The gateway of an answer, which main plugins and chained ones use, and the default route, which they don't decide.
+//! The gateway of an answer, which main plugins and chained ones use, and the default route, which
+//! they don't decide.
 
 use std::net::IpAddr;
 use std::sync::Arc;

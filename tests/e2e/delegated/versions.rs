@@ -1,4 +1,5 @@
-//! Each version of the specification, through libcni itself: `cnitool` reads our result by the version's rules, and keeps it.
+//! Each version of the specification, through libcni itself: `cnitool` reads our result by the
+//! version's rules, and keeps it.
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
@@ -67,7 +68,8 @@ async fn each_version_of_cni_is_answered_in_itself() -> Result<()> {
     Ok(())
 }
 
-/// Of the first versions libcni can't read what `cnitool` prints of them, so only the namespace shows it.
+/// Of the first versions libcni can't read what `cnitool` prints of them, so only the namespace
+/// shows it.
 #[tokio::test]
 async fn the_first_versions_and_none_are_passed_on_by_main_plugins() -> Result<()> {
     let wired = Wired::new().await?;

@@ -74,7 +74,8 @@ impl TestEnv {
         Ok(lines.join("\n"))
     }
 
-    /// Attaches this pod; returns the pools of its addresses (`a` or `a b`), or the error's code and message.
+    /// Attaches this pod; returns the pools of its addresses (`a` or `a b`), or the error's code
+    /// and message.
     pub async fn pools_for(&self, pod: PodBuilder) -> Result<String> {
         let pod = pod.create().await?;
         self.pools_of(&self.eth0(&pod)?.add().await?).await
@@ -95,7 +96,8 @@ impl TestEnv {
         Ok(pools.join(" "))
     }
 
-    /// Checks that of all its leases exactly the last answer of this attachment is held, by its container.
+    /// Checks that of all its leases exactly the last answer of this attachment is held, by its
+    /// container.
     pub async fn holds_only(&self, eth0: &Attachment) -> Result<()> {
         let held = self.held().await?;
         let addresses: Vec<_> = held

@@ -1,4 +1,5 @@
-//! Plugins that reach the API server through a proxy, each under a name by which the proxy knows it.
+//! Plugins that reach the API server through a proxy, each under a name by which the proxy knows
+//! it.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -19,8 +20,9 @@ pub async fn in_front_of(cluster: &Cluster, server: usize) -> Result<Proxy> {
     Ok(Proxy::start(&cluster.url(server), &cluster.ca_pem())?)
 }
 
-/// An API server waits for two seconds before it creates the first object of a kind that is younger than that, for
-/// other servers to hear of the kind (k8s.io/apiextensions-apiserver, `customresource_handler.go`).
+/// An API server waits for two seconds before it creates the first object of a kind that is younger
+/// than that, for other servers to hear of the kind (k8s.io/apiextensions-apiserver,
+/// `customresource_handler.go`).
 async fn until_creates_are_quick(cluster: &Cluster) -> Result<()> {
     let spec = IPLeaseSpec {
         address: "192.0.2.1".to_owned(),

@@ -1,4 +1,5 @@
-//! What a call printed, in words that are the same in every environment: the subnet reads `10.0.0.0/22`.
+//! What a call printed, in words that are the same in every environment: the subnet reads
+//! `10.0.0.0/22`.
 
 use std::net::Ipv6Addr;
 

@@ -58,7 +58,8 @@ impl Workload {
         pod
     }
 
-    /// The configuration with which Multus calls the plugins for `net1`, `net2`, …; none for the first interface.
+    /// The configuration with which Multus calls the plugins for `net1`, `net2`, …; none for the
+    /// first interface.
     pub fn network(&self, interface: &str) -> Result<Option<Value>> {
         let Some(number) = interface.strip_prefix("net") else {
             return Ok(None);

@@ -1,4 +1,5 @@
-//! Certificates of API servers, of all the sorts that Go's TLS takes: trusted, or refused in words that name the algorithm.
+//! Certificates of API servers, of all the sorts that Go's TLS takes: trusted, or refused in words
+//! that name the algorithm.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

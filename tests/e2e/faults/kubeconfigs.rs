@@ -16,8 +16,8 @@ use testbed::{Attachment, Outcome, Pair, Sandbox};
 use super::{DENIED, INVALID_CONFIG};
 use crate::env::{Isolation, TestEnv, in_time};
 
-/// An environment, and an interface whose kubeconfig is this file of its node. Of the two calls of it, one has five seconds,
-/// and one that is to fail has two.
+/// An environment, and an interface whose kubeconfig is this file of its node. Of the two calls of
+/// it, one has five seconds, and one that is to fail has two.
 struct Identity {
     env: TestEnv,
     file: PathBuf,
@@ -63,7 +63,8 @@ impl Identity {
         Ok(outcome)
     }
 
-    /// ADD begins while this file is `wrong`, and ends well: once it has been read, it is put `right`.
+    /// ADD begins while this file is `wrong`, and ends well: once it has been read, it is put
+    /// `right`.
     async fn recovers(&self, wrong: &Path, right: impl FnOnce() -> Result<()>) -> Result<()> {
         let read = Inotify::init(InitFlags::IN_NONBLOCK)?;
         read.add_watch(wrong, AddWatchFlags::IN_CLOSE_NOWRITE)?;
@@ -224,8 +225,8 @@ async fn an_exec_plugin_that_hangs_holds_up_no_longer_than_the_deadline() -> Res
     let Identity { env, file, .. } = &identity;
     let program = script(&file.with_added_extension("sh"), "exec sleep 600")?;
     let yaml = env.node.identity().exec(&program, &[]).to_yaml()?;
-    // Of its own accord such a plugin would have our stderr, and a runtime, like this call, waits until no process has that
-    // any more.
+    // Of its own accord such a plugin would have our stderr, and a runtime, like this call, waits
+    // until no process has that any more.
     replace(file, &yaml.replace("Never", "IfAvailable"))?;
     identity
         .fails(INVALID_CONFIG, "did not end within 1.6 s")

@@ -1,4 +1,5 @@
-//! Late calls: ADD of a first sandbox is held up while that sandbox is cleared away and a second one made.
+//! Late calls: ADD of a first sandbox is held up while that sandbox is cleared away and a second
+//! one made.
 //!
 //! A runtime that is killed leaves its plugins running; the next one knows nothing of them.
 
@@ -152,7 +153,8 @@ async fn a_write_that_arrives_after_its_process_was_killed_takes_nothing() -> Re
     Ok(())
 }
 
-/// Of a write that comes when its sandbox was cleared away and no other came, no DEL would know; the pod does.
+/// Of a write that comes when its sandbox was cleared away and no other came, no DEL would know;
+/// the pod does.
 #[tokio::test]
 async fn a_write_that_arrives_after_its_pod_is_gone_is_refused() -> Result<()> {
     let env = Isolation::vrf("late-pod").proxy().start().await?;
@@ -177,7 +179,8 @@ async fn a_write_that_arrives_after_its_pod_is_gone_is_refused() -> Result<()> {
     env.holds_nothing().await
 }
 
-/// The authorizer hears of a pod's end by a watch: a 404 says that it was there for this node a moment ago.
+/// The authorizer hears of a pod's end by a watch: a 404 says that it was there for this node a
+/// moment ago.
 async fn until_forgotten(env: &TestEnv, pod: &Pod) -> Result<()> {
     let client = env.node.client().await?;
     let pods: Api<PodObject> = Api::namespaced(client, pod.namespace());

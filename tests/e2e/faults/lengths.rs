@@ -63,7 +63,8 @@ async fn names_of_the_greatest_length_get_addresses() -> Result<()> {
     Ok(())
 }
 
-/// An event has room for 1,024 bytes, and kubelet, the runtime and an interface plugin write some 250 in front.
+/// An event has room for 1,024 bytes, and kubelet, the runtime and an interface plugin write some
+/// 250 in front.
 #[tokio::test]
 async fn names_of_the_greatest_length_fit_into_an_error() -> Result<()> {
     let env = Isolation::vrf("long-errors").start().await?;

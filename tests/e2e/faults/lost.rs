@@ -73,7 +73,8 @@ fn doubts() -> Vec<(&'static str, Doubt)> {
     ]
 }
 
-/// An ADD whose first create is in this doubt: what it answers is all that it holds, and DEL gives it back.
+/// An ADD whose first create is in this doubt: what it answers is all that it holds, and DEL gives
+/// it back.
 async fn holds_what_it_answers(env: &TestEnv, name: &str, doubt: Doubt) -> Result<Log> {
     let in_doubt = doubt.about(env, On::create(LEASES).caller(name).nth(1));
     let pod = env.pod(name).create().await?;
@@ -111,13 +112,15 @@ fn forget_lists() {
     }
 }
 
-/// What is chosen from a list is left at the first sign that it is another's, so that the sign has to be right.
+/// What is chosen from a list is left at the first sign that it is another's, so that the sign has
+/// to be right.
 #[tokio::test]
 async fn an_add_whose_create_after_a_list_is_in_doubt_has_one_lease_and_answers_it() -> Result<()> {
     let env = Isolation::vrf("lost-listed").proxy().start().await?;
     env.default_pool(200).await?;
     env.report_full("lost-listed").await?;
-    // Where a create comes twice, what was made first looks like another's: the collector knows it for a surplus.
+    // Where a create comes twice, what was made first looks like another's: the collector knows it
+    // for a surplus.
     for (name, doubt) in doubts().into_iter().filter(|(name, _)| *name != "twice") {
         forget_lists();
         let log = holds_what_it_answers(&env, name, doubt)

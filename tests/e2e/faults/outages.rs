@@ -1,4 +1,5 @@
-//! An API server that can't be reached, or whose answers are of no use: the plugin answers in time, and says what failed.
+//! An API server that can't be reached, or whose answers are of no use: the plugin answers in time,
+//! and says what failed.
 
 use std::time::Duration;
 

@@ -87,8 +87,8 @@ async fn a_server_that_has_not_heard_of_a_namespace_yet_does_not_choose_for_it()
     Ok(())
 }
 
-/// The authorizer of each server hears of pods by a watch of its own: until then a pod of this node is denied as one
-/// that does not exist would be, to a read and to the policy that admits leases.
+/// The authorizer of each server hears of pods by a watch of its own: until then a pod of this node
+/// is denied as one that does not exist would be, to a read and to the policy that admits leases.
 #[tokio::test]
 async fn a_server_that_has_not_heard_of_a_pod_yet_does_not_make_it_gone() -> Result<()> {
     let env = Isolation::vrf("unheard")
@@ -107,7 +107,8 @@ async fn a_server_that_has_not_heard_of_a_pod_yet_does_not_make_it_gone() -> Res
     let eth0 = env.eth0_via("early", &pod)?;
     eth0.add().await?.success()?;
     eth0.del().await?.success()?;
-    // The same for real: the server is frozen while the pod is made, and is asked as soon as it goes on.
+    // The same for real: the server is frozen while the pod is made, and is asked as soon as it
+    // goes on.
     for number in 0..5 {
         let cluster = &env.cluster;
         cluster.freeze_api_server(1, true)?;
@@ -178,7 +179,8 @@ async fn fifty_adds_outlive_a_restart_of_the_api_server() -> Result<()> {
     crowd.clear(&env).await
 }
 
-/// How long each of a crowd has: the start of a server takes some three seconds of an idle machine, and many of a busy one.
+/// How long each of a crowd has: the start of a server takes some three seconds of an idle machine,
+/// and many of a busy one.
 const SECONDS: u64 = 120;
 
 /// Many pods, one after the other on each of the servers.

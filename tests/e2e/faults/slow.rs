@@ -63,7 +63,8 @@ async fn a_del_whose_server_accepts_and_is_silent_has_thirty_seconds() -> Result
     env.holds_nothing().await
 }
 
-/// Each write is lost to another pod after three seconds, and there are always more addresses to try.
+/// Each write is lost to another pod after three seconds, and there are always more addresses to
+/// try.
 #[tokio::test]
 async fn writes_that_are_slow_and_lost_end_with_the_deadline() -> Result<()> {
     let env = Isolation::vrf("slow-writes").proxy().start().await?;
@@ -80,7 +81,8 @@ async fn writes_that_are_slow_and_lost_end_with_the_deadline() -> Result<()> {
     in_time(&outcome, 8)
 }
 
-/// The Node authorizer hears of pods by a watch: until then it denies the pod and, by the policy, its leases.
+/// The Node authorizer hears of pods by a watch: until then it denies the pod and, by the policy,
+/// its leases.
 #[tokio::test]
 async fn an_authorizer_that_lags_for_six_seconds_is_waited_for_and_a_missing_role_is_not()
 -> Result<()> {

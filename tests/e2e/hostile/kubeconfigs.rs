@@ -104,7 +104,8 @@ async fn credentials_that_cannot_be_used_are_named_with_the_reason_and_not_shown
         .cases;
     cases.push(("no file", "/nowhere".into()));
     cases.push(("no YAML", broken));
-    // A kubeconfig may be half a file for three seconds; then there is a pause, and another attempt.
+    // A kubeconfig may be half a file for three seconds; then there is a pause, and another
+    // attempt.
     let eth0 = eth0.ipam("timeoutSeconds", json!(8));
     insta::assert_snapshot!(errors(&env, &eth0, cases).await?, @r#"
     no URL: 7: the kubeconfig /cluster/nodes/node/no-URL cannot be used: its server "https://[::1" is not a URL: invalid authority

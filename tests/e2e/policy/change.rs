@@ -6,8 +6,8 @@ use super::{Allowed, Failures, TwoNodes, cells, dry_run, judge, put, refused};
 
 const ADDRESS: &str = "192.0.2.2";
 
-/// Holds a table against the policy. A row says what the node tries, the lease before and after, and the verdict:
-/// `allowed`, or a word for which `refusal` has the message.
+/// Holds a table against the policy. A row says what the node tries, the lease before and after,
+/// and the verdict: `allowed`, or a word for which `refusal` has the message.
 pub(super) async fn hold(
     nodes: &TwoNodes,
     table: &str,

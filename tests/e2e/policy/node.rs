@@ -34,7 +34,8 @@ async fn a_node_makes_leases_for_its_own_pods_only() -> Result<()> {
     failures.none()
 }
 
-/// What would delete its lease, keep it from being deleted, let others delete it, or claim what is not served.
+/// What would delete its lease, keep it from being deleted, let others delete it, or claim what is
+/// not served.
 #[tokio::test]
 async fn a_node_adds_nothing_to_a_lease_but_its_holder() -> Result<()> {
     let nodes = TwoNodes::new("adds").await?;

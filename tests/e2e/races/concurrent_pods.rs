@@ -1,4 +1,5 @@
-//! Pods that all want an address at the same time; where there is a proxy, each goes through it by its own name.
+//! Pods that all want an address at the same time; where there is a proxy, each goes through it by
+//! its own name.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -85,7 +86,8 @@ impl ConcurrentPods {
         Ok(outcomes)
     }
 
-    /// ADD for each, `at_once` at a time: all of them are held at different requests while `change` is made.
+    /// ADD for each, `at_once` at a time: all of them are held at different requests while `change`
+    /// is made.
     pub async fn add_around(
         &self,
         at_once: usize,
@@ -114,8 +116,8 @@ impl ConcurrentPods {
         Ok(outcomes)
     }
 
-    /// ADD for each, all at once; those that `fate` names a place for are killed there. Returns how many were killed, and how
-    /// many of those hold an address.
+    /// ADD for each, all at once; those that `fate` names a place for are killed there. Returns how
+    /// many were killed, and how many of those hold an address.
     pub async fn add_and_kill(&self, fate: impl Fn(usize) -> Option<At>) -> Result<(usize, usize)> {
         let mut calls = JoinSet::new();
         for (number, member) in self.members.iter().enumerate() {
@@ -161,7 +163,8 @@ impl ConcurrentPods {
         Ok(())
     }
 
-    /// Each answer has its Held lease, each Held lease its answer, and no address is in two of them. Returns all addresses.
+    /// Each answer has its Held lease, each Held lease its answer, and no address is in two of
+    /// them. Returns all addresses.
     pub async fn agrees_with_the_leases(&self, outcomes: &[Outcome]) -> Result<BTreeSet<IpAddr>> {
         let mut answered = BTreeSet::new();
         for (outcome, member) in outcomes.iter().zip(&self.members) {

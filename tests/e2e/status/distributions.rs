@@ -1,4 +1,5 @@
-//! Where distributions keep the kubelet's credentials, and in which form: each is found, and used, by itself.
+//! Where distributions keep the kubelet's credentials, and in which form: each is found, and used,
+//! by itself.
 //!
 //! The plugin runs in a root that has nothing but the files of one distribution.
 

@@ -27,7 +27,8 @@ pub struct Arp {
 }
 
 impl Arp {
-    /// Opens it on a segment. What it does not read within a while is lost, but not what it asks for.
+    /// Opens it on a segment. What it does not read within a while is lost, but not what it asks
+    /// for.
     pub fn open(segment: &Segment) -> Result<Self> {
         segment.hub().enter(|| {
             let protocol = Protocol::from(i32::from(ETHERTYPE.to_be()));
@@ -45,7 +46,8 @@ impl Arp {
         })
     }
 
-    /// Asks who has this address. All that have it answer, and no one learns anything from the question (RFC 5227, §2.1.1).
+    /// Asks who has this address. All that have it answer, and no one learns anything from the
+    /// question (RFC 5227, §2.1.1).
     pub fn ask(&self, address: Ipv4Addr) -> Result<()> {
         let own = self.bridge.addr().context("the bridge has no address")?;
         let mut frame = Vec::with_capacity(LENGTH);

@@ -1,4 +1,5 @@
-//! The calls of a runtime for one interface of one pod: the environment it sends, the configuration, the result it keeps.
+//! The calls of a runtime for one interface of one pod: the environment it sends, the
+//! configuration, the result it keeps.
 
 mod cnitool;
 
@@ -42,8 +43,9 @@ pub struct Attachment {
 }
 
 impl Attachment {
-    /// The first interface, `eth0`, of this pod: the plugin at `ipam_plugin` is called directly, with CNI 1.1.0, as the network
-    /// `test`, with the node's kubeconfig and nothing else in `ipam`.
+    /// The first interface, `eth0`, of this pod: the plugin at `ipam_plugin` is called directly,
+    /// with CNI 1.1.0, as the network `test`, with the node's kubeconfig and nothing else in
+    /// `ipam`.
     pub fn new(ipam_plugin: &Path, node: &Node, pod: &Pod, sandbox: &Arc<Sandbox>) -> Result<Self> {
         let name = ipam_plugin
             .file_name()
@@ -82,8 +84,8 @@ impl Attachment {
         self
     }
 
-    /// Another container id than the sandbox's: one of [`container_id`](crate::container_id), or the notes that a plugin
-    /// leaves of it on the machine stay there.
+    /// Another container id than the sandbox's: one of [`container_id`](crate::container_id), or
+    /// the notes that a plugin leaves of it on the machine stay there.
     #[must_use]
     pub fn container(mut self, id: &str) -> Self {
         id.clone_into(&mut self.container);
@@ -196,7 +198,8 @@ impl Attachment {
             .clone()
     }
 
-    /// Gives DEL and CHECK this as `prevResult` from now on; `None`: as a runtime that has lost its cache.
+    /// Gives DEL and CHECK this as `prevResult` from now on; `None`: as a runtime that has lost its
+    /// cache.
     pub fn remember(&self, result: Option<Value>) {
         *self.result.lock().unwrap_or_else(PoisonError::into_inner) = result;
     }

@@ -115,7 +115,8 @@ impl Cluster {
         Ok(Mark(ends))
     }
 
-    /// The requests that were answered since that moment, by all API servers, without those of this function.
+    /// The requests that were answered since that moment, by all API servers, without those of this
+    /// function.
     pub async fn requests_since(&self, mark: &Mark) -> Result<Vec<Request>> {
         let mut all = Vec::new();
         for (server, from) in mark.0.iter().enumerate() {
@@ -129,7 +130,8 @@ impl Cluster {
 
     /// The log from a position on, complete up to now; and its end.
     ///
-    /// A request is written to it a moment after its answer is sent. So a request of a name of its own is sent, and waited for.
+    /// A request is written to it a moment after its answer is sent. So a request of a name of its
+    /// own is sent, and waited for.
     async fn read_log(&self, server: usize, from: u64) -> Result<(String, u64)> {
         let word = format!("{FLUSH}{:016x}", rand::random::<u64>());
         let client = self.admin_of(server).await?;

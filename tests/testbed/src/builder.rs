@@ -9,10 +9,12 @@ use crate::control_plane::{ControlPlane, Plan};
 use crate::guardian;
 use crate::tools::{Tool, Tools};
 
-/// How many nodes `n1`, `n2`, … have a token from the start: the API server reads its token file once.
+/// How many nodes `n1`, `n2`, … have a token from the start: the API server reads its token file
+/// once.
 pub(crate) const NODES: usize = 1000;
 
-/// What every cluster and its tests need. The others take minutes to build, and most tests are better off without them.
+/// What every cluster and its tests need. The others take minutes to build, and most tests are
+/// better off without them.
 const EVERYDAY: [Tool; 9] = [
     Tool::Etcd,
     Tool::ApiServer,
@@ -146,7 +148,8 @@ impl Builder {
     }
 }
 
-/// A port that was free a moment ago may be another process's by now: then all is started again, on others.
+/// A port that was free a moment ago may be another process's by now: then all is started again, on
+/// others.
 async fn start_on_free_ports(tools: &Tools, dir: &Path, plan: &Plan) -> Result<ControlPlane> {
     for _ in 0..3 {
         std::fs::create_dir(dir).context("make the cluster's folder")?;

@@ -1,7 +1,7 @@
 //! One call of a CNI plugin, as a runtime makes it: environment, stdin, and what comes back.
 //!
-//! The environment is what is set here and `PATH`, nothing of the test's own. Each call is a process group of its own, so that
-//! it can be killed with all that it started.
+//! The environment is what is set here and `PATH`, nothing of the test's own. Each call is a
+//! process group of its own, so that it can be killed with all that it started.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -168,7 +168,8 @@ impl Running {
         self.group.as_raw().unsigned_abs()
     }
 
-    /// Kills it and all that it started, by SIGKILL. [`wait`](Self::wait) says whether it had ended before.
+    /// Kills it and all that it started, by SIGKILL. [`wait`](Self::wait) says whether it had ended
+    /// before.
     pub fn kill(&self) {
         if self.child.is_some() {
             // Until it has been waited for, no other process gets this id.
@@ -197,7 +198,8 @@ impl Running {
         }
     }
 
-    /// Waits until it, and whatever it started that writes to its stderr, has ended: as libcni does.
+    /// Waits until it, and whatever it started that writes to its stderr, has ended: as libcni
+    /// does.
     pub async fn wait(mut self) -> Result<Outcome> {
         match tokio::time::timeout(PATIENCE, self.finish()).await {
             Ok(outcome) => outcome,

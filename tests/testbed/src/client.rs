@@ -10,7 +10,8 @@ use tower::{BoxError, ServiceBuilder};
 
 /// A client of the runtime that calls this.
 ///
-/// kube's own leaves Nagle's algorithm on, and so waits 40 ms for a delayed acknowledgement now and then; hence this stack.
+/// kube's own leaves Nagle's algorithm on, and so waits 40 ms for a delayed acknowledgement now and
+/// then; hence this stack.
 pub(crate) async fn connect(kubeconfig: &str) -> Result<kube::Client> {
     let kubeconfig = Kubeconfig::from_yaml(kubeconfig).context("read a kubeconfig")?;
     let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())

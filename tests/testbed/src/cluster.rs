@@ -107,7 +107,8 @@ impl Cluster {
         }))
     }
 
-    /// The admin's client, of the first API server. One per runtime, since connections belong to the runtime that made them.
+    /// The admin's client, of the first API server. One per runtime, since connections belong to
+    /// the runtime that made them.
     pub async fn admin(&self) -> Result<kube::Client> {
         self.admin_of(0).await
     }
@@ -141,7 +142,8 @@ impl Cluster {
         self.0.dir.join("admin.kubeconfig")
     }
 
-    /// Runs kubectl as the admin, and returns what a user would see. Paths among the arguments must be absolute.
+    /// Runs kubectl as the admin, and returns what a user would see. Paths among the arguments must
+    /// be absolute.
     pub async fn kubectl(&self, args: &[&str]) -> Result<String> {
         let run = guardian::run()?;
         let out = tokio::process::Command::new(self.tool(Tool::Kubectl))
@@ -164,7 +166,8 @@ impl Cluster {
         Ok(text(&out.stdout))
     }
 
-    /// Applies every object of a YAML file, or of all YAML files of a folder, and waits until they are in force.
+    /// Applies every object of a YAML file, or of all YAML files of a folder, and waits until they
+    /// are in force.
     pub async fn apply(&self, path: &Path) -> Result<()> {
         self.apply_yaml(&manifests::read(path)?).await
     }
@@ -229,7 +232,8 @@ impl Cluster {
     #[must_use]
     pub fn fresh_node(&self) -> NodeBuilder {
         let next = self.0.next_node.fetch_add(1, Ordering::Relaxed);
-        // Counted down from the last, so that tests that name theirs, from the first, do not meet them.
+        // Counted down from the last, so that tests that name theirs, from the first, do not meet
+        // them.
         self.node(&self.0.node_names[NODES - 1 - next % NODES])
     }
 

@@ -1,9 +1,9 @@
 //! etcd and API servers: their certificates, flags, ports and readiness.
 //!
-//! An API server here authorizes as a real one does (`Node,RBAC`, `NodeRestriction`) and writes an audit log, in which tests
-//! count requests. What differs from production: etcd does not wait for the disk, tokens come from a file, and without
-//! [workloads](crate::Builder::workloads) the `ServiceAccount` admission plugin is off, because no controller makes service
-//! accounts.
+//! An API server here authorizes as a real one does (`Node,RBAC`, `NodeRestriction`) and writes an
+//! audit log, in which tests count requests. What differs from production: etcd does not wait for
+//! the disk, tokens come from a file, and without [workloads](crate::Builder::workloads) the
+//! `ServiceAccount` admission plugin is off, because no controller makes service accounts.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -250,7 +250,8 @@ fn api_server_args(dir: &Path, etcd: u16, port: u16, audit_log: &Path) -> Vec<St
         format!("--etcd-servers=http://127.0.0.1:{etcd}"),
         "--bind-address=127.0.0.1".to_owned(),
         format!("--secure-port={port}"),
-        // Nobody reaches the service `kubernetes` here, and a loopback address may not be its endpoint.
+        // Nobody reaches the service `kubernetes` here, and a loopback address may not be its
+        // endpoint.
         "--advertise-address=192.0.2.1".to_owned(),
         "--endpoint-reconciler-type=none".to_owned(),
         "--service-cluster-ip-range=10.96.0.0/16".to_owned(),

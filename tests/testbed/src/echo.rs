@@ -1,4 +1,5 @@
-//! Ping, without the program: it is missing on many machines, and needs a set-uid bit or luck on others.
+//! Ping, without the program: it is missing on many machines, and needs a set-uid bit or luck on
+//! others.
 
 use std::io::{ErrorKind, Read};
 use std::net::{IpAddr, SocketAddr};
@@ -7,7 +8,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use socket2::{Domain, Protocol, Socket, Type};
 
-/// Between two requests: the first ones are lost while neighbors are resolved and IPv6 addresses are tentative.
+/// Between two requests: the first ones are lost while neighbors are resolved and IPv6 addresses
+/// are tentative.
 const INTERVAL: Duration = Duration::from_millis(200);
 
 /// ICMP types of request and reply, of the two families.
@@ -61,7 +63,8 @@ fn answered(socket: &mut Socket, [head, rest]: &[&[u8]; 2]) -> Result<bool> {
             }
             Err(e) => return Err(e).context("receive"),
         };
-        // A raw IPv4 socket gives the IP header too, whose length is in its first byte; IPv6 does not.
+        // A raw IPv4 socket gives the IP header too, whose length is in its first byte; IPv6 does
+        // not.
         let skip = match packet.first() {
             Some(first) if first >> 4 == 4 && head[0] == V4.1 => usize::from(first & 15) * 4,
             _ => 0,

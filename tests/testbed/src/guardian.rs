@@ -1,9 +1,11 @@
 //! Leaves nothing behind, however the program ends.
 //!
-//! A program that uses the test cluster starts processes, makes network namespaces and writes files. All of them are marked
-//! as its own: processes have their working directory in the run's folder, namespaces have the run's id in their name, files
-//! are in the run's folder. A small shell script, the guardian, waits on a pipe that only this program holds open. When the
-//! pipe closes, at the end of `main`, on a panic, on Ctrl-C or on SIGKILL, it takes away whatever bears the marks.
+//! A program that uses the test cluster starts processes, makes network namespaces and writes
+//! files. All of them are marked as its own: processes have their working directory in the run's
+//! folder, namespaces have the run's id in their name, files are in the run's folder. A small shell
+//! script, the guardian, waits on a pipe that only this program holds open. When the pipe closes,
+//! at the end of `main`, on a panic, on Ctrl-C or on SIGKILL, it takes away whatever bears the
+//! marks.
 //!
 //! # Invariants
 //! - The guardian runs before the first thing is made, and makes the run's folder itself.
@@ -41,7 +43,8 @@ pub(crate) fn run() -> Result<&'static Run> {
 
 /// Takes away everything that this program made, now, and waits for the end of that.
 ///
-/// Needed only where something is to be said or looked at afterwards: it happens in any case when the program ends.
+/// Needed only where something is to be said or looked at afterwards: it happens in any case when
+/// the program ends.
 pub fn clean_up() {
     if let Ok(run) = run() {
         run.finish();
@@ -64,7 +67,8 @@ pub fn keep() -> Result<PathBuf> {
     Ok(script)
 }
 
-/// Whether [`keep`] was called: then values that take away what they stand for, when they are dropped, don't.
+/// Whether [`keep`] was called: then values that take away what they stand for, when they are
+/// dropped, don't.
 pub(crate) fn kept() -> bool {
     run().is_ok_and(|run| run.kept.load(Ordering::Relaxed))
 }
@@ -110,7 +114,8 @@ impl Run {
         &self.dir
     }
 
-    /// The working directory of every process of the run: it is by this that the guardian finds them.
+    /// The working directory of every process of the run: it is by this that the guardian finds
+    /// them.
     pub(crate) fn processes(&self) -> PathBuf {
         self.dir.join("run")
     }

@@ -1,7 +1,8 @@
 //! When something that was written acts.
 //!
-//! The API server answers before that: a kind is served, a role grants and a policy refuses only once watches have brought the
-//! news to what decides, in each API server by itself. What waits here waits for all of them, so that no test has to.
+//! The API server answers before that: a kind is served, a role grants and a policy refuses only
+//! once watches have brought the news to what decides, in each API server by itself. What waits
+//! here waits for all of them, so that no test has to.
 
 use std::time::{Duration, Instant};
 
@@ -42,7 +43,8 @@ impl<'a> Waiting<'a> {
     }
 }
 
-/// Waits until lists of a new kind are served, from etcd and from the watch cache. `spec` is its definition's.
+/// Waits until lists of a new kind are served, from etcd and from the watch cache. `spec` is its
+/// definition's.
 pub(crate) async fn until_served(cluster: &Cluster, spec: &Value) -> Result<()> {
     let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let versions = spec["versions"].as_array().into_iter().flatten();
@@ -135,8 +137,9 @@ pub(crate) async fn until_allowed(cluster: &Cluster, question: &Value) -> Result
 
 /// Waits until the admission policies that exist by now decide.
 ///
-/// An API server takes over all policies at a time, a second at the most after a change. So one more policy is written,
-/// which refuses something harmless; when it does, those before it decide too.
+/// An API server takes over all policies at a time, a second at the most after a change. So one
+/// more policy is written, which refuses something harmless; when it does, those before it decide
+/// too.
 pub(crate) async fn until_policies_decide(admin: &kube::Client, cluster: &Cluster) -> Result<()> {
     let name = format!("testbed-{:016x}", rand::random::<u64>());
     let canary = canary(&name)?;

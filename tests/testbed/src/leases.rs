@@ -14,7 +14,8 @@ use crate::Cluster;
 const AT_ONCE: usize = 50;
 
 impl Cluster {
-    /// Has pods of other nodes hold these IPv4 addresses of a pool. One that has a lease already keeps it.
+    /// Has pods of other nodes hold these IPv4 addresses of a pool. One that has a lease already
+    /// keeps it.
     pub async fn hold(&self, pool: &str, addresses: impl Iterator<Item = IpAddr>) -> Result<()> {
         let kind = GroupVersionKind::gvk("leasehold.io", "v1alpha1", "IPLease");
         let kind = ApiResource::from_gvk_with_plural(&kind, "ipleases");

@@ -1,8 +1,10 @@
-//! A real control plane, real network namespaces and real CNI plugins for leasehold's tests, demo and benchmarks.
+//! A real control plane, real network namespaces and real CNI plugins for leasehold's tests, demo
+//! and benchmarks.
 //!
-//! Nothing here mocks what a user would have for real, with two exceptions that are named where they
-//! stand: a [`Node`] has no kubelet (the test says when a sandbox is made, and calls the plugins; a [`Worker`] has one), and
-//! etcd does not wait for the disk. This crate knows nothing of leasehold itself but the file that a test hands to an [`Attachment`].
+//! Nothing here mocks what a user would have for real, with two exceptions that are named where
+//! they stand: a [`Node`] has no kubelet (the test says when a sandbox is made, and calls the
+//! plugins; a [`Worker`] has one), and etcd does not wait for the disk. This crate knows nothing of
+//! leasehold itself but the file that a test hands to an [`Attachment`].
 //!
 //! ```no_run
 //! # async fn example(plugin: &std::path::Path) -> anyhow::Result<()> {

@@ -1,6 +1,7 @@
 //! Objects from YAML, applied or created as the admin.
 //!
-//! [`apply`] returns when what it applied acts; how that is found out is [`in_force`](crate::in_force)'s business.
+//! [`apply`] returns when what it applied acts; how that is found out is
+//! [`in_force`](crate::in_force)'s business.
 
 use std::path::Path;
 
@@ -77,8 +78,8 @@ impl Cluster {
     }
 }
 
-/// The text of a file, or of all YAML files of a folder: those that its kustomization lists, else in the order of their
-/// names.
+/// The text of a file, or of all YAML files of a folder: those that its kustomization lists, else
+/// in the order of their names.
 pub(crate) fn read(path: &Path) -> Result<String> {
     if !path.is_dir() {
         return std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()));

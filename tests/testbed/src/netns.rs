@@ -29,7 +29,8 @@ impl Netns {
         std::fs::create_dir_all(FOLDER).context("make the folder of namespaces")?;
         File::create(&path).context("make the namespace's file")?;
         let netns = Self { path };
-        // A namespace belongs to the thread that leaves the others' for it; bound to a file it outlives the thread.
+        // A namespace belongs to the thread that leaves the others' for it; bound to a file it
+        // outlives the thread.
         in_a_thread(|| {
             unshare(CloneFlags::CLONE_NEWNET)?;
             let own = Some("/proc/thread-self/ns/net");
@@ -52,7 +53,8 @@ impl Netns {
         &self.path
     }
 
-    /// Runs `work` on a thread that is inside: what it opens, binds or spawns belongs to the namespace.
+    /// Runs `work` on a thread that is inside: what it opens, binds or spawns belongs to the
+    /// namespace.
     pub fn enter<T: Send>(&self, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
         enter(&self.path, work)
     }
@@ -70,7 +72,8 @@ impl Netns {
         self.exec(&command)
     }
 
-    /// The addresses of an interface that are not link-local, in the kernel's order; none where there is no such interface.
+    /// The addresses of an interface that are not link-local, in the kernel's order; none where
+    /// there is no such interface.
     pub fn addresses(&self, interface: &str) -> Result<Vec<IpNet>> {
         addresses(&self.path, interface)
     }

@@ -1,6 +1,7 @@
 //! A node: its object, its identity, and where its plugins run.
 //!
-//! There is no kubelet; what acts on a node's behalf here has a node's rights at the API server and no more.
+//! There is no kubelet; what acts on a node's behalf here has a node's rights at the API server and
+//! no more.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -104,7 +105,8 @@ async fn set_ready(nodes: &Api<NodeObject>, name: &str, status: &str) -> Result<
 }
 
 impl Node {
-    /// Reports in its condition `Ready` that it is (`True`), is not (`False`), or that it is unknown (`Unknown`).
+    /// Reports in its condition `Ready` that it is (`True`), is not (`False`), or that it is
+    /// unknown (`Unknown`).
     pub async fn report_ready(&self, status: &str) -> Result<()> {
         set_ready(&Api::all(self.cluster.admin().await?), &self.name, status).await
     }

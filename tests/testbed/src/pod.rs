@@ -82,14 +82,16 @@ impl PodBuilder {
         self
     }
 
-    /// With this `terminationGracePeriodSeconds`. By default none: nothing runs in it that would have to end.
+    /// With this `terminationGracePeriodSeconds`. By default none: nothing runs in it that would
+    /// have to end.
     #[must_use]
     pub fn ending_within(mut self, seconds: u32) -> Self {
         self.termination = seconds;
         self
     }
 
-    /// The pod of this uid, which another client has created and which its node may not have heard of yet.
+    /// The pod of this uid, which another client has created and which its node may not have heard
+    /// of yet.
     #[must_use]
     pub fn made(self, uid: String) -> Pod {
         Pod {
@@ -100,7 +102,8 @@ impl PodBuilder {
         }
     }
 
-    /// Creates it, and its namespace where that is missing; returns once its node may read it, at every API server.
+    /// Creates it, and its namespace where that is missing; returns once its node may read it, at
+    /// every API server.
     pub async fn create(self) -> Result<Pod> {
         let Self {
             cluster,
@@ -145,7 +148,8 @@ impl PodBuilder {
 /// Makes a namespace that may exist already.
 async fn ensure_namespace(cluster: &Cluster, name: &str) -> Result<()> {
     let namespaces: Api<Namespace> = Api::all(cluster.admin().await?);
-    // Looked for first: hundreds of pods are made in one namespace, and a read is the cheaper request.
+    // Looked for first: hundreds of pods are made in one namespace, and a read is the cheaper
+    // request.
     if namespaces
         .get_metadata_opt(name)
         .await
@@ -181,8 +185,8 @@ impl Pod {
         &self.uid
     }
 
-    /// Deletes it as a user does who gives it time to end: it is marked, and stays until its kubelet has torn it down,
-    /// for which see [`force_delete`](Self::force_delete).
+    /// Deletes it as a user does who gives it time to end: it is marked, and stays until its
+    /// kubelet has torn it down, for which see [`force_delete`](Self::force_delete).
     pub async fn delete(&self) -> Result<()> {
         self.delete_within(30).await
     }
@@ -264,7 +268,8 @@ impl Pod {
         ))
     }
 
-    /// The node authorizer learns of pods by a watch. A kubelet does too, so that no plugin of it is ever too early.
+    /// The node authorizer learns of pods by a watch. A kubelet does too, so that no plugin of it
+    /// is ever too early.
     async fn until_readable_by(&self, node: &str) -> Result<()> {
         let read = json!({
             "user": format!("system:node:{node}"),

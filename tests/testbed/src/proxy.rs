@@ -1,15 +1,16 @@
 //! A reverse proxy that injects faults by rules.
 //!
-//! It stands between the programs under test and the API server, speaks TLS on both sides (HTTP/1.1 and HTTP/2, as the client
-//! prefers), passes every header on, and does to single requests what a test asks for: [`On`] says which, [`Do`] says what.
-//! Without a rule it is transparent, and it never sends a request that it was not sent: it retries nothing, and what the API
-//! server breaks off is broken off for the client.
+//! It stands between the programs under test and the API server, speaks TLS on both sides (HTTP/1.1
+//! and HTTP/2, as the client prefers), passes every header on, and does to single requests what a
+//! test asks for: [`On`] says which, [`Do`] says what. Without a rule it is transparent, and it
+//! never sends a request that it was not sent: it retries nothing, and what the API server breaks
+//! off is broken off for the client.
 //!
-//! It is sure of what it forwarded and in which order. A client certificate does not pass (use tokens), neither does an upgraded
-//! connection (`exec`, `port-forward`).
+//! It is sure of what it forwarded and in which order. A client certificate does not pass (use
+//! tokens), neither does an upgraded connection (`exec`, `port-forward`).
 //!
-//! It runs on a thread of its own, so that a test may block on a process that talks through it; with the [`Proxy`] everything
-//! ends, requests that are held too.
+//! It runs on a thread of its own, so that a test may block on a process that talks through it;
+//! with the [`Proxy`] everything ends, requests that are held too.
 //!
 //! ```no_run
 //! # async fn story(url: &str, ca: &str) -> Result<(), Box<dyn std::error::Error>> {
@@ -108,7 +109,8 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Starts a proxy in front of the API server at `url` (`https://host:port`), whose certificate `ca_pem` vouches for.
+    /// Starts a proxy in front of the API server at `url` (`https://host:port`), whose certificate
+    /// `ca_pem` vouches for.
     pub fn start(url: &str, ca_pem: &str) -> Result<Self, Error> {
         let upstream = Upstream::new(url, ca_pem)?;
         let authority = tls::Authority::new("fault proxy")?;
@@ -134,8 +136,8 @@ impl Proxy {
         format!("https://{}", self.address)
     }
 
-    /// The address for the kubeconfig of one caller, by which its requests are known ([`On::caller`]) whatever its token. The API
-    /// server sees the same requests.
+    /// The address for the kubeconfig of one caller, by which its requests are known
+    /// ([`On::caller`]) whatever its token. The API server sees the same requests.
     #[must_use]
     pub fn url_for(&self, caller: &str) -> String {
         format!("{}{}{caller}", self.url(), call::CALLER_PREFIX)
@@ -167,8 +169,8 @@ impl Proxy {
         self.hold_at(Moment::After, on)
     }
 
-    /// Holds these requests on one of both sides: with [`On::nth`] and [`Gate::arrived_before`] the way to stop a process at
-    /// every one of its requests in turn.
+    /// Holds these requests on one of both sides: with [`On::nth`] and [`Gate::arrived_before`] the
+    /// way to stop a process at every one of its requests in turn.
     pub fn hold_at(&self, moment: Moment, on: On) -> Gate {
         let post = Post::new();
         let act = match moment {
@@ -198,14 +200,14 @@ impl Proxy {
         self.shared.book.wait_for(what, wanted).await
     }
 
-    /// Resets every connection, and refuses new ones until [`Proxy::resume`]. What is held stays held and can be released: it
-    /// left its client before.
+    /// Resets every connection, and refuses new ones until [`Proxy::resume`]. What is held stays
+    /// held and can be released: it left its client before.
     pub async fn refuse(&self) {
         self.turn(Doors::Refusing).await;
     }
 
-    /// Says nothing any more until [`Proxy::resume`]: connections are made and hang, requests and replies that come meanwhile go
-    /// on afterwards, as when a network comes back.
+    /// Says nothing any more until [`Proxy::resume`]: connections are made and hang, requests and
+    /// replies that come meanwhile go on afterwards, as when a network comes back.
     pub async fn mute(&self) {
         self.turn(Doors::Mute).await;
     }
@@ -238,7 +240,8 @@ impl Proxy {
     }
 }
 
-/// The value, even if the thread that held it last has panicked: each is changed in one step and is whole at every moment.
+/// The value, even if the thread that held it last has panicked: each is changed in one step and is
+/// whole at every moment.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

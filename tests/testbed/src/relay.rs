@@ -14,7 +14,8 @@ pub(crate) struct Relay {
 }
 
 impl Relay {
-    /// Starts it on a thread of its own: it may serve several tests, each of which has a runtime of its own.
+    /// Starts it on a thread of its own: it may serve several tests, each of which has a runtime of
+    /// its own.
     pub(crate) fn start(listener: TcpListener, to: SocketAddr) -> Result<Self> {
         listener.set_nonblocking(true)?;
         let runtime = tokio::runtime::Builder::new_current_thread()

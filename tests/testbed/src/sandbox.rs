@@ -39,8 +39,8 @@ impl Sandbox {
     }
 }
 
-/// A container id that no other container has: 64 hexadecimal digits. It begins with the run's id, by which the guardian
-/// knows whose a plugin's notes are.
+/// A container id that no other container has: 64 hexadecimal digits. It begins with the run's id,
+/// by which the guardian knows whose a plugin's notes are.
 pub fn container_id() -> Result<String> {
     let run = guardian::run()?.id();
     let [a, b, c] = rand::random::<[u64; 3]>();

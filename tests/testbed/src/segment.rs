@@ -1,7 +1,8 @@
 //! A layer-2 segment that simulated nodes are on, and pods beside them.
 //!
-//! It is a bridge in a namespace of its own; each node is a namespace with an `eth0` on that bridge. The links of the machine
-//! that runs the tests are neither used nor changed: a node reaches the API server's loopback address through a relay.
+//! It is a bridge in a namespace of its own; each node is a namespace with an `eth0` on that
+//! bridge. The links of the machine that runs the tests are neither used nor changed: a node
+//! reaches the API server's loopback address through a relay.
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -48,8 +49,8 @@ impl Segment {
         })))
     }
 
-    /// Somebody on the segment who is not in the cluster answers for this address, given with its prefix length: a gateway,
-    /// a printer.
+    /// Somebody on the segment who is not in the cluster answers for this address, given with its
+    /// prefix length: a gateway, a printer.
     pub fn add_neighbor(&self, address: &str) -> Result<()> {
         // Nobody else has it: without the check for duplicates an IPv6 address answers at once.
         let nodad = if address.contains(':') { "nodad" } else { "" };
@@ -64,8 +65,8 @@ impl Segment {
         &self.0.netns
     }
 
-    /// Whoever is on the segment reaches the API server by the address of its Service, if its default
-    /// route leads to a [neighbor](Self::add_neighbor).
+    /// Whoever is on the segment reaches the API server by the address of its Service, if its
+    /// default route leads to a [neighbor](Self::add_neighbor).
     pub(crate) fn serve_api(&self, cluster: &Cluster) -> Result<()> {
         let mut service = self
             .0

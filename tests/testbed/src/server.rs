@@ -1,6 +1,7 @@
 //! One long-running program of the control plane: started, stopped, killed, started again.
 //!
-//! It knows processes and their logs; when a server is ready to serve is for those to say who know its protocol.
+//! It knows processes and their logs; when a server is ready to serve is for those to say who know
+//! its protocol.
 
 use std::fs::File;
 use std::net::{Ipv4Addr, TcpListener};
@@ -24,7 +25,8 @@ pub(crate) struct Server {
     program: PathBuf,
     args: Vec<String>,
     log: PathBuf,
-    // std's child, not tokio's: a server is shared by tests, each of which has a runtime of its own.
+    // std's child, not tokio's: a server is shared by tests, each of which has a runtime of its
+    // own.
     child: Mutex<Option<Child>>,
 }
 
@@ -54,7 +56,8 @@ impl Server {
         let started = Command::new(&self.program)
             .args(&self.args)
             .current_dir(guardian::run()?.processes())
-            // Proxies and Go's debug settings in the environment of the tests must not affect the server.
+            // Proxies and Go's debug settings in the environment of the tests must not affect the
+            // server.
             .env_clear()
             .process_group(0)
             .stdin(Stdio::null())
@@ -149,8 +152,9 @@ fn end(child: &mut Child) {
 
 /// A port that nothing listens on.
 ///
-/// Below those that the kernel gives to outgoing connections (32768 and up): while a server is down for a restart, no
-/// other process is given its port, nor does a client's repeated `connect` to it end up connected to itself.
+/// Below those that the kernel gives to outgoing connections (32768 and up): while a server is down
+/// for a restart, no other process is given its port, nor does a client's repeated `connect` to it
+/// end up connected to itself.
 pub(crate) fn free_port() -> Result<u16> {
     (0..1000)
         .map(|_| rand::random_range(10_000..30_000))

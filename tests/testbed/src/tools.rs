@@ -1,8 +1,9 @@
 //! The real programs: found, or built once per user.
 //!
-//! `$KUBEBUILDER_ASSETS` is read first. What is missing there is built from one of the Go modules in `tools/` into the
-//! user's cache, in a folder per module that is keyed by the module's checksums: a new version of anything is a new
-//! folder, and leaves those of the other modules alone. Programs that are there are taken as they are.
+//! `$KUBEBUILDER_ASSETS` is read first. What is missing there is built from one of the Go modules
+//! in `tools/` into the user's cache, in a folder per module that is keyed by the module's
+//! checksums: a new version of anything is a new folder, and leaves those of the other modules
+//! alone. Programs that are there are taken as they are.
 
 mod build;
 mod module;
@@ -147,7 +148,8 @@ pub struct Tools {
 }
 
 impl Tools {
-    /// Finds these programs, and builds what is missing. The first time on a machine this takes minutes.
+    /// Finds these programs, and builds what is missing. The first time on a machine this takes
+    /// minutes.
     pub fn ready(wanted: &[Tool]) -> Result<Self> {
         let tools = Self {
             assets: std::env::var_os("KUBEBUILDER_ASSETS").map(PathBuf::from),

@@ -1,9 +1,9 @@
 //! A node with kubelet, containerd and runc: it runs the pods that are bound to it.
 //!
 //! The node has namespaces of its own for network, mounts, processes and cgroups, so that
-//! `/etc/kubernetes`, `/run`, `/opt/cni/bin` and all else that kubelet, runtime and plugins expect at
-//! their usual places are the node's, and nothing of the machine changes. Its identity is a client
-//! certificate, as kubeadm gives one: `/etc/kubernetes/kubelet.conf`.
+//! `/etc/kubernetes`, `/run`, `/opt/cni/bin` and all else that kubelet, runtime and plugins expect
+//! at their usual places are the node's, and nothing of the machine changes. Its identity is a
+//! client certificate, as kubeadm gives one: `/etc/kubernetes/kubelet.conf`.
 //!
 //! What differs from production: no systemd and no cgroup per pod or class of service, settings of
 //! the kernel that kubelet makes for the whole machine are made to copies, and nothing serves the
@@ -209,8 +209,8 @@ impl Worker {
         self.start_kubelet()
     }
 
-    /// Cuts the node off from the API server: what kubelet and plugins send is lost. Its pods are still
-    /// on the segment.
+    /// Cuts the node off from the API server: what kubelet and plugins send is lost. Its pods are
+    /// still on the segment.
     pub fn disconnect(&self) -> Result<()> {
         self.0.uplink.netns().ip("link set lo down").map(drop)
     }
@@ -220,8 +220,8 @@ impl Worker {
         self.0.uplink.netns().ip("link set lo up").map(drop)
     }
 
-    /// Waits until its kubelet reports that it is ready (`True`) or is not (`False`), and returns the
-    /// message of that.
+    /// Waits until its kubelet reports that it is ready (`True`) or is not (`False`), and returns
+    /// the message of that.
     pub async fn until_ready(&self, status: &str) -> Result<String> {
         let nodes: Api<NodeObject> = Api::all(self.0.cluster.admin().await?);
         let begun = Instant::now();

@@ -131,7 +131,8 @@ async fn plugins_run_as_a_runtime_runs_them() -> Result<()> {
     let node = cluster.fresh_node().on(&segment).create().await?;
     let pod = cluster.pod("calls", "pod").on(&node).create().await?;
     let sandbox = Arc::new(Sandbox::new()?);
-    // A stand-in for the plugin, which is another crate's: it answers with an address, and shows the environment it got.
+    // A stand-in for the plugin, which is another crate's: it answers with an address, and shows
+    // the environment it got.
     let stub = cluster.dir().join("stub");
     std::fs::write(&stub, include_str!("stub.sh"))?;
     Command::new("chmod").arg("+x").arg(&stub).status()?;
@@ -214,7 +215,8 @@ async fn pods_are_made_by_the_dozen_at_once() -> Result<()> {
     Ok(())
 }
 
-/// Not a rule but a victim: [`nothing_remains_of_a_program_that_was_killed`] runs it in a process of its own.
+/// Not a rule but a victim: [`nothing_remains_of_a_program_that_was_killed`] runs it in a process
+/// of its own.
 #[tokio::test]
 #[ignore = "runs until it is killed"]
 async fn holds_all_that_there_is_to_hold() -> Result<()> {

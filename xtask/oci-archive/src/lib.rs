@@ -1,8 +1,10 @@
-//! Container images of static programs: an OCI archive, written without a base image or a build service.
+//! Container images of static programs: an OCI archive, written without a base image or a build
+//! service.
 //!
-//! The same files give the same bytes: entries are in the order of their names, owned by root and dated 1970, and nothing
-//! says when or where the image was built. An image here is one layer per platform, under one image index. `ctr images
-//! import` and `podman load` read the archive, `skopeo copy` pushes it.
+//! The same files give the same bytes: entries are in the order of their names, owned by root and
+//! dated 1970, and nothing says when or where the image was built. An image here is one layer per
+//! platform, under one image index. `ctr images import` and `podman load` read the archive,
+//! `skopeo copy` pushes it.
 //!
 //! Source: OCI image format specification 1.1 (image layout, image index, manifest, configuration).
 
@@ -54,14 +56,16 @@ pub struct Image {
 }
 
 impl Image {
-    /// Writes the archive, and returns the digest by which the image can be pulled once it is pushed.
+    /// Writes the archive, and returns the digest by which the image can be pulled once it is
+    /// pushed.
     pub fn write(&self, path: &Path) -> Result<String> {
         ensure!(!self.platforms.is_empty(), "an image for no platform");
         let file = File::create(path).with_context(|| format!("create {}", path.display()))?;
         layout::write(self, file).with_context(|| format!("write {}", path.display()))
     }
 
-    /// The name with the parts that are left out of `leasehold:0.1.0`, as container runtimes complete it.
+    /// The name with the parts that are left out of `leasehold:0.1.0`, as container runtimes
+    /// complete it.
     #[must_use]
     pub fn full_name(&self) -> String {
         let (first, rest) = self.name.split_once('/').unwrap_or(("", &self.name));

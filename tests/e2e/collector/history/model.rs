@@ -1,4 +1,5 @@
-//! What the history knows for certain: which pods there are, and which sandboxes run on which addresses.
+//! What the history knows for certain: which pods there are, and which sandboxes run on which
+//! addresses.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
@@ -65,7 +66,8 @@ pub struct Model<'a> {
     slots: BTreeMap<usize, Slot>,
     /// Sandboxes that run on although their pods are gone: their nodes are cut off.
     orphans: Vec<Live>,
-    /// Sandboxes of pods that were deleted by force while they were ending: kubelet lets them have their time.
+    /// Sandboxes of pods that were deleted by force while they were ending: kubelet lets them have
+    /// their time.
     ending: Vec<Ending>,
     forgeries: BTreeMap<usize, Forgery>,
     collectors: Vec<Running>,
@@ -156,8 +158,8 @@ impl<'a> Model<'a> {
             )
     }
 
-    /// No address is two sandboxes', and none that runs is without its lease; what others write brings nobody more than it may,
-    /// and goes with the holder that it was written for.
+    /// No address is two sandboxes', and none that runs is without its lease; what others write
+    /// brings nobody more than it may, and goes with the holder that it was written for.
     pub async fn invariants(&self) -> Result<()> {
         let leases = self.leases().await?;
         let mut seen: BTreeMap<IpAddr, &Live> = BTreeMap::new();

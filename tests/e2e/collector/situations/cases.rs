@@ -123,10 +123,11 @@ impl Cases {
         Ok(())
     }
 
-    /// Runs the collector until it has released all that it is to release, and checks every case and what the pool counts.
+    /// Runs the collector until it has released all that it is to release, and checks every case
+    /// and what the pool counts.
     ///
-    /// Beside the cases there are a pod that lives and one that is gone. The last is made last: what is kept has had as long
-    /// as what is released.
+    /// Beside the cases there are a pod that lives and one that is gone. The last is made last:
+    /// what is kept has had as long as what is released.
     pub async fn judge(&mut self) -> Result<Vec<Report>> {
         let living = self.living.clone();
         self.on_living("alive", "a pod that lives", Untouched)
@@ -207,7 +208,8 @@ impl Cases {
             .unwrap_or_default()
     }
 
-    /// The cases that do not end as they should, by what the runs reported and by what there is now.
+    /// The cases that do not end as they should, by what the runs reported and by what there is
+    /// now.
     async fn not_as_expected(&self, runs: &[Report]) -> Result<Vec<String>> {
         let legitimate = self.address("the lease that the pod");
         let mut wrong = Vec::new();

@@ -66,8 +66,8 @@ async fn a_node_that_is_gone_or_vouched_for_releases_what_no_pod_has() -> Result
     Ok(())
 }
 
-/// Kubelet lives, and has lost its container runtime; or it was cut off, is back, and has yet to tear down what was
-/// deleted meanwhile.
+/// Kubelet lives, and has lost its container runtime; or it was cut off, is back, and has yet to
+/// tear down what was deleted meanwhile.
 #[tokio::test]
 async fn a_node_that_is_not_ready_proves_nothing_by_its_heartbeats() -> Result<()> {
     let mut cases = Cases::new("unready", "10.97.0.0/24").await?;

@@ -138,7 +138,8 @@ async fn a_lease_is_found_by_eight_of_its_fields() -> Result<()> {
     .await
 }
 
-/// What the plugin reads of a pool's leases: rows without the objects, and a release as it was written down.
+/// What the plugin reads of a pool's leases: rows without the objects, and a release as it was
+/// written down.
 #[tokio::test]
 async fn a_table_of_leases_has_a_column_for_each_question() -> Result<()> {
     let table = while_stored("table", async |_, client| {

@@ -1,4 +1,5 @@
-//! The same calls through libcni, which finds the plugins, keeps their results and converts between versions.
+//! The same calls through libcni, which finds the plugins, keeps their results and converts between
+//! versions.
 
 use std::process::Command;
 
@@ -12,7 +13,8 @@ use crate::sandbox::container_id;
 use crate::tools::Tool;
 
 impl Attachment {
-    /// The call of this command (`add`, `check`, `del`, `gc`, `status`) by `cnitool`, as a list of one plugin.
+    /// The call of this command (`add`, `check`, `del`, `gc`, `status`) by `cnitool`, as a list of
+    /// one plugin.
     pub fn cnitool(&self, command: &str) -> Result<Call> {
         let name = self.config["name"].as_str().unwrap_or_default();
         let mut plugin = self.config.clone();

@@ -9,8 +9,8 @@ use super::upstream::Upstream;
 
 /// What happens to a request that a rule means.
 ///
-/// All rules that mean a request act on it, in the order in which they were set: delays and gates add up, of anything else
-/// the rule set last decides.
+/// All rules that mean a request act on it, in the order in which they were set: delays and gates
+/// add up, of anything else the rule set last decides.
 #[derive(Clone, Debug)]
 pub enum Do {
     /// Forward and answer as if no earlier rule were there.
@@ -21,13 +21,15 @@ pub enum Do {
     DelayReply(Duration),
     /// Wait before forwarding until the test says go; made by [`Proxy::hold`](super::Proxy::hold).
     Hold(Post),
-    /// Forward, then wait before answering until the test says go; made by [`Proxy::hold_reply`](super::Proxy::hold_reply).
+    /// Forward, then wait before answering until the test says go; made by
+    /// [`Proxy::hold_reply`](super::Proxy::hold_reply).
     HoldReply(Post),
     /// Never forward.
     LoseRequest(By),
     /// Forward; the API server acts, and the client does not hear of it.
     LoseReply(By),
-    /// Forward; the client gets the head and of the body the first half or less: a reset overtakes what is on the way.
+    /// Forward; the client gets the head and of the body the first half or less: a reset overtakes
+    /// what is on the way.
     LoseHalf(By),
     /// Answer without asking the API server.
     Answer(Answer),
@@ -37,8 +39,8 @@ pub enum Do {
     Duplicate(Reply),
     /// Ask another API server.
     SendTo(Upstream),
-    /// Answer with what the same read was answered the first time since the rule was set, as a server whose watch cache lags
-    /// would; made by [`Proxy::freeze`](super::Proxy::freeze).
+    /// Answer with what the same read was answered the first time since the rule was set, as a
+    /// server whose watch cache lags would; made by [`Proxy::freeze`](super::Proxy::freeze).
     Recall(Memory),
 }
 
@@ -61,10 +63,11 @@ impl From<Answer> for Do {
 pub enum By {
     /// The whole connection is reset (TCP `RST`), with every request on it.
     Reset,
-    /// The whole connection is closed (TCP `FIN`, and no TLS goodbye), with every request on it: a server that was killed.
+    /// The whole connection is closed (TCP `FIN`, and no TLS goodbye), with every request on it: a
+    /// server that was killed.
     Close,
-    /// HTTP/2: this stream is reset (`RST_STREAM`, `INTERNAL_ERROR`), the others of the connection live on. HTTP/1 has nothing
-    /// smaller than its connection, which is closed.
+    /// HTTP/2: this stream is reset (`RST_STREAM`, `INTERNAL_ERROR`), the others of the connection
+    /// live on. HTTP/1 has nothing smaller than its connection, which is closed.
     StreamReset,
     /// Nothing comes any more; the connection stays.
     Silence,

@@ -1,6 +1,7 @@
 //! Answers that the proxy gives in the API server's place, in the server's own words.
 //!
-//! Shapes and messages are those of k8s.io/apimachinery `pkg/api/errors` and k8s.io/apiserver `pkg/server/filters`.
+//! Shapes and messages are those of k8s.io/apimachinery `pkg/api/errors` and k8s.io/apiserver
+//! `pkg/server/filters`.
 
 use http::{HeaderValue, Response, StatusCode, header};
 use hyper::body::Bytes;
@@ -28,8 +29,8 @@ enum Body {
 }
 
 impl Answer {
-    /// This status with the `Status` object that goes with it: its usual reason, and a message for this very request where the
-    /// server's message is about the request.
+    /// This status with the `Status` object that goes with it: its usual reason, and a message for
+    /// this very request where the server's message is about the request.
     ///
     /// # Panics
     /// If `status` is not between 100 and 999.
@@ -53,7 +54,8 @@ impl Answer {
             .plain("Too many requests, please try again later.\n")
     }
 
-    /// The answer to the first list of a kind while the watch cache of a server just started is filled.
+    /// The answer to the first list of a kind while the watch cache of a server just started is
+    /// filled.
     #[must_use]
     pub fn initializing() -> Self {
         Self::of(429)
@@ -100,7 +102,8 @@ impl Answer {
         self
     }
 
-    /// With this text in the place of a `Status`, as load balancers and the server's outer filters answer.
+    /// With this text in the place of a `Status`, as load balancers and the server's outer filters
+    /// answer.
     #[must_use]
     pub fn plain(mut self, text: &str) -> Self {
         self.body = Body::Plain(text.to_owned());

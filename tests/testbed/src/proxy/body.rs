@@ -25,7 +25,8 @@ pub(super) struct Tracked {
 }
 
 impl Tracked {
-    /// To be made when the reply is handed to the connection, not before: a body without content counts as delivered by that.
+    /// To be made when the reply is handed to the connection, not before: a body without content
+    /// counts as delivered by that.
     pub(super) fn new(inner: Payload, ticket: Ticket, line: Arc<Line>) -> Self {
         Self {
             inner,

@@ -1,7 +1,8 @@
 //! What a request asks of the API server, read from its method, address and headers.
 //!
-//! Everything here is a function of its arguments and follows the server's own reading of a path (`RequestInfo` in
-//! k8s.io/apiserver). It does not know whether the server will agree: a path that names no resource has an empty one.
+//! Everything here is a function of its arguments and follows the server's own reading of a path
+//! (`RequestInfo` in k8s.io/apiserver). It does not know whether the server will agree: a path that
+//! names no resource has an empty one.
 
 use std::fmt;
 
@@ -13,8 +14,8 @@ use super::verb::Verb;
 /// One request as the rules and the log see it.
 #[derive(Clone, Debug)]
 pub struct Call {
-    /// Who asks: the name in the address (see [`Proxy::url_for`](super::Proxy::url_for)), else the name given to the
-    /// bearer token, else the token itself; empty without any.
+    /// Who asks: the name in the address (see [`Proxy::url_for`](super::Proxy::url_for)), else the
+    /// name given to the bearer token, else the token itself; empty without any.
     pub caller: String,
     /// The method as sent.
     pub method: Method,
@@ -22,7 +23,8 @@ pub struct Call {
     pub verb: Verb,
     /// The API group; empty for the core group.
     pub group: String,
-    /// The resource in plural, with its subresource as RBAC writes it (`ippools/status`); empty where the path names none.
+    /// The resource in plural, with its subresource as RBAC writes it (`ippools/status`); empty
+    /// where the path names none.
     pub resource: String,
     /// The namespace, where the path has one.
     pub namespace: Option<String>,
@@ -103,7 +105,8 @@ impl<'a> Target<'a> {
             _ => return Self::default(),
         };
         let (namespace, rest) = match rest {
-            // These two are parts of the Namespace itself; whatever else stands there is a kind inside it.
+            // These two are parts of the Namespace itself; whatever else stands there is a kind
+            // inside it.
             ["namespaces", namespace] | ["namespaces", namespace, "status" | "finalize"] => {
                 (Some(*namespace), rest)
             }

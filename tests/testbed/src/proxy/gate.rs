@@ -1,7 +1,7 @@
 //! A place where requests stand until the test lets them go.
 //!
-//! A request that stands here is the proxy's: it goes on when released, whether or not its client is still there, as bytes in a
-//! TCP buffer would. Others pass it by.
+//! A request that stands here is the proxy's: it goes on when released, whether or not its client
+//! is still there, as bytes in a TCP buffer would. Others pass it by.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -111,8 +111,8 @@ impl Gate {
         }
     }
 
-    /// The next request, unless `process` is over before it comes: how a test finds out that a process makes fewer requests
-    /// than the one it waits for.
+    /// The next request, unless `process` is over before it comes: how a test finds out that a
+    /// process makes fewer requests than the one it waits for.
     pub async fn arrived_before<T>(&self, process: impl Future<Output = T>) -> Came<T> {
         tokio::select! {
             biased;
@@ -126,8 +126,8 @@ impl Gate {
         self.open(Verdict::Go);
     }
 
-    /// Drops all, later ones too: what is held before forwarding never reaches the API server, what is held after it
-    /// never reaches the client. The clients' connections are reset.
+    /// Drops all, later ones too: what is held before forwarding never reaches the API server, what
+    /// is held after it never reaches the client. The clients' connections are reset.
     pub fn discard(&self) {
         self.open(Verdict::Discard);
     }

@@ -20,7 +20,8 @@ pub(super) enum Cut {
     Close,
 }
 
-/// One stream ends without its reply, or without the rest of it; hyper makes this a `RST_STREAM`, and with HTTP/1 a close.
+/// One stream ends without its reply, or without the rest of it; hyper makes this a `RST_STREAM`,
+/// and with HTTP/1 a close.
 #[derive(Debug, thiserror::Error)]
 #[error("the reply is lost")]
 pub(super) struct StreamLost;
@@ -49,8 +50,9 @@ impl Line {
         });
     }
 
-    /// Loses the rest of one exchange: what returns is the end of its stream. Where the loss is another one, nothing returns, and
-    /// the exchange ends with its connection or with its client's patience.
+    /// Loses the rest of one exchange: what returns is the end of its stream. Where the loss is
+    /// another one, nothing returns, and the exchange ends with its connection or with its client's
+    /// patience.
     pub(super) async fn lose(&self, by: By) -> StreamLost {
         match by {
             By::Reset => self.cut(Cut::Reset),
@@ -101,7 +103,8 @@ impl Wire {
 impl Drop for Wire {
     fn drop(&mut self) {
         if *self.line.cut.borrow() == Some(Cut::Reset) {
-            // With a linger of zero the kernel closes by RST. A socket that is gone already needs none.
+            // With a linger of zero the kernel closes by RST. A socket that is gone already needs
+            // none.
             let _ = self.tcp.set_zero_linger();
         }
     }

@@ -17,8 +17,8 @@ use super::lock;
 use super::relay::Relay;
 use super::shared::{Doors, Shared};
 
-/// A port that stays the proxy's while nothing listens there: a socket that is bound and does not listen keeps it from others,
-/// and connections to it are refused.
+/// A port that stays the proxy's while nothing listens there: a socket that is bound and does not
+/// listen keeps it from others, and connections to it are refused.
 #[derive(Debug)]
 pub(super) struct Port {
     pub(super) address: SocketAddr,
@@ -47,7 +47,8 @@ fn bound(address: SocketAddr) -> io::Result<TcpSocket> {
     Ok(socket)
 }
 
-/// Takes connections as long as the proxy lives, and reports each state of the doors once it is true.
+/// Takes connections as long as the proxy lives, and reports each state of the doors once it is
+/// true.
 pub(super) async fn run(
     shared: Arc<Shared>,
     port: Port,

@@ -1,7 +1,7 @@
 //! What came by: every request, in order, with its fate.
 //!
-//! The log is sure of what the proxy did. Whether a reply that was handed to a connection in full was also read by the client,
-//! this side cannot know.
+//! The log is sure of what the proxy did. Whether a reply that was handed to a connection in full
+//! was also read by the client, this side cannot know.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -39,7 +39,8 @@ pub struct Record {
     pub call: Arc<Call>,
     /// When it arrived, since the proxy's start.
     pub at: Duration,
-    /// How often it was sent to the API server: twice when duplicated, never when the proxy answered by itself.
+    /// How often it was sent to the API server: twice when duplicated, never when the proxy
+    /// answered by itself.
     pub forwarded: usize,
     /// What the API server answered; the last time, if asked twice.
     pub served: Option<StatusCode>,

@@ -10,8 +10,8 @@ use tokio::time::Instant;
 use super::call::Call;
 use super::log::{Log, Outcome, Record};
 
-/// How long a test waits for something that it expects: longer than an ADD may take (50 s), so that what is awaited and does not
-/// come is shown with the log and not by a runner that gave up.
+/// How long a test waits for something that it expects: longer than an ADD may take (50 s), so that
+/// what is awaited and does not come is shown with the log and not by a runner that gave up.
 pub(super) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Something awaited that did not come.
@@ -88,7 +88,8 @@ impl Logbook {
 /// A request's line in the log, written by the task that has the request.
 ///
 /// # Invariants
-/// Every line gets its end: a ticket that is dropped without one was dropped because no client was left to take the reply.
+/// Every line gets its end: a ticket that is dropped without one was dropped because no client was
+/// left to take the reply.
 #[derive(Debug)]
 pub(super) struct Ticket {
     book: Arc<Logbook>,

@@ -9,7 +9,8 @@ use hyper::body::Bytes;
 use super::call::Call;
 use super::lock;
 
-/// The first reply to each read. Reads are the same if their path, their query and the forms they accept are.
+/// The first reply to each read. Reads are the same if their path, their query and the forms they
+/// accept are.
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
     kept: Arc<Mutex<HashMap<String, Response<Bytes>>>>,

@@ -1,6 +1,7 @@
 //! Which requests a rule is about.
 //!
-//! Pure: whether a call fits, and whether a count is the one meant. Who counts is [`rules`](super::rules).
+//! Pure: whether a call fits, and whether a count is the one meant. Who counts is
+//! [`rules`](super::rules).
 
 use std::fmt;
 use std::sync::Arc;
@@ -105,7 +106,8 @@ impl On {
         Self::verbs([Verb::Delete]).of(resource)
     }
 
-    /// Only of this resource in plural, with its subresource as RBAC writes it: `pods` is not `pods/status`.
+    /// Only of this resource in plural, with its subresource as RBAC writes it: `pods` is not
+    /// `pods/status`.
     #[must_use]
     pub fn of(mut self, resource: &str) -> Self {
         self.resource = Some(resource.to_owned());
@@ -133,7 +135,8 @@ impl On {
         self
     }
 
-    /// Only with this in the query, as sent: a whole pair (`resourceVersion=0`) or a key (`continue`).
+    /// Only with this in the query, as sent: a whole pair (`resourceVersion=0`) or a key
+    /// (`continue`).
     #[must_use]
     pub fn with_query(mut self, part: &str) -> Self {
         self.query.push(part.to_owned());
@@ -168,8 +171,8 @@ impl On {
         self
     }
 
-    /// Counts anew on each connection. Every process opens connections of its own, so that the `k`-th of a connection is the
-    /// `k`-th of a process that keeps to one.
+    /// Counts anew on each connection. Every process opens connections of its own, so that the
+    /// `k`-th of a connection is the `k`-th of a process that keeps to one.
     #[must_use]
     pub fn per_connection(mut self) -> Self {
         self.per_connection = true;

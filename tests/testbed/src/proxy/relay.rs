@@ -1,7 +1,7 @@
 //! One request's way through the proxy.
 //!
-//! From the moment that it has arrived whole a request is a task of its own: it waits, is forwarded and is answered whether or
-//! not its client is still there, and holds no other request up.
+//! From the moment that it has arrived whole a request is a task of its own: it waits, is forwarded
+//! and is answered whether or not its client is still there, and holds no other request up.
 
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
 //! The rules that are set, and what they mean for one request.
 //!
-//! Sure of counting: every rule counts every request that fits it, whether or not another rule acts on it. Carrying the plan
-//! out is [`relay`](super::relay).
+//! Sure of counting: every rule counts every request that fits it, whether or not another rule acts
+//! on it. Carrying the plan out is [`relay`](super::relay).
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -115,7 +115,8 @@ impl Rules {
     }
 }
 
-/// A rule that is set. It stays when this is dropped; see [`Rule::remove`] and [`Rule::for_duration`].
+/// A rule that is set. It stays when this is dropped; see [`Rule::remove`] and
+/// [`Rule::for_duration`].
 #[derive(Clone, Debug)]
 pub struct Rule {
     rules: Arc<Mutex<Rules>>,

@@ -61,7 +61,8 @@ impl Shared {
         lock(&self.names).insert(token.to_owned(), name.to_owned());
     }
 
-    /// Enters a request into the log and lets every rule count it, as one step: both have the same order.
+    /// Enters a request into the log and lets every rule count it, as one step: both have the same
+    /// order.
     pub(super) fn arrive(&self, mut call: Call, connection: usize) -> (Plan, Arc<Call>, Ticket) {
         if let Some(name) = lock(&self.names).get(&call.caller) {
             call.caller.clone_from(name);

@@ -1,7 +1,7 @@
 //! The API server behind the proxy.
 //!
-//! Sure to send a request at most once: nothing here retries, and a connection found dead is an error of the request that
-//! found it.
+//! Sure to send a request at most once: nothing here retries, and a connection found dead is an
+//! error of the request that found it.
 
 use std::sync::Arc;
 
@@ -45,7 +45,8 @@ struct Connections {
 
 type Sender = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
 
-/// A request with the whole of its body, so that it can be sent when its client has gone, and again.
+/// A request with the whole of its body, so that it can be sent when its client has gone, and
+/// again.
 #[derive(Clone, Debug)]
 pub(super) struct Whole {
     pub(super) version: Version,
@@ -75,8 +76,8 @@ impl Upstream {
         Ok(Self::over(authority, tls))
     }
 
-    /// The same server by connections of its own. Each client's connection gets such: then none waits for another's, and none
-    /// finds a dead one that another left behind.
+    /// The same server by connections of its own. Each client's connection gets such: then none
+    /// waits for another's, and none finds a dead one that another left behind.
     pub(super) fn anew(&self) -> Self {
         Self::over(self.0.authority.clone(), self.0.tls.clone())
     }
@@ -132,7 +133,8 @@ impl Upstream {
     }
 }
 
-/// Takes away what is meant for the next hop only (RFC 9110 §7.6.1); each side's HTTP writes its own.
+/// Takes away what is meant for the next hop only (RFC 9110 §7.6.1); each side's HTTP writes its
+/// own.
 fn strip_hops(headers: &mut HeaderMap) {
     const HOPS: [HeaderName; 7] = [
         header::CONNECTION,

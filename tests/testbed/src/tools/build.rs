@@ -53,7 +53,8 @@ fn build(go: &Path, tools: &Tools, tool: Tool, progress: &mut Progress, at: &str
     let module = tool.module();
     let path = tools.built(tool);
     let folder = path.parent().context("a program without a folder")?;
-    // Built aside and renamed: a build that was interrupted leaves no half a program under a program's name.
+    // Built aside and renamed: a build that was interrupted leaves no half a program under a
+    // program's name.
     let aside = folder.join("partial");
     std::fs::create_dir_all(&aside).context("make the build folder")?;
     let log = folder.join(format!("{}.log", tool.name()));
@@ -103,7 +104,8 @@ fn run(command: &mut Command, log: &Path, mut tick: impl FnMut()) -> Result<Exit
     }
 }
 
-/// The line of progress: how many packages were downloaded and compiled so far, by what go has written.
+/// The line of progress: how many packages were downloaded and compiled so far, by what go has
+/// written.
 fn describe(at: &str, log: &str) -> String {
     let downloaded = log.lines().filter(|line| is_download(line)).count();
     let compiled = log.lines().count() - downloaded;

@@ -1,8 +1,8 @@
 //! The Go modules that programs are built from.
 //!
-//! Programs whose dependencies agree share a module; those that need other versions of the same packages have one of
-//! their own. Nothing imports these modules: their `go.mod` pins versions, `go.sum` checksums.
-//! `multus` and `pause` have programs themselves.
+//! Programs whose dependencies agree share a module; those that need other versions of the same
+//! packages have one of their own. Nothing imports these modules: their `go.mod` pins versions,
+//! `go.sum` checksums. `multus` and `pause` have programs themselves.
 
 use std::path::{Path, PathBuf};
 
@@ -44,8 +44,8 @@ impl Module {
             .join(self.name())
     }
 
-    /// `-X` sets the version that a program reports: without it the API server calls itself v0.0.0, and kubectl warns
-    /// of the skew.
+    /// `-X` sets the version that a program reports: without it the API server calls itself v0.0.0,
+    /// and kubectl warns of the skew.
     pub(super) fn ldflags(self) -> &'static str {
         match self {
             Self::Kubernetes => "-s -w -X k8s.io/component-base/version.gitVersion=v1.37.2",
@@ -58,8 +58,8 @@ impl Module {
         }
     }
 
-    /// Names what is built: the module's versions, the flags, the machine's architecture. FNV-1a, because no attacker
-    /// chooses the input.
+    /// Names what is built: the module's versions, the flags, the machine's architecture. FNV-1a,
+    /// because no attacker chooses the input.
     pub(super) fn key(self) -> String {
         let (versions, sums) = match self {
             Self::Kubernetes => (

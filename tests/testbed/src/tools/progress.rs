@@ -1,6 +1,8 @@
-//! How far a long build is, in one line: rewritten in place on a terminal, else repeated now and then.
+//! How far a long build is, in one line: rewritten in place on a terminal, else repeated now and
+//! then.
 //!
-//! It writes to the real stderr: libtest captures what the print macros write, and minutes of silence look like a hang.
+//! It writes to the real stderr: libtest captures what the print macros write, and minutes of
+//! silence look like a hang.
 
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
@@ -24,7 +26,8 @@ impl Progress {
         }
     }
 
-    /// Shows the line that `text` makes, if it is time to. A terminal is shown every change, once a second.
+    /// Shows the line that `text` makes, if it is time to. A terminal is shown every change, once a
+    /// second.
     pub(super) fn show(&mut self, text: impl FnOnce() -> String) {
         let pause = if self.terminal {
             Duration::from_secs(1)

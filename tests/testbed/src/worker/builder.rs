@@ -155,7 +155,8 @@ impl WorkerBuilder {
         let (kubeconfig, certificate) = identity(&self.cluster, &self.name)?;
         worker.write(CERTIFICATE, &certificate)?;
         worker.write("/etc/kubernetes/kubelet.conf", &kubeconfig)?;
-        // Where it is missing, kubelet looks for it every now and then; where it is there, it watches it.
+        // Where it is missing, kubelet looks for it every now and then; where it is there, it
+        // watches it.
         std::fs::create_dir_all(worker.file("/etc/kubernetes/manifests"))?;
         for tool in PLUGINS {
             worker.install(&self.cluster.tool(tool), "/opt/cni/bin")?;

@@ -1,9 +1,9 @@
 //! The machine that a node is: namespaces, folders and cgroups of its own.
 //!
-//! Its network namespace is given; mounts, processes and cgroups are its own, as in a container. Its
-//! `/etc`, `/opt` and `/var` are the machine's with the node's changes on top, its `/run` is empty at
-//! the start. All of that hangs on one process, the node's first: when it ends, the kernel ends every
-//! process of the node and takes away its mounts, as in a power cut.
+//! Its network namespace is given; mounts, processes and cgroups are its own, as in a container.
+//! Its `/etc`, `/opt` and `/var` are the machine's with the node's changes on top, its `/run` is
+//! empty at the start. All of that hangs on one process, the node's first: when it ends, the kernel
+//! ends every process of the node and takes away its mounts, as in a power cut.
 
 use std::fs;
 use std::io::{BufRead, BufReader};

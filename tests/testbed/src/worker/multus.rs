@@ -20,15 +20,15 @@ pub(super) struct Multus {
 }
 
 impl WorkerBuilder {
-    /// Pods are attached by the stand-in for Multus: to the node's network, then to these definitions (`namespace/name`),
-    /// then to what they ask for.
+    /// Pods are attached by the stand-in for Multus: to the node's network, then to these
+    /// definitions (`namespace/name`), then to what they ask for.
     #[must_use]
     pub fn multus(self, default_networks: &[&str]) -> Self {
         self.with_multus(default_networks, false)
     }
 
-    /// The same by a daemon, which has 50 Mi of memory and a tenth of a CPU for itself and what it runs, as where
-    /// Multus' manifest is applied as it is.
+    /// The same by a daemon, which has 50 Mi of memory and a tenth of a CPU for itself and what it
+    /// runs, as where Multus' manifest is applied as it is.
     #[must_use]
     pub fn thick_multus(self, default_networks: &[&str]) -> Self {
         self.with_multus(default_networks, true)

@@ -11,7 +11,8 @@ fn words(http: Http, by: By) -> &'static [&'static str] {
     match (http, by) {
         (_, By::Reset) => RESET,
         (Http::One, By::Close | By::StreamReset) => &["unexpected"],
-        // What the client sends unasked (acknowledged settings, windows) and nothing reads makes the kernel reset after all.
+        // What the client sends unasked (acknowledged settings, windows) and nothing reads makes
+        // the kernel reset after all.
         (Http::Two, By::Close) => &["close_notify", "reset", "broken pipe"],
         (Http::Two, By::StreamReset) => &["unexpected internal error encountered"],
         (_, By::Silence) => &[],

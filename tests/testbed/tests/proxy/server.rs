@@ -1,6 +1,7 @@
 //! A server that keeps objects as an API server does, over TLS, and that can be killed.
 //!
-//! It creates once and refuses to create again, and knows nothing else of the API: what the proxy does must not rest on more.
+//! It creates once and refuses to create again, and knows nothing else of the API: what the proxy
+//! does must not rest on more.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;

@@ -1,4 +1,5 @@
-//! What others write: annotations of pods, metadata of leases, addresses of nodes, objects that can't be read.
+//! What others write: annotations of pods, metadata of leases, addresses of nodes, objects that
+//! can't be read.
 
 use std::collections::BTreeMap;
 

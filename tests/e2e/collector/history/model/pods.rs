@@ -119,7 +119,8 @@ impl Model<'_> {
         self.torn_down(slot, del_follows).await
     }
 
-    /// What becomes of a sandbox whose pod is gone: kubelet ends it, unless it does not hear of it, or has given it time.
+    /// What becomes of a sandbox whose pod is gone: kubelet ends it, unless it does not hear of it,
+    /// or has given it time.
     pub(super) async fn torn_down(&mut self, slot: Slot, del_follows: bool) -> Result<()> {
         let Some(live) = slot.live else { return Ok(()) };
         if !self.reachable(live.node) {
