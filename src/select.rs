@@ -65,7 +65,7 @@ pub struct FamilyChoice {
     /// Pools that would be candidates were they not disabled: an address that this pod already has
     /// there it may keep.
     pub resumable: Vec<Arc<Pool>>,
-    /// The address that was asked for, and the candidate that gives it;
+    /// The address that was requested, and the candidate that gives it;
     /// [`candidates`](Self::candidates) and [`resumable`](Self::resumable) are those that hold it.
     pub requested: Option<(IpAddr, Arc<Pool>)>,
     /// The set that the address must be a member of.

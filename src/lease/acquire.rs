@@ -112,7 +112,7 @@ pub enum Refusal {
     #[error(transparent)]
     Set(Unusable),
     /// The address that was asked for is not available.
-    #[error("{address} was asked for and is {}: ask for another", describe(*.state, .holder.as_deref()))]
+    #[error("{address} was requested and is {}: request another", describe(*.state, .holder.as_deref()))]
     Unavailable {
         /// The address that was asked for.
         address: IpAddr,

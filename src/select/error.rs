@@ -142,7 +142,7 @@ pub enum Error {
         trace: Box<Trace>,
     },
     /// The address that was asked for is not in a pool that may serve the pod.
-    #[error("{address} was asked for, and {}", elsewhere(.barred.as_ref(), .candidates))]
+    #[error("{address} was requested, and {}", elsewhere(.barred.as_ref(), .candidates))]
     NotInPool {
         /// The address.
         address: IpAddr,
@@ -154,7 +154,7 @@ pub enum Error {
         trace: Box<Trace>,
     },
     /// An address of a family that this network does not give.
-    #[error("{address} was asked for, and this network gives no {} addresses: correct ipFamilies or ipFamilyPolicy", Family::of(*.address))]
+    #[error("{address} was requested, and this network gives no {} addresses: correct ipFamilies or ipFamilyPolicy", Family::of(*.address))]
     FamilyNotGiven {
         /// The address.
         address: IpAddr,
@@ -244,12 +244,12 @@ fn elsewhere(barred: Option<&PoolName>, candidates: &[PoolName]) -> String {
     if let Some(pool) = barred {
         let pool = shown(pool.as_str());
         return format!(
-            "pool {pool} does not give it: correct its ips and excludeIPs, the ReservedIPs and the gateway, or ask for another"
+            "pool {pool} does not give it: correct its ips and excludeIPs, the ReservedIPs and the gateway, or request another"
         );
     }
     let names: Vec<String> = candidates.iter().map(|pool| shown(pool.as_str())).collect();
     format!(
-        "no pool of this pod has it: ask for one of {}",
+        "no pool of this pod has it: request one of {}",
         list(&names)
     )
 }

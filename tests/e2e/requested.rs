@@ -87,7 +87,7 @@ async fn an_address_that_is_held_is_refused_with_its_holder_and_nothing_else_is_
     let ips = json!([asking.env.at(18), wanted[1]]);
     let first = first.set("runtimeConfig", json!({"ips": ips}));
     first.add().await?.success()?;
-    insta::assert_snapshot!(gets_of(&asking, wanted).await?, @"102: fd00::11 was asked for and is held by test/first (net1 on node): ask for another");
+    insta::assert_snapshot!(gets_of(&asking, wanted).await?, @"102: fd00::11 was requested and is held by test/first (net1 on node): request another");
     assert_eq!(asking.env.leases().await?.len(), 2);
     Ok(())
 }
@@ -148,16 +148,16 @@ async fn what_no_pool_of_the_pod_gives_is_refused_with_the_reason() -> Result<()
     let ranges = asking.eth0()?.set("runtimeConfig", ranges);
     lines.push(format!("ranges: {}", gets(&asking, &ranges).await?));
     insta::assert_snapshot!(lines.join("\n"), @r#"
-    outside the pool: 102: 10.0.0.30 was asked for, and pool test-v4 does not give it: correct its ips and excludeIPs, the ReservedIPs and the gateway, or ask for another
-    outside the subnet: 102: 192.0.2.1 was asked for, and no pool of this pod has it: ask for one of test-v4
-    excluded: 102: 10.0.0.15 was asked for, and pool test-v4 does not give it: correct its ips and excludeIPs, the ReservedIPs and the gateway, or ask for another
-    the gateway: 102: 10.0.0.16 was asked for, and pool test-v4 does not give it: correct its ips and excludeIPs, the ReservedIPs and the gateway, or ask for another
-    reserved: 102: 10.0.0.19 was asked for, and pool test-v4 does not give it: correct its ips and excludeIPs, the ReservedIPs and the gateway, or ask for another
-    the second family's: 102: fd00::1e was asked for, and pool test-v6 does not give it: correct its ips and excludeIPs, the ReservedIPs and the gateway, or ask for another
+    outside the pool: 102: 10.0.0.30 was requested, and pool test-v4 does not give it: correct its ips and excludeIPs, the ReservedIPs and the gateway, or request another
+    outside the subnet: 102: 192.0.2.1 was requested, and no pool of this pod has it: request one of test-v4
+    excluded: 102: 10.0.0.15 was requested, and pool test-v4 does not give it: correct its ips and excludeIPs, the ReservedIPs and the gateway, or request another
+    the gateway: 102: 10.0.0.16 was requested, and pool test-v4 does not give it: correct its ips and excludeIPs, the ReservedIPs and the gateway, or request another
+    reserved: 102: 10.0.0.19 was requested, and pool test-v4 does not give it: correct its ips and excludeIPs, the ReservedIPs and the gateway, or request another
+    the second family's: 102: fd00::1e was requested, and pool test-v6 does not give it: correct its ips and excludeIPs, the ReservedIPs and the gateway, or request another
     two of a family: 7: runtimeConfig.ips is ["10.0.0.17","10.0.0.18"]; expected a list of at most one address of each family, with or without a prefix length
     no address: 7: runtimeConfig.ips is ["ten"]; expected a list of at most one address of each family, with or without a prefix length
     a mapped one: 7: runtimeConfig.ips is ["::ffff:10.0.0.1"]; expected a list of at most one address of each family, with or without a prefix length
-    a family not given: 102: fd00::11 was asked for, and this network gives no IPv6 addresses: correct ipFamilies or ipFamilyPolicy
+    a family not given: 102: fd00::11 was requested, and this network gives no IPv6 addresses: correct ipFamilies or ipFamilyPolicy
     ranges: 2: runtimeConfig.ipRanges is [[{"subnet":"10.0.0.0/24"}]], which is not supported: addresses come from pools
     "#);
     assert_eq!(env.leases().await?.len(), 0);

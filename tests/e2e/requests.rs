@@ -1,5 +1,5 @@
-//! What a call costs the API server, by the server's own account. Nobody competes for anything
-//! here.
+//! What a call costs the API server, by the server's own account. No other pod competes for
+//! anything here.
 
 use std::fs;
 

@@ -161,7 +161,7 @@ impl TestEnv {
         Ok(env)
     }
 
-    /// The pool of the case: so many addresses, which nobody else gets for so long after their
+    /// The pool of the case: so many addresses, which no other case gets for so long after their
     /// release.
     pub async fn pool(&self, addresses: u8, cooldown: u32) -> Result<()> {
         self.nodes

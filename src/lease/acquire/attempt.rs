@@ -98,7 +98,7 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
         }))
     }
 
-    /// Our lease in the place of one that is ours, kept for us, or nobody's.
+    /// Our lease in the place of one that is ours, kept for us, or held by no pod.
     pub(super) fn lease_over(&self, stored: &StoredLease, pool: &Pool) -> Lease {
         Lease {
             claim: self.claim_over(stored),

@@ -43,7 +43,7 @@ enum Attempt {
     Taken(Allocation),
     /// Another pod was first.
     Lost,
-    /// It is not to be had, and this is why.
+    /// It is not available, and this is why.
     Unavailable(String),
 }
 

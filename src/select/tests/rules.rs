@@ -262,16 +262,16 @@ fn an_address_that_is_asked_for_comes_out_of_the_first_candidate_that_gives_it()
         ["fd00::7"]
             any IPv4, fd00::7 from six of six
         ["192.0.2.1"]
-            192.0.2.1 was asked for, and no pool of this pod has it: ask for one of a, b, c and 1 more
+            192.0.2.1 was requested, and no pool of this pod has it: request one of a, b, c and 1 more
         ["fd00::"]
-            fd00:: was asked for, and pool six does not give it: correct its ips and excludeIPs, the ReservedIPs and the gateway, or ask for another
+            fd00:: was requested, and pool six does not give it: correct its ips and excludeIPs, the ReservedIPs and the gateway, or request another
         ["10.9.0.7"]
             no IPv4 pool for this pod: set "disable: false" in IPPool off, or name another pool
         "#);
     let resumed = asking(&["10.9.0.7"]).select().expect("perhaps it has it");
     assert_eq!(names(&resumed.families[0].resumable), ["off"]);
     let refused = asking(&["fd00::7"]).single(Family::V4).summary();
-    insta::assert_snapshot!(refused, @"error: fd00::7 was asked for, and this network gives no IPv6 addresses: correct ipFamilies or ipFamilyPolicy");
+    insta::assert_snapshot!(refused, @"error: fd00::7 was requested, and this network gives no IPv6 addresses: correct ipFamilies or ipFamilyPolicy");
 }
 
 #[test]

@@ -116,9 +116,9 @@ async fn the_error_of_a_pod_that_no_pool_serves_says_what_to_change() -> Result<
          IPv4 from the default pools: there are none; IPv6 from the pod's annotation ipam.leasehold.io/ippool: refused-full: has IPv4 addresses
     100: no free IPv4 address in refused-full (1 address: 1 held): enlarge a pool or name a backup
          IPv4 from the pod's annotation ipam.leasehold.io/ippool: refused-elsewhere: node NODE is not listed (nodeName); refused-disabled: disabled; refused-full: fits; IPv6 from the default pools: there are none
-    102: 10.3.0.7 was asked for and is held by refused/first (eth0 on NODE): ask for another
+    102: 10.3.0.7 was requested and is held by refused/first (eth0 on NODE): request another
          IPv4 from the pod's annotation ipam.leasehold.io/ippool: refused-full: fits; IPv6 from the default pools: there are none
-    102: 10.9.0.7 was asked for, and no pool of this pod has it: ask for one of refused-full
+    102: 10.9.0.7 was requested, and no pool of this pod has it: request one of refused-full
          IPv4 from the pod's annotation ipam.leasehold.io/ippool: refused-full: fits; IPv6 from the default pools: there are none
     "#);
     Ok(())

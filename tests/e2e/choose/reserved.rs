@@ -41,8 +41,8 @@ async fn a_reserved_address_is_never_given_even_if_it_was_before_the_reservation
     assert_eq!(
         pools,
         format!(
-            "102: {had} was asked for, and pool reserved-pool does not give it: correct its ips and excludeIPs, \
-             the ReservedIPs and the gateway, or ask for another"
+            "102: {had} was requested, and pool reserved-pool does not give it: correct its ips and excludeIPs, \
+             the ReservedIPs and the gateway, or request another"
         )
     );
     Ok(())

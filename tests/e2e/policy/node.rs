@@ -163,7 +163,7 @@ async fn a_node_sweeps_no_collection() -> Result<()> {
     )
 }
 
-/// Whoever may act for the group of all nodes and is none of them.
+/// A user who may act for the group of all nodes and is none of them.
 #[tokio::test]
 async fn the_group_of_nodes_without_a_nodes_name_may_do_nothing() -> Result<()> {
     let nodes = TwoNodes::new("nameless").await?;

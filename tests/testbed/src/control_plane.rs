@@ -250,7 +250,7 @@ fn api_server_args(dir: &Path, etcd: u16, port: u16, audit_log: &Path) -> Vec<St
         format!("--etcd-servers=http://127.0.0.1:{etcd}"),
         "--bind-address=127.0.0.1".to_owned(),
         format!("--secure-port={port}"),
-        // Nobody reaches the service `kubernetes` here, and a loopback address may not be its
+        // No client reaches the service `kubernetes` here, and a loopback address may not be its
         // endpoint.
         "--advertise-address=192.0.2.1".to_owned(),
         "--endpoint-reconciler-type=none".to_owned(),

@@ -49,10 +49,11 @@ impl Segment {
         })))
     }
 
-    /// Somebody on the segment who is not in the cluster answers for this address, given with its
+    /// A machine on the segment that is not in the cluster answers for this address, given with its
     /// prefix length: a gateway, a printer.
     pub fn add_neighbor(&self, address: &str) -> Result<()> {
-        // Nobody else has it: without the check for duplicates an IPv6 address answers at once.
+        // No other machine has it: without the check for duplicates an IPv6 address answers at
+        // once.
         let nodad = if address.contains(':') { "nodad" } else { "" };
         self.hub()
             .ip(&format!("address add {address} dev {BRIDGE} {nodad}"))
@@ -65,7 +66,7 @@ impl Segment {
         &self.0.netns
     }
 
-    /// Whoever is on the segment reaches the API server by the address of its Service, if its
+    /// Every machine on the segment reaches the API server by the address of its Service, if its
     /// default route leads to a [neighbor](Self::add_neighbor).
     pub(crate) fn serve_api(&self, cluster: &Cluster) -> Result<()> {
         let mut service = self

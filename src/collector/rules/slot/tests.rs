@@ -138,7 +138,7 @@ fn an_address_that_no_stateful_set_keeps_goes_after_a_day_without_a_pod() {
             alone(Some(1)).marked(302),
             Fate::Fine,
         ),
-        ("nobody released it", alone(None).marked(302), Fate::Fine),
+        ("it was never released", alone(None).marked(302), Fate::Fine),
         (
             "no earlier run has seen it like this",
             alone(Some(0)),

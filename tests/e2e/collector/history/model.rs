@@ -159,7 +159,7 @@ impl<'a> Model<'a> {
     }
 
     /// No address is two sandboxes', and none that runs is without its lease; what others write
-    /// brings nobody more than it may, and goes with the holder that it was written for.
+    /// brings no pod more than it may, and goes with the holder that it was written for.
     pub async fn invariants(&self) -> Result<()> {
         let leases = self.leases().await?;
         let mut seen: BTreeMap<IpAddr, &Live> = BTreeMap::new();

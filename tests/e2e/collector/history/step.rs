@@ -34,9 +34,9 @@ pub enum Step {
     CollectTwice,
     /// The API server is killed and comes back.
     RestartServer,
-    /// Somebody makes a pod whose annotation claims addresses that it was never given; or it goes.
+    /// A user makes a pod whose annotation claims addresses that it was never given; or it goes.
     Forge,
-    /// Somebody writes something into the metadata of a lease, for its present holder.
+    /// A user writes something into the metadata of a lease, for its present holder.
     Annotate,
     /// A node names addresses of the pool as its own, or none at all.
     NameAddresses,

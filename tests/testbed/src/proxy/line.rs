@@ -63,7 +63,7 @@ impl Line {
         std::future::pending().await
     }
 
-    /// Waits for the cut. Whoever drives the connection drops it then.
+    /// Waits for the cut. The task that drives the connection drops it then.
     pub(super) async fn is_cut(&self) {
         // An error would mean that the sender is gone, and `self` holds it.
         let _ = self.cut.subscribe().wait_for(Option::is_some).await;

@@ -116,7 +116,7 @@ impl Relay {
             Source::ServerTwice(which) => server.ask_twice(whole, which).await?,
             Source::Memory(memory) => server.recall(&memory, call, whole).await?,
             Source::Proxy(answer) => full(answer.to(call)),
-            Source::Nobody(by) => return Err(Loss::Wanted(by)),
+            Source::Unsent(by) => return Err(Loss::Wanted(by)),
         };
         stand(after, call, ticket).await?;
         self.shared.until_audible().await;

@@ -47,7 +47,7 @@ pub(super) enum Source {
     ServerTwice(Reply),
     Memory(Memory),
     Proxy(Answer),
-    Nobody(By),
+    Unsent(By),
 }
 
 #[derive(Debug, Default)]
@@ -67,7 +67,7 @@ impl Plan {
             Do::DelayReply(time) => self.after.push(Wait::For(*time)),
             Do::Hold(post) => self.before.push(Wait::At(post.clone())),
             Do::HoldReply(post) => self.after.push(Wait::At(post.clone())),
-            Do::LoseRequest(by) => self.source = Source::Nobody(*by),
+            Do::LoseRequest(by) => self.source = Source::Unsent(*by),
             Do::LoseReply(by) => self.delivery = Delivery::Nothing(*by),
             Do::LoseHalf(by) => self.delivery = Delivery::Half(*by),
             Do::Answer(answer) => self.source = Source::Proxy(answer.clone()),
@@ -186,7 +186,7 @@ mod tests {
     }
 
     fn loses(plan: &Plan) -> bool {
-        matches!(plan.source, Source::Nobody(_))
+        matches!(plan.source, Source::Unsent(_))
     }
 
     #[test]
