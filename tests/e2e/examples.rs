@@ -53,6 +53,8 @@ const GIVEN: &str = "
     reserved.yaml           | kiosk    | a | eth0 | office; 0.0.0.0/0 by 10.76.0.1
     reserved.yaml           | kiosk    | a | eth0 | no free IPv4 address in office (1 address: 1 held): enlarge a pool or name a backup
     routes.yaml             | probe    | a | eth0 | lab-east; 0.0.0.0/0 by 10.77.0.1, 172.16.0.0/16 by 10.77.0.2, 172.17.0.0/16 by 10.77.0.3, 172.18.0.0/16 by 10.77.0.4
+    sticky.yaml             | db       | a | eth0 | databases; 0.0.0.0/0 by 10.79.0.1
+    sticky.yaml             | license-server | a | eth0 | databases; 0.0.0.0/0 by 10.79.0.1
 ";
 
 fn folder() -> PathBuf {

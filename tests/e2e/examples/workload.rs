@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use testbed::{Cluster, PodBuilder};
 
-/// A Deployment's template, or a Pod.
+/// The template of a Deployment or a StatefulSet, or a Pod.
 pub struct Workload {
     objects: Vec<Value>,
     name: String,
@@ -23,7 +23,7 @@ impl Workload {
         let documents = serde_norway::Deserializer::from_str(&text).map(Value::deserialize);
         let objects: Vec<Value> = documents.collect::<Result<_, _>>()?;
         let meant = |object: &&Value| {
-            let runs = ["Deployment", "Pod"]
+            let runs = ["Deployment", "StatefulSet", "Pod"]
                 .iter()
                 .any(|kind| object["kind"] == *kind);
             runs && object["metadata"]["name"] == name
