@@ -88,7 +88,8 @@ impl Faulty {
 async fn nothing_is_taken_back_on_incomplete_knowledge() -> Result<()> {
     let faulty = Faulty::new("faults", "10.64.0.0/24").await?;
     let proxy = &faulty.proxy;
-    let quick = ["--margin", "0", "--timeout", "3"];
+    // Time enough to come to each of the faults on a busy machine.
+    let quick = ["--margin", "0", "--timeout", "10"];
 
     let rule = proxy.rule(On::list("pods"), Do::answer(403));
     let words = [
