@@ -26,7 +26,7 @@ pub use networks::{Network, default_network, networks};
 pub use pool_ref::{InvalidPoolRef, PoolRef};
 pub use pools::{ForInterface, ForPod, PerInterface, PoolLists, default_pools, ippool, ippools};
 pub use routes::{default_route_nic, routes};
-pub use sticky::sticky;
+pub use sticky::{retains_when_scaled, sticky};
 
 /// The annotations of an object, by key.
 pub type Annotations = BTreeMap<String, String>;

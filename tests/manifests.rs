@@ -10,7 +10,8 @@ use std::fs;
 use std::path::Path;
 
 use leasehold::annotations::{
-    Annotations, claim, default_pools, default_route_nic, ippool, ippools, networks, routes,
+    Annotations, claim, default_pools, default_route_nic, ippool, ippools, networks,
+    retains_when_scaled, routes, sticky,
 };
 use leasehold::api::{self, IPClaim, IPPool, ReservedIP, Subnet};
 use leasehold::claim::Claim;
@@ -197,6 +198,8 @@ fn understood(annotations: &Annotations) -> Result<(), Box<dyn std::error::Error
         claim(annotations)?.map(|found| found.key),
         routes(annotations)?.map(|found| found.key),
         default_route_nic(annotations).map(|found| found.key),
+        sticky(annotations)?.map(|_| "ipam.leasehold.io/sticky".to_owned()),
+        retains_when_scaled(annotations).then(|| "ipam.leasehold.io/when-scaled".to_owned()),
     ];
     for family in Family::BOTH {
         found.push(default_pools(annotations, family)?.map(|found| found.key));

@@ -20,6 +20,7 @@ const SUBNETS: &str = "subnets";
 const IPPOOL_IP_NUMBER: &str = "ippool-ip-number";
 const IPPOOL_RECLAIM: &str = "ippool-reclaim";
 pub(super) const STICKY: &str = "sticky";
+pub(super) const WHEN_SCALED: &str = "when-scaled";
 pub(super) const ROUTES: &str = "routes";
 pub(super) const DEFAULT_ROUTE_NIC: &str = "default-route-nic";
 pub(super) const DEFAULT_IPV4_IPPOOL: &str = "default-ipv4-ippool";

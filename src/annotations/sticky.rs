@@ -1,4 +1,4 @@
-//! The annotation that says whether an address is kept for a pod's name.
+//! The annotations that say whether an address is kept for a pod's name.
 
 use super::json::{Malformed, names_nothing};
 use super::{Annotations, keys};
@@ -17,5 +17,34 @@ pub fn sticky(annotations: &Annotations) -> Result<Option<bool>, Malformed> {
             example: "true",
         }),
         Some(_) | None => Ok(None),
+    }
+}
+
+/// The annotation `when-scaled` of a StatefulSet: whether the addresses of pods that it is scaled
+/// down by stay kept. A value that is not understood keeps them.
+#[must_use]
+pub fn retains_when_scaled(annotations: &Annotations) -> bool {
+    let text = annotations.get(&keys::ours(keys::WHEN_SCALED));
+    text.is_some_and(|text| !names_nothing(text) && text.trim() != "Delete")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_understood_keeps_addresses() {
+        for (text, retains) in [
+            (Some("Retain"), true),
+            (Some("retain"), true),
+            (Some("Delete"), false),
+            (Some(" "), false),
+            (None, false),
+        ] {
+            let key = "ipam.leasehold.io/when-scaled".to_owned();
+            let annotations = text.map(|text| (key, text.to_owned()));
+            let annotations = annotations.into_iter().collect();
+            assert_eq!(retains_when_scaled(&annotations), retains, "{text:?}");
+        }
     }
 }
