@@ -183,6 +183,7 @@ impl Succession {
             let answers = self.env.nodes.watch.answers(self.address).await;
             ensure!(answers, "no answer after {:?}", begun.elapsed());
             self.env.nodes.watch.ensure_unique()?;
+            // Between two looks at what must not change; nothing is awaited here.
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
         Ok(())
