@@ -4,10 +4,14 @@
 //! Everything here is a function of its arguments. A claim says which addresses are in its set; who
 //! has one of them is for its lease to say, and [`lease`](crate::lease) is where they are taken.
 
+mod application;
+mod derived;
 mod set;
 mod slot;
 mod unusable;
 
+pub use application::NoApplication;
+pub use derived::{DerivedSet, SetSize};
 pub use set::{Claim, ClaimName, InvalidClaim, Source};
 pub use slot::{NotSticky, PodIdentity};
 pub use unusable::Unusable;

@@ -8,7 +8,7 @@ use crate::api::{ClaimKind, ClaimRef, IPClaim, SetOwner};
 use crate::ip::{Family, Span, SpanError, Spans, Vrf};
 
 /// The most addresses that a set may have of a family: its list is one object.
-const MOST: u128 = 1024;
+pub(super) const MOST: u128 = 1024;
 
 /// Namespace and name of a claim.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -206,6 +206,10 @@ impl Claim {
             kind: ClaimKind::IPClaim,
             namespace: self.name.namespace.clone(),
             name: self.name.name.clone(),
+            owner: match &self.source {
+                Source::Derived(owner) => Some(owner.object()),
+                Source::Listed(_) | Source::Sized { .. } => None,
+            },
             ..ClaimRef::default()
         }
     }
