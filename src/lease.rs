@@ -29,12 +29,12 @@ mod store;
 pub use crate::api::{ClaimKind, ClaimOwner, ClaimRef, Holder, State};
 pub use acquire::{
     AcquireError, AddressRequest, Allocation, CallHints, Hints, Previous, Refusal, Requester,
-    acquire, describe,
+    SetRequest, Sets, acquire, describe,
 };
 pub use convert::InvalidLease;
 pub use record::{InvalidLeaseName, Lease, LeaseName, StoredLease};
 pub use release::{Released, given_up, release, released};
-pub use store::{Claims, Commit, Freshness, LeaseFilter, ListScope, Peek, Store};
+pub use store::{Claims, Commit, Freshness, LeaseFilter, ListScope, Peek, Replicas, Store};
 
 use crate::retry::{self, WriteError};
 

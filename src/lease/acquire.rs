@@ -12,7 +12,7 @@ use super::record::{Lease, LeaseName, StoredLease};
 use super::store::{Commit, LeaseFilter, Store};
 use super::{ClaimRef, Error, Holder, State};
 use crate::allocate::Usage;
-use crate::claim::{Claim, Unusable};
+use crate::claim::{Claim, DerivedSet, Unusable};
 use crate::ip::{Family, PoolName, Vrf};
 use crate::pool::Pool;
 use crate::retry::{self, Clock, Deadline, ErrorKind, Retrying, WriteError, backoff};
@@ -24,6 +24,7 @@ mod eligibility;
 mod hints;
 mod join;
 mod search;
+mod sets;
 mod slot;
 
 pub use hints::{CallHints, Hints};
@@ -63,8 +64,28 @@ pub struct AddressRequest<'a> {
     pub resumable: &'a [Arc<Pool>],
     /// This very address, out of this pool.
     pub requested: Option<(IpAddr, Arc<Pool>)>,
-    /// The set that it must be a member of.
-    pub set: Option<&'a Claim>,
+    /// The sets one of which it must be a member of.
+    pub sets: Sets<'a>,
+}
+
+/// Which sets an address must be a member of.
+#[derive(Debug, Clone, Copy)]
+pub enum Sets<'a> {
+    /// None: it is for one pod.
+    None,
+    /// The one that a person has made.
+    Named(&'a Claim),
+    /// One of the application's own, in order of preference. They are made where they are missing.
+    Derived(&'a [SetRequest]),
+}
+
+/// A set of an application, and what its addresses come out of.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SetRequest {
+    /// The set.
+    pub set: DerivedSet,
+    /// Its Subnet as a pool.
+    pub pool: Arc<Pool>,
 }
 
 /// An address that was given.

@@ -1,10 +1,11 @@
 //! The leases as the protocol uses them: each request repeated until the answer is definite.
 
 use super::record::{Lease, LeaseName, StoredLease};
-use super::store::{Claims, Commit, Freshness, LeaseFilter, ListScope, Peek, Store};
+use super::store::{Claims, Commit, Freshness, LeaseFilter, ListScope, Peek, Replicas, Store};
 use crate::allocate::Taken;
+use crate::api::{ClaimOwner, IPClaim, IPClaimStatus};
 use crate::claim::{Claim, ClaimName};
-use crate::retry::{AfterLoss, Clock, Error, Retrying, WriteError};
+use crate::retry::{self, AfterLoss, Clock, Error, Retrying, WriteError};
 
 impl<S: Store, C: Clock> Retrying<'_, S, C> {
     /// The lease of that name.
@@ -70,6 +71,51 @@ impl<S: Claims, C: Clock> Retrying<'_, S, C> {
     /// The claim of that name.
     pub async fn read_claim(&self, name: &ClaimName) -> Result<Option<Claim>, Error> {
         self.retry(async || self.api.read_claim(name).await).await
+    }
+
+    /// Creates a claim where there is none of its name. Whose call has made one does not matter.
+    pub async fn create_claim(
+        &self,
+        name: &ClaimName,
+        claim: &IPClaim,
+    ) -> Result<retry::Commit<Claim>, WriteError> {
+        let write = async || self.api.create_claim(claim).await;
+        self.settle(write, async || {
+            Ok(match self.api.read_claim(name).await? {
+                Some(_) => AfterLoss::Lost,
+                None => AfterLoss::Again,
+            })
+        })
+        .await
+    }
+
+    /// Replaces the status of exactly the version that was read. After an attempt of unknown
+    /// outcome, a stored status that is the written one is ours; a changed one may contain it.
+    pub async fn replace_claim_status(
+        &self,
+        before: &Claim,
+        status: &IPClaimStatus,
+    ) -> Result<retry::Commit<Claim>, WriteError> {
+        let write = async || self.api.replace_claim_status(before, status).await;
+        self.settle(write, async || {
+            Ok(match self.api.read_claim(&before.name).await? {
+                Some(stored) if stored.object.status.as_ref() == Some(status) => {
+                    AfterLoss::Ours(stored)
+                }
+                Some(_) | None => AfterLoss::Lost,
+            })
+        })
+        .await
+    }
+
+    /// How many pods an application is to have.
+    pub async fn replicas(
+        &self,
+        namespace: &str,
+        application: &ClaimOwner,
+    ) -> Result<Replicas, Error> {
+        self.retry(async || self.api.replicas(namespace, application).await)
+            .await
     }
 }
 

@@ -3,6 +3,7 @@
 
 use super::record::{Lease, LeaseName, StoredLease};
 use crate::allocate::Taken;
+use crate::api::{ClaimOwner, IPClaim, IPClaimStatus};
 use crate::claim::{Claim, ClaimName};
 use crate::ip::PoolName;
 use crate::ip::Vrf;
@@ -92,4 +93,29 @@ pub trait Store: Claims {
 pub trait Claims {
     /// The claim of that name, read consistently.
     async fn read_claim(&self, name: &ClaimName) -> Result<Option<Claim>, ApiError>;
+    /// Creates a claim where there is none of its name.
+    async fn create_claim(&self, claim: &IPClaim) -> Result<retry::Commit<Claim>, ApiError>;
+    /// Replaces the status of exactly the version that was read.
+    async fn replace_claim_status(
+        &self,
+        before: &Claim,
+        status: &IPClaimStatus,
+    ) -> Result<retry::Commit<Claim>, ApiError>;
+    /// How many pods an application is to have.
+    async fn replicas(
+        &self,
+        namespace: &str,
+        application: &ClaimOwner,
+    ) -> Result<Replicas, ApiError>;
+}
+
+/// How many pods an application is to have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Replicas {
+    /// So many.
+    Wanted(u32),
+    /// Its object does not exist.
+    NotFound,
+    /// Objects of its kind have no `/scale`, so none of them says.
+    Unscalable,
 }

@@ -13,7 +13,7 @@ use crate::cni::{Add, CniResult, IpConfig};
 use crate::gather::{self, ClusterObjects};
 use crate::host;
 use crate::lease::{
-    self, AcquireError, AddressRequest, Allocation, ClaimRef, Freshness, Holder, Requester,
+    self, AcquireError, AddressRequest, Allocation, ClaimRef, Freshness, Holder, Requester, Sets,
 };
 use crate::retry::{Clock, Deadline, Retrying};
 use crate::select::{self, FamilyChoice, Request, Selection};
@@ -179,7 +179,7 @@ fn address_request(choice: &FamilyChoice) -> AddressRequest<'_> {
         candidates: &choice.candidates,
         resumable: &choice.resumable,
         requested: choice.requested.clone(),
-        set: choice.set.as_ref(),
+        sets: choice.set.as_ref().map_or(Sets::None, Sets::Named),
     }
 }
 

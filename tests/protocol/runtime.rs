@@ -12,7 +12,7 @@ use leasehold::api::{ClaimRef, IPPool, IPPoolSpec};
 use leasehold::ip::{Family, Vrf};
 use leasehold::lease::{
     self, AddressRequest, Allocation, CallHints, Error, Holder, Lease, LeaseFilter, LeaseName,
-    Refusal, Requester, State, Store,
+    Refusal, Requester, Sets, State, Store,
 };
 use leasehold::pool::{Pool, Pools};
 use leasehold::retry::{self, Clock, Deadline, Retrying};
@@ -195,7 +195,7 @@ fn request(pool: &Arc<Pool>) -> AddressRequest<'_> {
         candidates: std::slice::from_ref(pool),
         resumable: &[],
         requested: None,
-        set: None,
+        sets: Sets::None,
     }
 }
 

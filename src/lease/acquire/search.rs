@@ -14,7 +14,7 @@ use super::super::store::Store;
 use super::super::{Error, State};
 use super::eligibility::Cooling;
 use super::hints::Hints;
-use super::{Acquirer, AddressRequest, Allocation, Refusal, Requester};
+use super::{Acquirer, AddressRequest, Allocation, Refusal, Requester, Sets};
 use crate::allocate::{PoolHint, Seed, Taken, TakenState, Usage};
 use crate::ip::{Family, PoolName};
 use crate::pool::Pool;
@@ -75,8 +75,10 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
     }
 
     pub async fn run(&self, earlier: &[StoredLease]) -> Result<Allocation, Error> {
-        if let Some(claim) = self.request.set {
-            return self.join(claim).await;
+        match self.request.sets {
+            Sets::None => {}
+            Sets::Named(claim) => return self.join(claim).await,
+            Sets::Derived(sets) => return self.join_derived(sets).await,
         }
         let requested = self.request.requested.as_ref();
         if requested.is_none()

@@ -12,7 +12,7 @@ use super::super::{Error, Holder, State};
 use super::eligibility::{self, Cooling, Eligibility};
 use super::hints::Hints;
 use super::search::Search;
-use super::{Acquirer, AddressRequest, Allocation, Previous, Refusal, Requester};
+use super::{Acquirer, AddressRequest, Allocation, Previous, Refusal, Requester, Sets};
 use crate::allocate;
 use crate::ip::Family;
 use crate::pool::Pool;
@@ -89,7 +89,8 @@ impl<S: Store, C: Clock, H: Hints> Acquirer<'_, S, C, H> {
         &self,
         requests: &[AddressRequest<'_>],
     ) -> Result<Vec<StoredLease>, Error> {
-        let none_is_of_a_slot = requests.iter().all(|request| request.set.is_some());
+        let none_is_of_a_slot =
+            (requests.iter()).all(|request| !matches!(request.sets, Sets::None));
         if self.requester.slot.is_none() || none_is_of_a_slot {
             return Ok(Vec::new());
         }
