@@ -124,104 +124,65 @@ mod tests {
     fn a_pod_goes_back_to_the_object_that_a_person_made() {
         let hash = ("pod-template-hash", "7d9f8");
         let argo = ("rollouts-pod-template-hash", "7d9f8");
-        for (group, kind, name, labels, expected) in [
+        for (controller, labels, expected) in [
             (
-                "apps",
-                "ReplicaSet",
-                "web-7d9f8",
+                "apps/ReplicaSet/web-7d9f8",
                 vec![hash],
                 "apps/Deployment/web",
             ),
             (
-                "apps",
-                "ReplicaSet",
-                "web-7d9f8",
+                "apps/ReplicaSet/web-7d9f8",
                 vec![argo],
                 "argoproj.io/Rollout/web",
             ),
             (
-                "apps",
-                "ReplicaSet",
-                "web-7d9f8",
+                "apps/ReplicaSet/web-7d9f8",
                 vec![],
                 "apps/ReplicaSet/web-7d9f8",
             ),
+            ("apps/ReplicaSet/web-1", vec![hash], "apps/ReplicaSet/web-1"),
+            ("apps/ReplicaSet/7d9f8", vec![hash], "apps/ReplicaSet/7d9f8"),
             (
-                "apps",
-                "ReplicaSet",
-                "web-1",
-                vec![hash],
-                "apps/ReplicaSet/web-1",
-            ),
-            (
-                "apps",
-                "ReplicaSet",
-                "7d9f8",
-                vec![hash],
-                "apps/ReplicaSet/7d9f8",
-            ),
-            (
-                "apps",
-                "ReplicaSet",
-                "-7d9f8",
+                "apps/ReplicaSet/-7d9f8",
                 vec![hash],
                 "apps/ReplicaSet/-7d9f8",
             ),
             (
-                "apps",
-                "ReplicaSet",
-                "web",
+                "apps/ReplicaSet/web",
                 vec![("pod-template-hash", "")],
                 "apps/ReplicaSet/web",
             ),
             (
-                "x.io",
-                "ReplicaSet",
-                "web-7d9f8",
+                "x.io/ReplicaSet/web-7d9f8",
                 vec![hash],
                 "x.io/ReplicaSet/web-7d9f8",
             ),
+            ("apps/StatefulSet/db", vec![hash], "apps/StatefulSet/db"),
             (
-                "apps",
-                "StatefulSet",
-                "db",
-                vec![hash],
-                "apps/StatefulSet/db",
-            ),
-            (
-                "",
-                "ReplicationController",
-                "old",
+                "/ReplicationController/old",
                 vec![],
                 "/ReplicationController/old",
             ),
+            ("batch/Job/report-29384950", vec![], "batch/CronJob/report"),
             (
-                "batch",
-                "Job",
-                "report-29384950",
-                vec![],
-                "batch/CronJob/report",
-            ),
-            (
-                "batch",
-                "Job",
-                "report-2938495",
+                "batch/Job/report-2938495",
                 vec![],
                 "batch/Job/report-2938495",
             ),
             (
-                "batch",
-                "Job",
-                "report29384950",
+                "batch/Job/report29384950",
                 vec![],
                 "batch/Job/report29384950",
             ),
-            ("batch", "Job", "29384950", vec![], "batch/Job/29384950"),
-            ("batch", "Job", "-29384950", vec![], "batch/Job/-29384950"),
-            ("batch", "Job", "once", vec![], "batch/Job/once"),
+            ("batch/Job/29384950", vec![], "batch/Job/29384950"),
+            ("batch/Job/-29384950", vec![], "batch/Job/-29384950"),
+            ("batch/Job/once", vec![], "batch/Job/once"),
         ] {
+            let [group, kind, name] = (controller.split('/').collect::<Vec<_>>())
+                .try_into()
+                .expect("group, kind and name");
             let found = application(group, kind, name, &labels);
-            assert_eq!(found.as_deref(), Ok(expected), "{kind} {name} {labels:?}");
+            assert_eq!(found.as_deref(), Ok(expected), "{controller} {labels:?}");
         }
     }
 
