@@ -20,10 +20,10 @@ use crate::ip::Spans;
 mod hint;
 mod order;
 
-pub use hint::{Listed, PoolHint, Turn};
+pub use hint::{CHEAP_ROWS, Listed, PoolHint, Turn};
 pub use order::{Seed, order};
 
-pub use crate::pool::{Owner, Taken, TakenState, Usage};
+pub use crate::pool::{Count, Owner, Taken, TakenState, Usage};
 
 /// The addresses of `usable` that have no lease, in the order of `seed`.
 ///

@@ -27,7 +27,7 @@ pub use affinity::Affinity;
 pub use overlap::{Overlap, overlaps};
 pub use read::PoolError;
 pub use reserved::{InvalidReservedIP, Reserved};
-pub use usage::{Owner, Taken, TakenState, Usage};
+pub use usage::{Count, Owner, Taken, TakenState, Usage};
 
 /// A pool.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,8 +51,8 @@ pub struct Pool {
     pub routes: Vec<Route>,
     /// How long a released address rests.
     pub cooldown: Duration,
-    /// How many addresses had no lease when the collector counted last, if it ever did.
-    pub free_hint: Option<u64>,
+    /// What the collector counted last, if it was this spec.
+    pub count: Option<Count>,
     /// Whether pods that name no pool may use it.
     pub default: bool,
     /// Whether it gives no new address.

@@ -18,6 +18,9 @@
 //!   way, whichever that is.
 //! - A list of one block of addresses by a label would cost as much as 50 GETs, and show no more
 //!   than these do.
+//! - What the collector has counted costs nothing, because ADD reads the pools anyway: the sample
+//!   of free addresses is proposed before any other read, and a large pool in which it has just
+//!   found nothing is listed by no node. Only what was released since is.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -26,8 +29,9 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{Seed, Taken, Usage, cooled, cooling, free};
+use super::{Count, Seed, Taken, Usage, cooled, cooling, free};
 use crate::ip::Spans;
+use crate::pool::Pool;
 
 /// So many rows of a list cost what one GET costs.
 const ROWS_PER_PROBE: u128 = 20;
@@ -43,7 +47,7 @@ const LISTING: Duration = Duration::from_secs(10);
 
 /// A pool of fewer leases is listed by each ADD that finds it full: that costs no more than what
 /// else it reads.
-const CHEAP_ROWS: u128 = 512;
+pub const CHEAP_ROWS: u128 = 512;
 
 /// How long "full" is repeated without a request. A kubelet tries again after some 12 s.
 const FULL: Duration = Duration::from_secs(10);
@@ -51,6 +55,9 @@ const FULL: Duration = Duration::from_secs(10);
 /// How long "full" is repeated if nothing was released meanwhile. An address without a lease is
 /// found within a minute.
 const FULL_BUT_FOR_RELEASED: Duration = Duration::from_secs(50);
+
+/// How long the collector's count of a full pool stands for a list: it counts every minute.
+const COUNTED: Duration = Duration::from_secs(70);
 
 /// What a node remembers of a pool.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -71,9 +78,11 @@ pub struct PoolHint {
     cooling: Vec<(Timestamp, IpAddr)>,
     /// The list that found nothing open.
     full: Option<Full>,
+    /// When the collector made the count that was taken in last.
+    counted: Timestamp,
 }
 
-/// A list that found nothing open.
+/// A list that found nothing open, or a count of the collector.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 struct Full {
     /// When it began.
@@ -81,6 +90,9 @@ struct Full {
     /// When the last list of released addresses began that found none that had cooled.
     checked: Timestamp,
     usage: Usage,
+    /// Whether the collector says so.
+    #[serde(default)]
+    counted: bool,
 }
 
 /// What an ADD does that has tried all that is known to be open.
@@ -136,6 +148,32 @@ impl Listed {
 }
 
 impl PoolHint {
+    /// Takes in what the collector has counted, again once it has been forgotten.
+    pub fn learn(&mut self, pool: &Pool, now: Timestamp) {
+        let Some(Count { at, usage, sample }) = &pool.count else {
+            return;
+        };
+        if self.counted == *at && within(self.seen, now, KEPT) {
+            return;
+        }
+        self.counted = *at;
+        self.see(sample.iter().copied(), now);
+        // Where released addresses rest not at all, their leases are deleted: no list of what was
+        // released shows them.
+        let is_full = usage.free == 0
+            && usage.usable == pool.usable.len()
+            && usage.usable >= CHEAP_ROWS
+            && !pool.cooldown.is_zero();
+        if is_full && within(*at, now, COUNTED) && self.full.is_none_or(|full| full.at < *at) {
+            self.full = Some(Full {
+                at: *at,
+                checked: Timestamp::UNIX_EPOCH,
+                usage: *usage,
+                counted: true,
+            });
+        }
+    }
+
     /// Up to `count` open addresses of `usable`, in the order of the seed, so that rivals begin at
     /// different ones.
     #[must_use]
@@ -191,15 +229,26 @@ impl PoolHint {
     /// Whose turn it is to list the pool, for an ADD that searches it since `began`.
     pub fn turn(&mut self, began: Timestamp, now: Timestamp) -> Turn {
         let mut next = Turn::List;
-        if let Some(Full { at, checked, usage }) = self.full {
+        if let Some(Full {
+            at,
+            checked,
+            usage,
+            counted,
+        }) = self.full
+        {
             let rows = usage.usable.saturating_sub(usage.free);
             let worth =
                 Duration::from_micros(u64::try_from(rows.saturating_mul(600)).unwrap_or(u64::MAX));
-            let repeats = rows >= CHEAP_ROWS;
-            if (began <= at && at <= now) || (repeats && within(checked, now, worth.min(FULL))) {
+            let (repeats, stands) = match (rows >= CHEAP_ROWS, counted) {
+                (true, true) => (FULL, COUNTED),
+                (true, false) => (worth.min(FULL), worth.min(FULL_BUT_FOR_RELEASED)),
+                (false, _) => (Duration::ZERO, Duration::ZERO),
+            };
+            let is_own = !counted && began <= at && at <= now;
+            if is_own || repeats > Duration::ZERO && within(checked, now, repeats) {
                 return Turn::Full(usage);
             }
-            if repeats && within(at, now, worth.min(FULL_BUT_FOR_RELEASED)) {
+            if stands > Duration::ZERO && within(at, now, stands) {
                 next = Turn::ListReleased;
             }
         }
@@ -220,14 +269,17 @@ impl PoolHint {
             cooling,
             usage,
         } = listed;
-        self.full = match (usage, self.full) {
-            _ if !open.is_empty() => None,
-            (Some(usage), _) => Some(Full {
+        self.full = match usage {
+            Some(_) if !open.is_empty() => None,
+            Some(usage) => Some(Full {
                 at,
                 checked: at,
                 usage,
+                counted: false,
             }),
-            (None, full) => full.map(|full| Full {
+            // Once these have been taken, it is as full as before.
+            None if !open.is_empty() => self.full,
+            None => self.full.map(|full| Full {
                 checked: at,
                 ..full
             }),
@@ -252,13 +304,17 @@ impl PoolHint {
     }
 
     /// Reserves a cooling address for the caller, unless another process of the node has it. With
-    /// the last of them goes the knowledge that the pool is full: who has reserved one may not have
-    /// taken it.
+    /// the last of them goes the knowledge that nothing was released: who has reserved one may not
+    /// have taken it.
     pub fn reserve(&mut self, address: IpAddr) -> bool {
         let before = self.cooling.len();
         self.cooling.retain(|(_, cooling)| *cooling != address);
         if self.cooling.is_empty() {
-            self.full = None;
+            let counted = self.full.filter(|full| full.counted);
+            self.full = counted.map(|full| Full {
+                checked: Timestamp::UNIX_EPOCH,
+                ..full
+            });
         }
         self.cooling.len() < before
     }

@@ -241,6 +241,12 @@ pub struct IPPoolStatus {
     /// How many have no lease; 9223372036854775807 stands for that many or more.
     pub free: i64,
 
+    /// Some of the addresses without a lease, where most of the pool is taken: a pod that needs one
+    /// tries these first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "schema::sample")]
+    pub sample: Vec<String>,
+
     /// How many the collector released from pods that were gone, since the pool exists.
     pub reclaimed: i64,
 

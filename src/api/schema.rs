@@ -185,6 +185,15 @@ pub(super) fn members(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
+/// Some of a pool's free addresses.
+pub(super) fn sample(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "maxItems": 64,
+        "items": {"type": "string", "maxLength": ADDRESS},
+    })
+}
+
 /// A list of network attachments.
 pub(super) fn attachments(_: &mut SchemaGenerator) -> Schema {
     list(&string(

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 
 use super::pod_name::PodName;
+use crate::allocate::CHEAP_ROWS;
 use crate::api::{Condition, IPPoolStatus, MicroTime};
 use crate::ip::{Family, PoolName, Spans, Vrf};
 use crate::lease::{LeaseName, State};
@@ -13,9 +14,11 @@ use crate::pool::{InvalidPool, Overlap, Pool, Pools, overlaps};
 
 mod finding;
 mod kept;
+mod sample;
 
 use finding::Finding;
 pub use kept::{KeptLease, KeptLeases};
+use sample::sample;
 
 /// How many leases, pools or nodes the message of a condition names.
 const SHOWN: usize = 3;
@@ -50,6 +53,8 @@ pub struct Counted {
     pub quarantined: i64,
     /// Addresses without a lease.
     pub free: i64,
+    /// Some of them, if more than half of the pool is taken.
+    sample: Vec<IpAddr>,
     /// Why it gives nothing at all, if something in it is invalid.
     fault: Option<String>,
     overlaps: Vec<Overlap>,
@@ -146,6 +151,7 @@ impl Counted {
             retained: 0,
             quarantined: 0,
             free: 0,
+            sample: Vec::new(),
             fault: None,
             overlaps: Vec::new(),
             out_of_range: OutOfRange::default(),
@@ -167,7 +173,11 @@ impl Counted {
             inside += 1;
             counted.count(lease);
         }
-        counted.free = saturate(pool.usable.len() - inside);
+        let free = pool.usable.len() - inside;
+        counted.free = saturate(free);
+        if free < inside {
+            counted.sample = sample(pool, leases, free);
+        }
         let contested = findings.contested.iter();
         counted.contested = contested
             .filter(|(address, _)| pool.lists(*address))
@@ -363,6 +373,7 @@ pub fn pool_status(
         retained: counted.retained,
         quarantined: counted.quarantined,
         free: counted.free,
+        sample: counted.sample.iter().map(ToString::to_string).collect(),
         reclaimed: old.reclaimed.saturating_add(reclaimed),
         kept: counted
             .kept
@@ -374,7 +385,10 @@ pub fn pool_status(
         observed_generation: generation,
         observed_at: old.observed_at.clone(),
     };
-    (status != *old || old.observed_at.is_none()).then_some(IPPoolStatus {
+    // A large pool that is full is listed by no node while this count is new.
+    let is_proof =
+        status.free == 0 && u128::try_from(status.capacity).is_ok_and(|it| it >= CHEAP_ROWS);
+    (is_proof || status != *old || old.observed_at.is_none()).then_some(IPPoolStatus {
         observed_at: Some(MicroTime(now)),
         ..status
     })

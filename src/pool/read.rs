@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::{Affinity, AttachmentName, InvalidPool, InvalidReservedIP, Pool, Reserved, Scope};
+use super::{
+    Affinity, AttachmentName, Count, InvalidPool, InvalidReservedIP, Pool, Reserved, Scope,
+};
 use crate::api::{self, IPPool, IPPoolSpec, LabelSelector, ResourceExt, Subnet};
 use crate::ip::{
     Family, InvalidVrf, Route, Span, SpanError, Spans, Vrf, cidr, is_neighbor, special,
@@ -128,6 +130,12 @@ fn understand(
     let name = written.name_any().into();
     let uid = written.metadata.uid.clone().unwrap_or_default();
     let deleting = written.metadata.deletion_timestamp.is_some();
+    let count = (written.status.as_ref())
+        .filter(|status| {
+            let generation = status.observed_generation;
+            generation.is_none() || generation == written.metadata.generation
+        })
+        .and_then(Count::of);
     let IPPoolSpec {
         subnet: cidr,
         ips,
@@ -168,10 +176,7 @@ fn understand(
         gateway: router,
         routes: all_routes(&routes, segment, subnet)?,
         cooldown: Duration::from_secs(u64::try_from(cooldown_seconds).unwrap_or(0)),
-        free_hint: written
-            .status
-            .filter(|status| status.observed_at.is_some())
-            .and_then(|status| u64::try_from(status.free).ok()),
+        count,
         default,
         disabled: disable,
         deleting,

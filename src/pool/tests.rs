@@ -296,23 +296,36 @@ fn a_selector_says_what_it_misses() {
 fn the_number_of_free_addresses_is_known_once_the_collector_has_counted() {
     let hint = |status: &Value| {
         let mut written = ippool("p", &json!({"subnet": "10.0.0.0/24"}));
+        written.metadata.generation = Some(4);
         written.status = serde_json::from_value(status.clone()).expect("a status");
         let pools = Pools::read(vec![written], &[], &[], &Vrf::default()).expect("no reservations");
         pools
             .get("p")
             .expect("the pool")
             .expect("a sound pool")
-            .free_hint
+            .count
+            .as_ref()
+            .map(|count| (count.usage.free, count.sample.clone()))
     };
     assert_eq!(hint(&Value::Null), None);
     assert_eq!(hint(&json!({"free": 0})), None);
     assert_eq!(
         hint(&json!({"free": 0, "observedAt": "2026-01-01T00:00:00.000000Z"})),
-        Some(0)
+        Some((0, Vec::new()))
     );
     assert_eq!(
-        hint(&json!({"free": 7, "observedAt": "2026-01-01T00:00:00.000000Z"})),
-        Some(7)
+        hint(
+            &json!({"free": 7, "sample": ["10.0.0.9", "?"], "observedGeneration": 4,
+            "observedAt": "2026-01-01T00:00:00.000000Z"})
+        ),
+        Some((7, vec![IpAddr::from([10, 0, 0, 9])]))
+    );
+    assert_eq!(
+        hint(
+            &json!({"free": 7, "observedGeneration": 3, "observedAt": "2026-01-01T00:00:00.000000Z"})
+        ),
+        None,
+        "another spec was counted"
     );
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::api::IPPoolStatus;
 use crate::ip::Spans;
 
 /// An address that has a lease.
@@ -47,6 +48,39 @@ pub struct Owner {
     pub pod: String,
     /// The interface inside the pod.
     pub interface: String,
+}
+
+/// The addresses of a pool as the collector counted them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Count {
+    /// When.
+    pub at: Timestamp,
+    /// How they are used.
+    pub usage: Usage,
+    /// Some of the free ones, where most of the pool is taken.
+    pub sample: Vec<IpAddr>,
+}
+
+impl Count {
+    /// Of a pool's status, if the collector has ever written one.
+    #[must_use]
+    pub fn of(status: &IPPoolStatus) -> Option<Self> {
+        let number = |count: i64| u128::try_from(count).unwrap_or(0);
+        Some(Self {
+            at: status.observed_at.as_ref()?.0,
+            usage: Usage {
+                usable: number(status.capacity),
+                held: number(status.held),
+                cooling: number(status.cooling),
+                retained: number(status.retained),
+                quarantined: number(status.quarantined),
+                free: number(status.free),
+            },
+            sample: (status.sample.iter())
+                .filter_map(|address| address.parse().ok())
+                .collect(),
+        })
+    }
 }
 
 /// How the addresses of a pool are used, for messages.

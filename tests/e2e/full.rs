@@ -8,7 +8,7 @@ use std::{fs, io};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
-use testbed::{Attachment, Outcome};
+use testbed::{Attachment, Mark, Outcome};
 
 use crate::env::{Isolation, TestEnv, with};
 
@@ -52,6 +52,65 @@ async fn every_address_of_a_pool_is_found_to_the_last_one() -> Result<()> {
     assert_eq!(given, free);
     let (_, outcome) = env.add_to("one-too-many", &pool).await?;
     assert_eq!(outcome.error_code(), EXHAUSTED, "{outcome}");
+    Ok(())
+}
+
+impl TestEnv {
+    /// The lists of leases that the node has made since.
+    async fn lists(&self, since: &Mark) -> Result<Vec<String>> {
+        let requests = self.cluster.requests_since(since).await?;
+        let lists = requests.iter().filter(|request| {
+            request.user() == self.node.user()
+                && request.verb == "list"
+                && request.resource() == "ipleases"
+        });
+        Ok(lists.map(|request| request.uri.clone()).collect())
+    }
+}
+
+#[tokio::test]
+async fn what_the_collector_has_seen_free_is_found_without_a_list() -> Result<()> {
+    let env = Isolation::subnets().start().await?;
+    let pool = env.pool("pool", env.v4(1..=1000)).await?;
+    env.hold(&pool, 1..=996).await?;
+    let sample: Vec<_> = (996..=1000).map(|number| env.at(number)).collect();
+    let at = jiff::Timestamp::now().to_string();
+    let status =
+        json!({"capacity": 1000, "held": 996, "free": 4, "sample": sample, "observedAt": at});
+    env.report(&pool, &status).await?;
+    let mark = env.cluster.mark().await?;
+    for number in 0..4 {
+        let (_, outcome) = env.add_to(&format!("pod-{number}"), &pool).await?;
+        outcome.success()?;
+    }
+    assert_eq!(env.lists(&mark).await?, [""; 0]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_large_pool_that_the_collector_has_just_found_full_is_listed_by_no_node() -> Result<()> {
+    let env = Isolation::subnets().start().await?;
+    let pool = env.pool("pool", env.v4(1..=600)).await?;
+    let (last, outcome) = env.add_to("last", &pool).await?;
+    let address = outcome.success()?.ips()?[0];
+    let others = (1..=600).filter(|number| IpAddr::from(env.at(*number)) != address);
+    env.hold(&pool, others).await?;
+    last.del().await?.success()?;
+    let at = jiff::Timestamp::now().to_string();
+    let status = json!({"capacity": 600, "held": 599, "cooling": 1, "free": 0, "observedAt": at});
+    env.report(&pool, &status).await?;
+    let mark = env.cluster.mark().await?;
+    let (next, outcome) = env.add_to("next", &pool).await?;
+    outcome.success()?;
+    assert_eq!(next.ips()?, [address]);
+    let (_, outcome) = env.add_to("one-too-many", &pool).await?;
+    ensure!(outcome.error_code() == EXHAUSTED, "{outcome}");
+    let lists = env.lists(&mark).await?;
+    let is_of_released = |uri: &String| uri.contains("spec.state%3DCooling");
+    ensure!(
+        !lists.is_empty() && lists.iter().all(is_of_released),
+        "{lists:?}"
+    );
     Ok(())
 }
 

@@ -2,7 +2,8 @@ use proptest::prelude::*;
 
 use super::super::TakenState;
 use super::*;
-use crate::ip::Span;
+use crate::ip::{Span, Vrf};
+use crate::pool::Pools;
 
 const NONE: [IpAddr; 0] = [];
 
@@ -185,6 +186,86 @@ fn nothing_is_full_by_a_list_that_has_shown_something_or_lies_ahead() {
     assert_eq!(hint.turn(at(101), at(101)), Turn::List);
     let mut hint = listed(60_000, &[], 100);
     assert_eq!(hint.turn(at(50), at(50)), Turn::List);
+}
+
+/// A pool of 1,024 addresses, of which 1,022 are given, as the collector has counted it.
+fn counted(free: usize, second: i64, sample: &[IpAddr], cooldown: i64) -> Pool {
+    let status = serde_json::json!({"capacity": 1022, "held": 1022 - free, "free": free,
+        "observedAt": at(second).to_string(), "sample": sample});
+    let written = serde_json::from_value(serde_json::json!({
+        "apiVersion": "leasehold.io/v1alpha1", "kind": "IPPool", "metadata": {"name": "pool"},
+        "spec": {"subnet": "10.0.0.0/22", "cooldownSeconds": cooldown}, "status": status,
+    }));
+    let written = vec![written.expect("a pool")];
+    let pools = Pools::read(written, &[], &[], &Vrf::default()).expect("no reservations");
+    let pool = pools.get("pool").expect("the pool").expect("a sound one");
+    Pool::clone(pool)
+}
+
+#[test]
+fn what_the_collector_has_seen_free_is_proposed_once_for_each_count() {
+    let mut hint = PoolHint::default();
+    let pool = counted(2, 90, &[ip(1), ip(2)], 30);
+    hint.learn(&pool, at(100));
+    assert_eq!(hint.settle(&[ip(1)], &[ip(2)]), Some(ip(1)));
+    hint.learn(&pool, at(101));
+    assert_eq!(propose(&hint, 0, 101), NONE, "it was tried");
+    hint.learn(&pool, at(170));
+    assert_eq!(propose(&hint, 0, 170).len(), 2, "a minute later, it stands");
+    hint.learn(&counted(1, 150, &[ip(3)], 30), at(171));
+    assert!(propose(&hint, 0, 171).contains(&ip(3)), "another count");
+}
+
+#[test]
+fn a_large_pool_in_which_the_collector_found_nothing_is_not_listed_for_a_minute() {
+    let full = counted(0, 100, &[], 30);
+    for (says, pool, second, expected) in [
+        ("just counted", &full, 101, Turn::ListReleased),
+        ("a minute ago", &full, 170, Turn::ListReleased),
+        ("longer ago", &full, 171, Turn::List),
+        ("by a clock that is ahead", &full, 99, Turn::List),
+        ("one is free", &counted(1, 100, &[], 30), 101, Turn::List),
+        (
+            "nothing ever cools in it",
+            &counted(0, 100, &[], 0),
+            101,
+            Turn::List,
+        ),
+    ] {
+        let mut hint = PoolHint::default();
+        hint.learn(pool, at(second));
+        assert_eq!(hint.turn(at(second), at(second)), expected, "{says}");
+    }
+    let mut hint = PoolHint::default();
+    let mut reserved = full.clone();
+    reserved.usable = usable(1000);
+    hint.learn(&reserved, at(101));
+    assert_eq!(
+        hint.turn(at(101), at(101)),
+        Turn::List,
+        "another set of addresses was counted"
+    );
+
+    let mut hint = PoolHint::default();
+    hint.learn(&full, at(101));
+    hint.turn(at(101), at(101));
+    hint.listed(Listed::default(), at(101), at(101));
+    assert!(
+        matches!(hint.turn(at(111), at(111)), Turn::Full(_)),
+        "repeated for seconds"
+    );
+    assert_eq!(hint.turn(at(112), at(112)), Turn::ListReleased);
+}
+
+#[test]
+fn what_was_released_in_a_full_pool_leaves_it_full_once_it_is_taken() {
+    let mut hint = PoolHint::default();
+    hint.learn(&counted(0, 100, &[], 30), at(101));
+    assert_eq!(hint.turn(at(101), at(101)), Turn::ListReleased);
+    let one = Listed::released(&usable(1022), &[released(ip(7), 60)], seed(0), at(101));
+    hint.listed(one, at(101), at(101));
+    assert_eq!(hint.settle(&[ip(7)], &[]), Some(ip(7)));
+    assert_eq!(hint.turn(at(102), at(102)), Turn::ListReleased);
 }
 
 #[test]

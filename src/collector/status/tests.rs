@@ -223,6 +223,45 @@ fn a_status_is_written_only_when_it_changed() {
     assert_ne!(counted_up.observed_at, first.observed_at);
 }
 
+#[test]
+fn a_large_pool_that_is_full_is_dated_by_each_run_and_one_with_room_has_no_sample() {
+    let counted = |subnet: &str, is_full: bool| {
+        let pools = Pools::read_each(vec![pool("a", subnet, &[])], &[], &[]);
+        let from = PoolName::from("a");
+        let names: Vec<LeaseName> = (0..4u8)
+            .flat_map(|third| (0..=255u8).map(move |last| format!("10.0.{third}.{last}")))
+            .filter(|name| is_full || name.ends_with(".7"))
+            .map(|name| name.parse().expect("a name"))
+            .collect();
+        let leases = names.iter().map(|name| CountedLease {
+            name,
+            state: State::Held,
+            pool: &from,
+            over: None,
+        });
+        Counted::all(&pools, leases, &Findings::default()).remove(0)
+    };
+    let later = now() + jiff::SignedDuration::from_secs(60);
+    for (subnet, is_full, dated) in [
+        ("10.0.0.0/22", true, true),
+        ("10.0.0.0/24", true, false),
+        ("10.0.0.0/22", false, false),
+    ] {
+        let counted = counted(subnet, is_full);
+        let first = pool_status(&counted, None, None, 0, now()).expect("the first");
+        assert_eq!(first.sample, [""; 0], "{subnet}");
+        let second = pool_status(&counted, None, Some(&first), 0, later);
+        assert_eq!(second.is_some(), dated, "{subnet}");
+    }
+}
+
+#[test]
+fn a_crowded_pool_shows_some_of_its_free_addresses() {
+    let taken = ["10.0.0.1", "10.0.0.2", "10.0.0.4", "10.0.0.6"].map(|name| (name, State::Held));
+    let status = status_of("a", vec![pool("a", "10.0.0.0/29", &[])], &[], &taken);
+    assert_eq!(status.sample, ["10.0.0.3", "10.0.0.5"]);
+}
+
 fn kept(leases: &[(KeepReason, &str, Option<i64>)]) -> KeptLeases {
     let mut kept = KeptLeases::default();
     for (why, node, seconds) in leases {

@@ -4,7 +4,8 @@
 //! What each request costs, and what follows from that, is written in
 //! [`PoolHint`](crate::allocate::PoolHint)'s module. Every address that comes out of this is a
 //! proposal until its lease is written. "Nothing" is said only of a consistent list that began
-//! after this search did, or, of a large pool, seconds before.
+//! after this search did, or, of a large pool, seconds before; or of the collector's count of the
+//! last minute and a list of what was released since.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -111,7 +112,11 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
                 return Ok(Some(allocation));
             }
         }
-        let tried = self.hint(pool, |hint| hint.tried(seed));
+        let now = self.now();
+        let tried = self.hint(pool, |hint| {
+            hint.learn(pool, now);
+            hint.tried(seed)
+        });
         if let Some(address) = tried.filter(|address| pool.usable.contains(*address))
             && let Some(allocation) = self.try_replace_own(pool, address).await?
         {
@@ -250,18 +255,19 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
 /// Whether most of the pool is known to be taken, so that a create would more likely be lost than
 /// not.
 fn is_crowded(pool: &Pool) -> bool {
-    pool.free_hint.is_some_and(|free| {
+    pool.count.as_ref().is_some_and(|count| {
         // The status saturates where pools are large beyond all use.
-        free < i64::MAX.unsigned_abs() && u128::from(free) * 2 < pool.usable.len()
+        let free = count.usage.free;
+        free < u128::from(i64::MAX.unsigned_abs()) && free * 2 < pool.usable.len()
     })
 }
 
 /// How many leases the pool has at most, by what is known without a request; none are worth a probe
 /// where the collector has found nothing free.
 fn leases_at_most(pool: &Pool) -> u128 {
-    match pool.free_hint {
+    match pool.count.as_ref().map(|count| count.usage.free) {
         Some(0) => 0,
-        Some(free) => pool.usable.len().saturating_sub(free.into()),
+        Some(free) => pool.usable.len().saturating_sub(free),
         None => pool.usable.len().min(UNKNOWN_ROWS),
     }
 }

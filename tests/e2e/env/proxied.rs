@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Result;
 use kube::api::{Api, Patch, PatchParams, PostParams};
 use leasehold::api::{IPLease, IPLeaseSpec, IPPool, State};
-use serde_json::json;
+use serde_json::{Value, json};
 use testbed::proxy::{Log, On, Proxy};
 use testbed::{Attachment, Cluster, Pod};
 
@@ -67,7 +67,16 @@ impl TestEnv {
 
     /// Has ADD begin with a list of this pool's leases, as where the collector found nothing free.
     pub async fn report_full(&self, pool: &str) -> Result<()> {
-        let status = json!({"status": {"free": 0, "observedAt": "2026-01-01T00:00:00.000000Z"}});
+        self.report(
+            pool,
+            &json!({"free": 0, "observedAt": "2026-01-01T00:00:00.000000Z"}),
+        )
+        .await
+    }
+
+    /// Has the collector have counted so.
+    pub async fn report(&self, pool: &str, status: &Value) -> Result<()> {
+        let status = json!({"status": status});
         let pools: Api<IPPool> = self.api().await?;
         let written = pools
             .patch_status(pool, &PatchParams::default(), &Patch::Merge(status))
