@@ -181,7 +181,7 @@ pub(super) fn members(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "array",
         "maxItems": 2 * MAX_CLAIM_SIZE,
-        "items": {"type": "string", "maxLength": ADDRESS},
+        "items": string(ADDRESS, [is_address()]),
     })
 }
 

@@ -8,6 +8,10 @@ use crate::ip::Vrf;
 /// How much of the names of application and Subnet the name of a claim shows.
 const SHOWN: usize = 60;
 
+/// The annotation of a claim that names the pod for which it was made. The policy for nodes asks
+/// whether it is a pod of the node.
+const MAKER: &str = "ipam.leasehold.io/maker";
+
 /// How many addresses a set should have.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum SetSize {
@@ -83,9 +87,9 @@ impl DerivedSet {
         }
     }
 
-    /// Its claim, as it is made.
+    /// Its claim, as a call for the pod of this name makes it.
     #[must_use]
-    pub fn claim(&self) -> IPClaim {
+    pub fn claim(&self, pod: &str) -> IPClaim {
         let name = self.name();
         let spec = IPClaimSpec {
             vrf: self.vrf.to_string(),
@@ -95,6 +99,7 @@ impl DerivedSet {
         };
         let mut claim = IPClaim::new(&name.name, spec);
         claim.metadata.namespace = Some(name.namespace);
+        claim.metadata.annotations = Some([(MAKER.to_owned(), pod.to_owned())].into());
         claim
     }
 
@@ -204,7 +209,7 @@ mod tests {
     #[test]
     fn its_claim_is_the_one_that_its_leases_name() {
         let set = set("web", "eth0", "racks");
-        let claim = super::super::Claim::try_from(set.claim()).expect("a claim");
+        let claim = super::super::Claim::try_from(set.claim("web-0")).expect("a claim");
         assert_eq!(claim.name, set.name());
         assert_eq!(claim.reference(), set.reference());
     }
