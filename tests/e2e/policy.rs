@@ -8,6 +8,7 @@ mod change;
 mod claims;
 mod node;
 mod person;
+mod sets;
 
 use anyhow::{Context, Result, ensure};
 use jiff::Timestamp;

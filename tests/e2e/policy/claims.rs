@@ -94,13 +94,15 @@ async fn a_node_makes_members_of_what_no_pod_has() -> Result<()> {
         what a pod that died made     | Retained them set:a        | Retained me set:a    | allowed
         what cools, for a pod's name  | Cooling them               | Retained me pod:mine | had
         what cools, in another's name | Cooling them               | Retained them-here set:a | pod
+        what a pod of its application made | Retained them set:a:mi | Retained me set:a:mi | allowed
+        what another application's pod made | Retained them set:a:web | Retained me set:a:web | owner
         what another pod had          | Retained them set:a since  | Retained me set:a    | Retained
         what is in another set        | Retained them set:b        | Retained me set:a    | Retained
         what is kept by hand          | Retained them              | Retained me set:a    | Retained
         what is in quarantine         | Quarantined them           | Retained me set:a    | Quarantined
     ";
     hold(&nodes, table, |word| match word {
-        "had" | "pod" => words("members")(word).replace("HERE", here),
+        "had" | "pod" | "owner" => words("members")(word).replace("HERE", here),
         state => format!(
             "this address is {state}: a node makes a member of an IPClaim of what is absent, cooling, or such a member that no pod has had"
         ),
