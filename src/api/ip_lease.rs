@@ -52,6 +52,7 @@ use crate::ip::Vrf;
     selectable = ".spec.state",
     selectable = ".spec.vrf",
     selectable = ".spec.holder.node",
+    selectable = ".spec.holder.namespace",
     selectable = ".spec.holder.uid",
     selectable = ".spec.holder.container",
     selectable = ".spec.claim.name"

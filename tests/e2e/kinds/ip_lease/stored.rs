@@ -112,7 +112,7 @@ async fn a_lease_is_one_field_to_its_managers() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_lease_is_found_by_seven_of_its_fields() -> Result<()> {
+async fn a_lease_is_found_by_eight_of_its_fields() -> Result<()> {
     while_stored("selected", async |lease, client| {
         let leases: Api<IPLease> = Api::all(client);
         let holder = lease.spec.holder.as_ref().context("a holder")?;
@@ -120,6 +120,7 @@ async fn a_lease_is_found_by_seven_of_its_fields() -> Result<()> {
             ("spec.pool", "zone-b"),
             ("spec.state", "Retained"),
             ("spec.holder.node", &holder.node),
+            ("spec.holder.namespace", &holder.namespace),
             ("spec.holder.uid", &holder.uid),
             ("spec.holder.container", &holder.container),
             ("spec.claim.name", "web-0"),
