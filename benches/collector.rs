@@ -2,8 +2,10 @@
 //! dual-stack pods and twice as many leases.
 //!
 //! `LEASEHOLD_BENCH=quick` makes few; `LEASEHOLD_BENCH_PODS` says how many, `LEASEHOLD_BENCH_NODES`
-//! on how many nodes. Another version of the API server is used from a folder that
-//! `KUBEBUILDER_ASSETS` names.
+//! on how many nodes, and `LEASEHOLD_BENCH_DEAD` how many of them are gone. Making them takes most
+//! of the time: in a folder that `LEASEHOLD_BENCH_DATA` names, etcd's data stays, and the next run
+//! of the same size finds them there. Another version of the API server is used from a folder that
+//! `KUBEBUILDER_ASSETS` names. `LEASEHOLD_BENCH_GC` names another build of the collector.
 
 #![expect(clippy::print_stdout, reason = "a benchmark is there to print")]
 #![expect(clippy::cast_precision_loss, reason = "sizes for people to read")]
@@ -16,11 +18,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::api::core::v1::{Node, Pod};
-use kube::api::{Api, Patch, PatchParams, PostParams};
+use k8s_openapi::api::core::v1::{ConfigMap, Node, Pod};
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Client, ResourceExt};
 use leasehold::api::{Holder, IPLease, IPLeaseSpec, State, lease_name};
 use leasehold::ip::Vrf;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use testbed::{Call, Cluster};
 use tokio::task::JoinSet;
@@ -28,14 +31,14 @@ use tokio::task::JoinSet;
 const COLLECTOR: &str = env!("CARGO_BIN_EXE_leasehold-gc");
 /// Requests under way at once while the stage is set.
 const AT_ONCE: usize = 16;
-/// Of so many leases one's pod is gone.
-const DEAD: usize = 1000;
 
 /// How large the cluster is.
 #[derive(Clone, Copy)]
 struct Size {
     pods: usize,
     nodes: usize,
+    /// The pods that are gone, and whose leases are held.
+    dead: usize,
 }
 
 impl Size {
@@ -50,9 +53,11 @@ impl Size {
         } else {
             (100_000, 5_000)
         };
+        let pods = number("LEASEHOLD_BENCH_PODS", pods)?;
         Ok(Self {
-            pods: number("LEASEHOLD_BENCH_PODS", pods)?,
+            pods,
             nodes: number("LEASEHOLD_BENCH_NODES", nodes)?,
+            dead: number("LEASEHOLD_BENCH_DEAD", pods.div_ceil(1000))?,
         })
     }
 }
@@ -60,7 +65,13 @@ impl Size {
 #[tokio::main]
 async fn main() -> Result<()> {
     let size = Size::from_env()?;
-    let cluster = Cluster::start().await?;
+    let data = env::var_os("LEASEHOLD_BENCH_DATA").map(PathBuf::from);
+    let builder = Cluster::builder();
+    let builder = match &data {
+        Some(data) => builder.data(&data.join("etcd")),
+        None => builder,
+    };
+    let cluster = builder.start().await?;
     for (name, subnet) in [("bench", "10.0.0.0/8"), ("bench6", "fd00::/64")] {
         let pool = json!({"apiVersion": "leasehold.io/v1alpha1", "kind": "IPPool", "metadata": {"name": name},
             "spec": {"subnet": subnet}});
@@ -68,11 +79,12 @@ async fn main() -> Result<()> {
     }
     let begun = Instant::now();
     beat(&cluster, size).await?;
-    let bytes = set(&cluster, size).await?;
-    let Size { pods, nodes } = size;
+    set(&cluster, size, data.as_deref()).await?;
+    let Size { pods, nodes, dead } = size;
     println!(
-        "{pods} dual-stack pods of {:.1} kB on {nodes} nodes, made in {:.0} s\n",
-        bytes as f64 / 1e3,
+        "{pods} dual-stack pods of {:.1} kB on {nodes} nodes, there after {:.0} s\n",
+        (serde_json::to_vec(&pod(0, 0)?)?.len() + serde_json::to_vec(&status(0)?)?.len()) as f64
+            / 1e3,
         begun.elapsed().as_secs_f64()
     );
     println!(
@@ -81,10 +93,9 @@ async fn main() -> Result<()> {
     );
     // The first run marks the dead and writes the pool's status; the second sees that their nodes
     // have been heard of since, and releases; the third finds nothing to do.
-    let dead = 2 * pods.div_ceil(DEAD);
     run(&cluster, "some leases look dead", 0).await?;
     beat(&cluster, size).await?;
-    run(&cluster, "and still do", dead).await?;
+    run(&cluster, "and still do", 2 * dead).await?;
     run(&cluster, "nothing is to be done", 0).await
 }
 
@@ -170,35 +181,80 @@ fn status(number: usize) -> Result<Value> {
     }}))
 }
 
-/// Does this for each number below `count`, some at a time; the largest outcome.
+/// Does this for each number below `count`, some at a time.
 async fn for_each<F>(
     cluster: &Cluster,
     count: usize,
     make: impl Fn(Client, usize) -> F + Copy + Send + 'static,
-) -> Result<usize>
+) -> Result<()>
 where
-    F: Future<Output = Result<usize>> + Send,
+    F: Future<Output = Result<()>> + Send,
 {
     let mut tasks = JoinSet::new();
     for worker in 0..AT_ONCE {
         let client = cluster.admin().await?;
         tasks.spawn(async move {
-            let mut largest = 0;
             for number in (worker..count).step_by(AT_ONCE) {
-                largest = largest.max(make(client.clone(), number).await?);
+                make(client.clone(), number).await?;
             }
-            anyhow::Ok(largest)
+            anyhow::Ok(())
         });
     }
-    let mut largest = 0;
     while let Some(done) = tasks.join_next().await {
-        largest = largest.max(done??);
+        done??;
     }
-    Ok(largest)
+    Ok(())
 }
 
-/// Makes the nodes, the pods and their leases; says how large a pod is.
-async fn set(cluster: &Cluster, size: Size) -> Result<usize> {
+/// Makes the nodes, the pods and their leases, unless they are in this folder; and in any case the
+/// leases of pods that are gone.
+async fn set(cluster: &Cluster, size: Size, data: Option<&Path>) -> Result<()> {
+    let described = format!("{} pods on {} nodes", size.pods, size.nodes);
+    let note = data.map(|data| data.join("size"));
+    let found = note
+        .as_ref()
+        .and_then(|note| std::fs::read_to_string(note).ok());
+    match found {
+        Some(found) => ensure!(found == described, "the data is of {found}"),
+        None => fill(cluster, size).await?,
+    }
+    if let Some(note) = note {
+        std::fs::write(note, described)?;
+    }
+    // Marks of an earlier run of the benchmark are stale, and no run goes well that finds such.
+    let marks: Api<ConfigMap> = Api::namespaced(cluster.admin().await?, "leasehold-system");
+    let (which, how) = (ListParams::default(), DeleteParams::default());
+    marks.delete_collection(&how, &which).await?;
+    // Spread over the nodes.
+    for_each(cluster, size.dead, move |client, gone| async move {
+        let number = gone * (size.pods / size.dead);
+        let pods: Api<Pod> = Api::namespaced(client.clone(), "default");
+        let leases: Api<IPLease> = Api::all(client);
+        absent(&pods, &format!("web-{number}")).await?;
+        let uid = format!("00000000-0000-0000-0000-{number:012}");
+        for address in addresses(number)? {
+            absent(&leases, &lease_name(&Vrf::default(), address)).await?;
+            let lease = lease(number, number % size.nodes, address, &uid);
+            leases.create(&PostParams::default(), &lease).await?;
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// Deletes an object if it is there.
+async fn absent<K>(api: &Api<K>, name: &str) -> Result<()>
+where
+    K: Clone + DeserializeOwned + std::fmt::Debug,
+{
+    match api.delete(name, &DeleteParams::default()).await {
+        Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
+        outcome => Ok(outcome.map(drop)?),
+    }
+}
+
+/// Makes the nodes, the pods and their leases.
+async fn fill(cluster: &Cluster, size: Size) -> Result<()> {
     for_each(cluster, size.nodes, |client, node| async move {
         let nodes: Api<Node> = Api::all(client);
         let name = format!("node-{node}");
@@ -208,7 +264,7 @@ async fn set(cluster: &Cluster, size: Size) -> Result<usize> {
         let ready = Patch::Merge(ready);
         let params = PatchParams::default();
         nodes.patch_status(&name, &params, &ready).await?;
-        Ok(0)
+        Ok(())
     })
     .await?;
     for_each(cluster, size.pods, move |client, number| async move {
@@ -218,20 +274,15 @@ async fn set(cluster: &Cluster, size: Size) -> Result<usize> {
         let params = PostParams::default();
         let object: Pod = serde_json::from_value(pod(number, node)?)?;
         let made = pods.create(&params, &object).await?;
-        let mut uid = made.uid().context("a uid")?;
-        if number % DEAD == 0 {
-            uid = format!("00000000-0000-0000-0000-{number:012}");
-        } else {
-            let status = Patch::Merge(status(number)?);
-            let params = PatchParams::default();
-            pods.patch_status(&made.name_any(), &params, &status)
-                .await?;
-        }
+        let uid = made.uid().context("a uid")?;
+        let status = Patch::Merge(status(number)?);
+        pods.patch_status(&made.name_any(), &PatchParams::default(), &status)
+            .await?;
         for address in addresses(number)? {
             let lease = lease(number, node, address, &uid);
             leases.create(&params, &lease).await?;
         }
-        Ok(serde_json::to_vec(&made)?.len() + serde_json::to_vec(&status(number)?)?.len())
+        Ok(())
     })
     .await
 }
@@ -270,17 +321,17 @@ async fn beat(cluster: &Cluster, size: Size) -> Result<()> {
             "spec": {"renewTime": now}});
         let params = PatchParams::apply("bench").force();
         leases.patch(&name, &params, &Patch::Apply(lease)).await?;
-        Ok(0)
+        Ok(())
     })
-    .await?;
-    Ok(())
+    .await
 }
 
 async fn run(cluster: &Cluster, what: &str, dead: usize) -> Result<()> {
     let before = Served::by(cluster).await?;
     let mark = cluster.mark().await?;
     let args = ["--output", "json", "--timeout", "900", "--margin", "0"];
-    let call = Call::new(Path::new(COLLECTOR))
+    let collector = env::var_os("LEASEHOLD_BENCH_GC").unwrap_or_else(|| COLLECTOR.into());
+    let call = Call::new(Path::new(&collector))
         .arg("--kubeconfig")
         .arg(cluster.kubeconfig());
     let call = args.iter().fold(call, |call, arg| call.arg(*arg));

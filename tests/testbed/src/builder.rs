@@ -60,6 +60,7 @@ impl Builder {
                 controller_flags: Vec::new(),
                 workloads: false,
                 nodes,
+                data: None,
             },
             manifests: true,
         }
@@ -106,6 +107,13 @@ impl Builder {
     #[must_use]
     pub fn node_name(mut self, name: &str) -> Self {
         self.plan.nodes.push(name.to_owned());
+        self
+    }
+
+    /// Has etcd keep its data in this folder, which stays: another cluster may begin with it.
+    #[must_use]
+    pub fn data(mut self, folder: &Path) -> Self {
+        self.plan.data = Some(folder.to_owned());
         self
     }
 

@@ -65,6 +65,8 @@ pub(crate) struct Plan {
     /// With all that it takes to run pods.
     pub(crate) workloads: bool,
     pub(crate) nodes: Vec<String>,
+    /// Where etcd keeps its data, in place of a folder that goes with the cluster.
+    pub(crate) data: Option<PathBuf>,
 }
 
 impl ControlPlane {
@@ -77,7 +79,11 @@ impl ControlPlane {
         let etcd_port = free_port()?;
         let etcd = Server::start(
             tools.path(Tool::Etcd),
-            etcd_args(dir, etcd_port, free_port()?),
+            etcd_args(
+                plan.data.as_deref().unwrap_or(&dir.join("etcd")),
+                etcd_port,
+                free_port()?,
+            ),
             dir.join("etcd.log"),
         )?;
         let api_servers = (0..plan.api_servers)
@@ -228,17 +234,19 @@ fn write_files(dir: &Path, ca: &Ca, secret: &str, nodes: &[String]) -> Result<()
     Ok(())
 }
 
-fn etcd_args(dir: &Path, port: u16, peers: u16) -> Vec<String> {
+fn etcd_args(data: &Path, port: u16, peers: u16) -> Vec<String> {
     let client = format!("http://127.0.0.1:{port}");
     let peer = format!("http://127.0.0.1:{peers}");
     vec![
         "--name=test".to_owned(),
-        format!("--data-dir={}", dir.join("etcd").display()),
+        format!("--data-dir={}", data.display()),
         format!("--listen-client-urls={client}"),
         format!("--advertise-client-urls={client}"),
         format!("--listen-peer-urls={peer}"),
         format!("--initial-advertise-peer-urls={peer}"),
         format!("--initial-cluster=test={peer}"),
+        // The benchmark of the collector fills more than the 2 GiB that etcd allows by itself.
+        format!("--quota-backend-bytes={}", 8_u64 << 30),
         "--unsafe-no-fsync".to_owned(),
         "--log-level=warn".to_owned(),
     ]
