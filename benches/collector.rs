@@ -233,8 +233,16 @@ async fn set(cluster: &Cluster, size: Size, data: Option<&Path>) -> Result<()> {
         absent(&pods, &format!("web-{number}")).await?;
         let uid = format!("00000000-0000-0000-0000-{number:012}");
         for address in addresses(number)? {
-            absent(&leases, &lease_name(&Vrf::default(), address)).await?;
             let lease = lease(number, number % size.nodes, address, &uid);
+            let name = lease.name_any();
+            if let Some(old) = leases.get_opt(&name).await? {
+                // The policy wants a person to name the pod whose address is taken.
+                let holder = old.spec.holder.map(|holder| holder.uid);
+                let annotations = json!({"ipam.leasehold.io/release": holder});
+                let named = Patch::Merge(json!({"metadata": {"annotations": annotations}}));
+                leases.patch(&name, &PatchParams::default(), &named).await?;
+                absent(&leases, &name).await?;
+            }
             leases.create(&PostParams::default(), &lease).await?;
         }
         Ok(())

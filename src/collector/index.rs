@@ -1,59 +1,66 @@
 //! A snapshot, so arranged that each question about it costs little.
 
-use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
 use super::snapshot::{HolderSnapshot, LeaseSnapshot, PodSnapshot, Snapshot};
 use crate::lease::State;
 
 /// A snapshot by uid and by address.
+///
+/// In sorted lists: there may be half a million objects, and a map of that many takes as much memory
+/// as they do.
 pub struct SnapshotIndex<'a> {
     /// What is arranged.
     pub snapshot: &'a Snapshot,
-    pods: HashMap<&'a str, &'a PodSnapshot>,
-    reporters: BTreeMap<IpAddr, Vec<&'a PodSnapshot>>,
-    leased: HashMap<IpAddr, Vec<&'a LeaseSnapshot>>,
+    /// By their uid at the API server.
+    pods: Vec<&'a PodSnapshot>,
+    /// Mirror pods, by the uid of what they mirror.
+    mirrors: Vec<(&'a str, &'a PodSnapshot)>,
+    /// By address.
+    reporters: Vec<(IpAddr, &'a PodSnapshot)>,
+    /// By address.
+    leases: Vec<&'a LeaseSnapshot>,
 }
 
 impl<'a> SnapshotIndex<'a> {
     /// Arranges a snapshot.
     #[must_use]
     pub fn of(snapshot: &'a Snapshot) -> Self {
-        let mut leased: HashMap<IpAddr, Vec<&LeaseSnapshot>> = HashMap::new();
-        for lease in &snapshot.leases {
-            leased.entry(lease.name.address).or_default().push(lease);
-        }
+        let mut leases: Vec<&LeaseSnapshot> = snapshot.leases.iter().collect();
+        leases.sort_by_key(|lease| lease.name.address);
+        let mut pods: Vec<&PodSnapshot> = snapshot.pods.iter().collect();
+        pods.sort_by_key(|pod| &*pod.uid);
+        let mirrors = snapshot.pods.iter();
+        let mirrors = mirrors.filter_map(|pod| Some((pod.mirrors.as_deref()?, pod)));
+        let mut mirrors: Vec<_> = mirrors.collect();
+        mirrors.sort_by_key(|(uid, _)| *uid);
         let mut index = Self {
             snapshot,
-            pods: HashMap::with_capacity(snapshot.pods.len()),
-            reporters: BTreeMap::new(),
-            leased,
+            pods,
+            mirrors,
+            reporters: Vec::new(),
+            leases,
         };
+        let mut reporters = Vec::with_capacity(snapshot.pods.len());
         for pod in &snapshot.pods {
-            index.pods.insert(&*pod.uid, pod);
-            let mirrored = pod.mirrors.as_deref().map(|uid| (uid, pod));
-            index.pods.extend(mirrored);
-            for address in index.addresses_of(pod) {
-                index.reporters.entry(address).or_default().push(pod);
-            }
+            reporters.extend(index.addresses_of(pod).map(|address| (address, pod)));
         }
+        reporters.sort_by_key(|(address, _)| *address);
+        index.reporters = reporters;
         index
     }
 
     /// The addresses that a living pod is known to use: those that its kubelet reports, and those
     /// of its annotation that count.
-    pub(super) fn addresses_of(&self, pod: &PodSnapshot) -> Vec<IpAddr> {
-        if !pod.is_alive() {
-            return Vec::new();
-        }
-        let attached = pod.attached.iter().flat_map(|attached| &attached.reports);
-        let counts = attached
-            .map(|report| report.address)
-            .filter(|address| self.counts(pod, *address));
-        let mut addresses: Vec<IpAddr> = pod.addresses.iter().copied().chain(counts).collect();
-        addresses.sort_unstable();
-        addresses.dedup();
-        addresses
+    pub(super) fn addresses_of(&self, pod: &'a PodSnapshot) -> impl Iterator<Item = IpAddr> {
+        let pod = Some(pod).filter(|pod| pod.is_alive());
+        pod.into_iter().flat_map(|pod| {
+            let reports = pod.attached.iter().flat_map(|attached| &attached.reports);
+            let counts = reports
+                .map(|report| report.address)
+                .filter(|address| !pod.has_address(*address) && self.counts(pod, *address));
+            pod.addresses.iter().copied().chain(counts)
+        })
     }
 
     /// Whether its annotation's report of `address` counts: a lease of its own agrees, or a pool
@@ -66,13 +73,17 @@ impl<'a> SnapshotIndex<'a> {
     /// The pod that its runtime calls by this uid.
     #[must_use]
     pub fn pod(&self, uid: &str) -> Option<&'a PodSnapshot> {
-        self.pods.get(uid).copied()
+        if let Ok(at) = self.pods.binary_search_by_key(&uid, |pod| &*pod.uid) {
+            return Some(self.pods[at]);
+        }
+        let at = self.mirrors.binary_search_by_key(&uid, |(uid, _)| *uid);
+        at.ok().map(|at| self.mirrors[at].1)
     }
 
     /// The leases of an address, in whatever vrf.
     #[must_use]
     pub fn leases_of(&self, address: IpAddr) -> &[&'a LeaseSnapshot] {
-        self.leased.get(&address).map_or(&[], Vec::as_slice)
+        of_key(&self.leases, |lease| lease.name.address, address)
     }
 
     /// Whether a pod holds `address` in any vrf: then that is what it reports.
@@ -84,10 +95,10 @@ impl<'a> SnapshotIndex<'a> {
         })
     }
 
-    /// The living pods that use an address, as far as it is known.
+    /// The living pods that use an address, as far as it is known, each with the address.
     #[must_use]
-    pub fn reporters(&self, address: IpAddr) -> &[&'a PodSnapshot] {
-        self.reporters.get(&address).map_or(&[], Vec::as_slice)
+    pub fn reporters(&self, address: IpAddr) -> &[(IpAddr, &'a PodSnapshot)] {
+        of_key(&self.reporters, |(address, _)| *address, address)
     }
 
     /// A living pod that is not the lease's holder and uses its address without a lease of its own
@@ -95,8 +106,8 @@ impl<'a> SnapshotIndex<'a> {
     #[must_use]
     pub fn rival(&self, lease: &LeaseSnapshot) -> Option<&'a PodSnapshot> {
         let holder = lease.holder.as_ref();
-        let others = self.reporters(lease.name.address).iter().copied();
-        others.into_iter().find(|pod| {
+        let mut pods = (self.reporters(lease.name.address).iter()).map(|(_, pod)| *pod);
+        pods.find(|pod| {
             !holder.is_some_and(|holder| pod.is(&holder.uid))
                 && !self.explains(pod, lease.name.address)
         })
@@ -108,7 +119,9 @@ impl<'a> SnapshotIndex<'a> {
     /// A pod that holds the address in another vrf uses it there. One that is being deleted and
     /// whose containers have all ended keeps what it had in its status until its object goes.
     pub fn contested(&self) -> impl Iterator<Item = (IpAddr, Vec<&'a PodSnapshot>)> {
-        self.reporters.iter().filter_map(|(&address, pods)| {
+        let by_address = self.reporters.chunk_by(|(a, _), (b, _)| a == b);
+        by_address.filter(|pods| pods.len() > 1).filter_map(|pods| {
+            let address = pods[0].0;
             let elsewhere = |pod: &PodSnapshot| {
                 let mut leases = self.leases_of(address).iter();
                 leases.any(|lease| {
@@ -118,10 +131,17 @@ impl<'a> SnapshotIndex<'a> {
             };
             let users: Vec<&PodSnapshot> = pods
                 .iter()
-                .copied()
+                .map(|(_, pod)| *pod)
                 .filter(|pod| !(elsewhere(pod) || pod.deleting && pod.containers_ended))
                 .collect();
             (users.len() > 1).then_some((address, users))
         })
     }
+}
+
+/// The part of a list that is sorted by this key which has it.
+fn of_key<T, K: Ord + Copy>(sorted: &[T], key: impl Fn(&T) -> K, wanted: K) -> &[T] {
+    let begin = sorted.partition_point(|item| key(item) < wanted);
+    let end = begin + sorted[begin..].partition_point(|item| key(item) == wanted);
+    &sorted[begin..end]
 }

@@ -5,7 +5,6 @@
 //! They go once no ADD can be working on them.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
 
 use jiff::Timestamp;
 
@@ -68,23 +67,29 @@ struct Rank<'a> {
     name: Reverse<&'a LeaseName>,
 }
 
-/// For each slot the lease that is legitimate.
-pub(super) struct Legitimate<'a>(HashMap<Slot<'a>, (Rank<'a>, &'a LeaseSnapshot)>);
+/// The legitimate lease of each slot that has one on the pod's own node, by slot.
+pub(super) struct Legitimate<'a>(Vec<(&'a HolderSnapshot, &'a LeaseSnapshot)>);
 
 impl<'a> Legitimate<'a> {
     pub(super) fn of(index: &SnapshotIndex<'a>, now: Now) -> Self {
-        let mut best: HashMap<Slot<'a>, (Rank<'a>, &'a LeaseSnapshot)> = HashMap::new();
-        for lease in &index.snapshot.leases {
-            let Some(holder) = lease.holder.as_ref().filter(|_| lease.state == State::Held) else {
-                continue;
-            };
-            let rank = rank(index, lease, holder, now);
-            let entry = best.entry(slot(lease, holder)).or_insert((rank, lease));
-            if rank > entry.0 {
-                *entry = (rank, lease);
-            }
+        let held = index.snapshot.leases.iter();
+        let held = held.filter(|lease| lease.state == State::Held);
+        let held = held.filter_map(|lease| Some((lease.holder.as_ref()?, lease)));
+        let mut held: Vec<_> = held.collect();
+        held.sort_unstable_by_key(|(holder, lease)| slot(lease, holder));
+        // In each slot the most legitimate one comes last.
+        for slot in held.chunk_by_mut(|(a, l), (b, m)| slot(l, a) == slot(m, b)) {
+            slot.sort_unstable_by_key(|(holder, lease)| rank(index, lease, holder, now));
         }
-        Self(best)
+        held.dedup_by(|next, kept| {
+            let is_same = slot(next.1, next.0) == slot(kept.1, kept.0);
+            if is_same {
+                *kept = *next;
+            }
+            is_same
+        });
+        held.retain(|(holder, lease)| rank(index, lease, holder, now).is_on_its_node);
+        Self(held)
     }
 
     /// The lease that a pod has in place of one that is kept for its name.
@@ -95,9 +100,7 @@ impl<'a> Legitimate<'a> {
         slot: &ClaimRef,
     ) -> Option<&'a LeaseSnapshot> {
         let family = Family::of(kept.name.address);
-        let slot: Slot<'_> = (pod.runtime_uid(), &slot.interface, &slot.network, family);
-        let (rank, best) = self.0.get(&slot)?;
-        rank.is_on_its_node.then_some(*best)
+        self.of_slot((pod.runtime_uid(), &slot.interface, &slot.network, family))
     }
 
     /// The legitimate lease of the slot of this one, if one is on the pod's own node.
@@ -106,8 +109,13 @@ impl<'a> Legitimate<'a> {
         lease: &LeaseSnapshot,
         holder: &HolderSnapshot,
     ) -> Option<&'a LeaseSnapshot> {
-        let (rank, best) = self.0.get(&slot(lease, holder))?;
-        rank.is_on_its_node.then_some(*best)
+        self.of_slot(slot(lease, holder))
+    }
+
+    fn of_slot(&self, wanted: Slot<'_>) -> Option<&'a LeaseSnapshot> {
+        let slot = |(holder, lease): &(&'a HolderSnapshot, &'a LeaseSnapshot)| slot(lease, holder);
+        let at = self.0.binary_search_by(|entry| slot(entry).cmp(&wanted));
+        Some(self.0[at.ok()?].1)
     }
 }
 
