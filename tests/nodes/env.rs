@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
@@ -16,8 +16,8 @@ use serde_json::{Value, json};
 use testbed::{Cluster, Segment, Worker, repository};
 use tokio::sync::OnceCell;
 
-use crate::PLUGIN;
 use crate::watch::Watch;
+use crate::{COLLECTOR, PLUGIN};
 
 /// What is waited for takes seconds on an idle machine; this is for a busy one.
 pub const PATIENCE: Duration = Duration::from_mins(3);
@@ -272,6 +272,21 @@ impl TestEnv {
         Ok(())
     }
 
+    /// A run of the collector, whose marks are the case's.
+    pub async fn collect(&self, flags: &[&str]) -> Result<()> {
+        let mut command = tokio::process::Command::new(COLLECTOR);
+        command
+            .args(["--namespace", &self.name])
+            .arg("--kubeconfig")
+            .arg(self.nodes.cluster.kubeconfig())
+            .args(flags);
+        let out = command.stdin(Stdio::null()).output().await?;
+        // 1: partly done, which is the business of other cases.
+        let read = matches!(out.status.code(), Some(0 | 1));
+        ensure!(read, "{}", String::from_utf8_lossy(&out.stderr));
+        Ok(())
+    }
+
     /// The case's objects of a kind.
     pub async fn all<K>(&self) -> Result<Api<K>>
     where
@@ -296,10 +311,11 @@ impl TestEnv {
     /// The addresses of the case that are held, each with its pod.
     pub async fn held(&self) -> Result<BTreeMap<String, String>> {
         let leases: Api<IPLease> = Api::all(self.nodes.cluster.admin().await?);
-        let ours = ListParams::default().fields(&format!("spec.pool={}", self.name));
-        let leases = leases.list(&ours).await?.items.into_iter();
+        let pools = [self.name.clone(), format!("subnet/{}", self.name)];
+        let leases = leases.list(&ListParams::default()).await?.items;
         Ok(leases
-            .filter(|lease| lease.spec.state == State::Held)
+            .into_iter()
+            .filter(|lease| lease.spec.state == State::Held && pools.contains(&lease.spec.pool))
             .filter_map(|lease| Some((lease.spec.address, lease.spec.holder?.pod)))
             .collect())
     }

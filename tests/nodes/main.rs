@@ -7,6 +7,7 @@
 mod env;
 mod faults;
 mod leftovers;
+mod moved;
 mod multus;
 mod passed_on;
 mod pods;
@@ -18,3 +19,5 @@ mod workloads;
 
 /// The plugin under test.
 const PLUGIN: &str = env!("CARGO_BIN_EXE_leasehold");
+
+const COLLECTOR: &str = env!("CARGO_BIN_EXE_leasehold-gc");

@@ -6,7 +6,6 @@
 //! `LEASEHOLD_NODES=default-waits` nothing is shortened.
 
 use std::net::Ipv4Addr;
-use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -18,8 +17,6 @@ use testbed::Worker;
 
 use crate::env::{PATIENCE, TestEnv, network, pod_on, pod_spec};
 use crate::faults::{CHAINED, by_force};
-
-const COLLECTOR: &str = env!("CARGO_BIN_EXE_leasehold-gc");
 
 /// What the cases wait for.
 #[derive(Clone, Copy)]
@@ -152,19 +149,9 @@ impl Succession {
         self.env.pod("next", &pod_spec()).await
     }
 
-    /// A run of the collector, whose marks are the case's.
     async fn collect(&self) -> Result<()> {
-        let mut command = tokio::process::Command::new(COLLECTOR);
         let margin = format!("{}s", self.waits.margin.as_secs());
-        command
-            .args(["--namespace", &self.env.name, "--margin", &margin])
-            .arg("--kubeconfig")
-            .arg(self.env.nodes.cluster.kubeconfig());
-        let out = command.stdin(Stdio::null()).output().await?;
-        // 1: partly done, which is the business of other cases.
-        let read = matches!(out.status.code(), Some(0 | 1));
-        ensure!(read, "{}", String::from_utf8_lossy(&out.stderr));
-        Ok(())
+        self.env.collect(&["--margin", &margin]).await
     }
 
     /// For so long, and while that holds, the collector runs and the address stays where it

@@ -10,7 +10,7 @@ use crate::faults::by_force;
 
 impl TestEnv {
     /// Creates an object of `apps/v1` whose pods only have to be there.
-    async fn workload(&self, kind: &str, name: &str, more: &Value) -> Result<()> {
+    pub async fn workload(&self, kind: &str, name: &str, more: &Value) -> Result<()> {
         let labels = json!({"app": name});
         let mut object = json!({
             "apiVersion": "apps/v1", "kind": kind,
@@ -26,7 +26,7 @@ impl TestEnv {
         self.apply(&object).await
     }
 
-    async fn kubectl(&self, args: &[&str]) -> Result<String> {
+    pub async fn kubectl(&self, args: &[&str]) -> Result<String> {
         let args = [args, &["-n", &self.name]].concat();
         self.nodes.cluster.kubectl(&args).await
     }
@@ -181,7 +181,6 @@ async fn nothing_of_a_deleted_namespace_is_held() -> Result<()> {
 }
 
 impl TestEnv {
-    /// Deletes a pod whose controller makes another of its name, and waits until that one runs.
     /// Deletes a pod, and waits for its successor.
     async fn replace(&self, name: &str, how: &DeleteParams) -> Result<()> {
         let before = self.uid_of(name).await?;
