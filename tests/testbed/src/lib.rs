@@ -32,6 +32,7 @@
 //! | count requests | [`Cluster::requests_since`] |
 //! | have requests held up, lost, doubled or refused | [`proxy`] |
 
+mod application;
 mod arp;
 mod attachment;
 mod audit;
