@@ -19,6 +19,7 @@ use crate::retry::{self, Clock, Deadline, ErrorKind, Retrying, WriteError, backo
 use crate::text::{NAME_BYTES, first_few, truncated};
 
 mod attempt;
+mod both;
 mod crowded;
 mod eligibility;
 mod hints;
@@ -272,8 +273,10 @@ impl<S: Store, C: Clock, H: Hints> Acquirer<'_, S, C, H> {
         });
         // All end: a write that is under way must be known to be done or not, whatever becomes of
         // the other family.
+        let mut ended = join_all(searches).await;
+        self.await_ipv6(requests, &kept, &mut ended).await;
         let mut outcome = Ok(());
-        for ended in join_all(searches).await {
+        for ended in ended {
             match ended {
                 Ok(allocation) => {
                     outcome = outcome.and(allocation.stored.check_whole().map_err(Error::from));

@@ -4,9 +4,10 @@ use anyhow::Result;
 use kube::api::{Api, Patch, PatchParams};
 use leasehold::api::IPLease;
 use serde_json::json;
+use testbed::proxy::{Log, On};
 use testbed::{Attachment, Outcome};
 
-use crate::env::{DualStack, with};
+use crate::env::{DualStack, Isolation, with};
 
 /// With one address of each family.
 async fn dual() -> Result<DualStack> {
@@ -141,5 +142,52 @@ async fn each_family_has_its_gateway_and_its_routes() -> Result<()> {
     dual.env.pool("v4", v4).await?;
     dual.env.pool("v6", v6).await?;
     insta::assert_snapshot!(dual.env.message(&dual.eth0()?.add().await?), @r#"{"cniVersion":"1.1.0","ips":[{"address":"10.0.0.4/22","gateway":"10.0.0.1"},{"address":"fd00::6/64","gateway":"fd00::1"}],"routes":[{"dst":"0.0.0.0/0","gw":"10.0.0.1"},{"dst":"192.168.0.0/16","gw":"10.0.0.1"},{"dst":"::/0","gw":"fd00::1"},{"dst":"fd99::/64","gw":"fd00::1"}]}"#);
+    Ok(())
+}
+
+/// Each has the last address of one family when it asks for the other.
+#[tokio::test]
+async fn of_two_pods_that_have_half_of_the_last_pair_one_gets_both() -> Result<()> {
+    let env = Isolation::vrf("last-pair").proxy().start().await?;
+    let v4 = env.pool("v4", env.v4(4..=4)).await?;
+    let v6 = env.pool("v6", env.v6(6..=6)).await?;
+    let eth0 = async |name| {
+        let eth0 = env.eth0_via(name, &env.pod(name).create().await?)?;
+        let eth0 = eth0.ipam("timeoutSeconds", json!(50));
+        anyhow::Ok(
+            eth0.ipam("ipv4Pools", json!([v4]))
+                .ipam("ipv6Pools", json!([v6])),
+        )
+    };
+    let (one, other) = (eth0("one").await?, eth0("other").await?);
+    let creates = |caller| env.proxy().hold(On::create("ipleases").caller(caller));
+    let (of_one, of_other) = (creates("one"), creates("other"));
+    // Neither reads on, nor gives anything back, before both have a half.
+    let reads = env.proxy().hold(On::get("ipleases").caller("other"));
+    let given_back = env.proxy().hold(On::delete("ipleases"));
+    let halves = async {
+        let half = of_one.arrived().await?;
+        // The other half of it stands here too.
+        let rest = of_one.arrived().await?;
+        half.release();
+        env.until_held(1).await?;
+        of_other.release();
+        env.until_held(2).await?;
+        rest.release();
+        of_one.release();
+        reads.release();
+        for caller in ["one", "other"] {
+            let lists = On::list("ipleases").caller(caller);
+            let listed = |log: &Log| log.of(&lists).any(|list| list.ended.is_some());
+            env.proxy().wait_for("a list", listed).await?;
+        }
+        given_back.release();
+        anyhow::Ok(())
+    };
+    let (halves, one, other) = tokio::join!(halves, one.add(), other.add());
+    halves?;
+    let (one, other) = (one?, other?);
+    assert!(one.succeeded() != other.succeeded(), "{one}\n{other}");
+    assert_eq!(env.held().await?.len(), 2);
     Ok(())
 }
