@@ -6,13 +6,22 @@ use http::StatusCode;
 
 /// What `deploy/rbac.yaml` grants. Its own pods and its own Node are the Node authorizer's to
 /// grant.
-const GRANTED: [&str; 5] = [
+const GRANTED: [&str; 7] = [
     "ippools",
     "reservedips",
     "subnets",
     "ipleases",
+    "ipclaims",
+    "ipclaims/status",
     "namespaces",
 ];
+
+/// Of any kind.
+const GRANTED_SUBRESOURCE: &str = "/scale";
+
+fn is_granted(resource: &str) -> bool {
+    GRANTED.contains(&resource) || resource.ends_with(GRANTED_SUBRESOURCE)
+}
 
 /// A request that the API server denied.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -58,13 +67,11 @@ impl Forbidden {
             };
         }
         match refused_by_role(&message) {
-            Some((verb, resource)) if is_node(&message) && GRANTED.contains(&resource) => {
-                Self::NoRule {
-                    verb: verb.to_owned(),
-                    resource: resource.to_owned(),
-                    message: ServerMessage(message),
-                }
-            }
+            Some((verb, resource)) if is_node(&message) && is_granted(resource) => Self::NoRule {
+                verb: verb.to_owned(),
+                resource: resource.to_owned(),
+                message: ServerMessage(message),
+            },
             _ => Self::Otherwise(ServerMessage(message)),
         }
     }
@@ -88,6 +95,24 @@ fn is_node(message: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
+
+    /// The manifest has a rule for each, and names nothing else.
+    #[test]
+    fn what_is_granted_is_what_the_manifest_grants() {
+        let manifest = include_str!("../../deploy/rbac.yaml");
+        let role = manifest.split("---").next().unwrap_or_default();
+        let role: serde_json::Value = serde_norway::from_str(role).expect("YAML");
+        let rules = role["rules"].as_array().expect("rules");
+        let resources: BTreeSet<&str> = rules
+            .iter()
+            .flat_map(|rule| rule["resources"].as_array().expect("resources"))
+            .filter_map(|resource| resource.as_str())
+            .collect();
+        let any = format!("*{GRANTED_SUBRESOURCE}");
+        let ours: BTreeSet<&str> = GRANTED.into_iter().chain([any.as_str()]).collect();
+        assert_eq!(resources, ours);
+    }
 
     #[test]
     fn a_denial_says_what_to_do_about_it() {
