@@ -13,14 +13,8 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use testbed::{Cluster, Segment, Tool, Tools, Worker, repository};
 
-/// What Whereabouts stores; its schema does not matter here.
-const WHEREABOUTS: [(&str, &str); 2] = [
-    ("ippools", "IPPool"),
-    (
-        "overlappingrangeipreservations",
-        "OverlappingRangeIPReservation",
-    ),
-];
+#[path = "add/whereabouts.rs"]
+mod whereabouts;
 
 /// Attaches and detaches so many pods at once. Arguments: a name for them, their number, a file
 /// with the configuration.
@@ -82,15 +76,12 @@ async fn main() -> Result<()> {
     match Tools::ready(&[Tool::Whereabouts]) {
         Ok(tools) => {
             worker.install(&tools.path(Tool::Whereabouts), "/opt/cni/bin")?;
-            for (plural, kind) in WHEREABOUTS {
-                cluster
-                    .apply_yaml(&open_kind(plural, kind).to_string())
-                    .await?;
+            for kind in whereabouts::definitions() {
+                cluster.apply_yaml(&kind.to_string()).await?;
             }
             let kubeconfig = "/etc/cni/net.d/multus.d/multus.kubeconfig";
-            let file = json!({"datastore": "kubernetes", "kubernetes": {"kubeconfig": kubeconfig}});
             let path = "/etc/cni/net.d/whereabouts.d/whereabouts.conf";
-            worker.write(path, &file.to_string())?;
+            worker.write(path, &whereabouts::file(kubeconfig).to_string())?;
             let ipam = json!({"type": "whereabouts", "range": "10.79.0.0/16"});
             peers.push(("whereabouts", ipam));
         }
@@ -172,24 +163,6 @@ fn pod(name: &str, node: &str) -> Value {
             "nodeName": node,
             "automountServiceAccountToken": false,
             "containers": [{"name": "main", "image": "local.test/pause:1"}],
-        },
-    })
-}
-
-/// A kind of Whereabouts that takes whatever it writes.
-fn open_kind(plural: &str, kind: &str) -> Value {
-    let group = "whereabouts.cni.cncf.io";
-    let schema = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
-    json!({
-        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
-        "metadata": {"name": format!("{plural}.{group}")},
-        "spec": {
-            "group": group, "scope": "Namespaced",
-            "names": {"plural": plural, "singular": kind.to_lowercase(), "kind": kind},
-            "versions": [{
-                "name": "v1alpha1", "served": true, "storage": true,
-                "schema": {"openAPIV3Schema": schema},
-            }],
         },
     })
 }

@@ -1,6 +1,7 @@
-//! The least that a process can do for an address: a TLS handshake, a GET of its pod, one create.
+//! The least that an IPAM plugin can do for an address: a TLS handshake, a GET of its pod, one
+//! create. The benchmark itself is this plugin where it is called as one.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -11,29 +12,48 @@ use leasehold::kube_client::NodeCredentials;
 use leasehold::lease::{Commit, Lease, LeaseName, Store};
 use leasehold::plugin::{Api, Connect};
 use leasehold::retry::Deadline;
+use serde::Deserialize;
 
-/// Its first argument, by which the benchmark starts itself.
-pub const FLOOR: &str = "floor";
+/// The configuration, as the benchmark writes it.
+#[derive(Deserialize)]
+struct Config {
+    ipam: Ipam,
+}
 
-/// Creates the lease of an address for a pod.
-pub async fn run(arguments: &[String]) -> Result<()> {
-    let [kubeconfig, namespace, name, address] = arguments else {
-        anyhow::bail!("usage: floor KUBECONFIG NAMESPACE POD ADDRESS");
-    };
+#[derive(Deserialize)]
+struct Ipam {
+    kubeconfig: PathBuf,
+    namespace: String,
+    pod: String,
+    address: String,
+}
+
+/// ADD: creates the lease of the address for the pod. Nothing else is done, so that a DEL costs
+/// nothing.
+pub async fn run(command: &str) -> Result<()> {
+    if command == "ADD" {
+        let config: Config = serde_json::from_reader(std::io::stdin().lock())?;
+        add(config.ipam).await?;
+    }
+    println!("{{}}");
+    Ok(())
+}
+
+async fn add(ipam: Ipam) -> Result<()> {
     let deadline = Deadline::after(Duration::from_secs(50));
-    let api = NodeCredentials.connect(Some(Path::new(kubeconfig)), deadline)?;
+    let api = NodeCredentials.connect(Some(&ipam.kubeconfig), deadline)?;
     let pod = PodRef {
-        namespace: namespace.clone(),
-        name: name.clone(),
+        namespace: ipam.namespace.clone(),
+        name: ipam.pod.clone(),
         uid: None,
     };
     let found = api.pod(&pod).await?.context("no such pod")?;
     let holder = Holder {
-        namespace: namespace.clone(),
-        pod: name.clone(),
+        namespace: ipam.namespace,
+        pod: ipam.pod,
         uid: found.uid,
         node: found.node.context("the pod is on no node")?,
-        container: format!("{address:0>64}"),
+        container: format!("{:0>64}", ipam.address),
         interface: "eth0".to_owned(),
         network: "test".to_owned(),
         ..Holder::default()
@@ -41,7 +61,7 @@ pub async fn run(arguments: &[String]) -> Result<()> {
     let lease = Lease {
         name: LeaseName {
             vrf: Vrf::default(),
-            address: address.parse()?,
+            address: ipam.address.parse()?,
         },
         pool: super::POOL.into(),
         state: State::Held,
@@ -57,6 +77,10 @@ pub async fn run(arguments: &[String]) -> Result<()> {
         foreign_mac: None,
     };
     let commit = api.create(&lease).await?;
-    ensure!(matches!(commit, Commit::Won(_)), "{address} is taken");
+    ensure!(
+        matches!(commit, Commit::Won(_)),
+        "{} is taken",
+        ipam.address
+    );
     Ok(())
 }

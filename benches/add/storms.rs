@@ -1,62 +1,143 @@
-//! Many ADDs at once: `cargo bench --bench add -- exact|recreate|exhausted`.
+//! Many ADDs at once, by default in the same run as [one at a time](super::alone): the floor
+//! process, plenty of room, as many pods as the pool has addresses, Whereabouts.
 //!
-//! - `exact [AT A TIME…]`: as many pods as the pool has addresses, by default 20, 100 and 200 at a
-//!   time.
-//! - `recreate`: all pods of such a pool are deleted and made again at once, while the old ones
-//!   still release.
-//! - `exhausted [ADDRESSES]`: 200 pods ask a pool that has nothing, by default of 16383 addresses,
-//!   three times. The API server's CPU beside that of as many `curl` GETs on new connections.
+//! - `cargo bench --bench add -- recreate`: all pods of such a pool are deleted and made again at
+//!   once, while the old ones still release.
+//! - `-- exhausted [ADDRESSES]`: 200 pods ask a pool that has nothing, by default of 16383
+//!   addresses, three times. The server's CPU beside that of as many `curl` GETs on new
+//!   connections.
 
-use std::fs;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
-use serde_json::json;
+use anyhow::{Result, ensure};
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+use serde_json::Value;
 use testbed::Attachment;
 
+use super::Sizes;
+use super::environment::{Bench, POOL};
+use super::figures::{each, head, milli, per_second, percentile, real, row};
 use super::full::{address, at_a_time, clear, pool};
-use super::{Bench, milli, per_second, real};
+use super::peers::Whereabouts;
+use super::process::children_cpu;
 
 /// Pods that retry.
 const WAITING: usize = 200;
 
-impl Bench {
-    /// Pods on exactly as many addresses.
-    pub async fn exact(&self, pods: usize, at_once: &[usize]) -> Result<()> {
-        self.pool_of(0, pods).await?;
-        println!(
-            "{:34} {:>9} {:>9} {:>9} {:>9} {:>6}",
-            "", "ADDs a s", "p50", "p99", "requests", "failed"
+/// What one storm has come to.
+struct Storm {
+    name: String,
+    elapsed: Duration,
+    /// How long each took, sorted.
+    times: Vec<Duration>,
+    requests: usize,
+    plugin: Duration,
+    server: Duration,
+    failed: usize,
+}
+
+impl Storm {
+    fn print(&self, unit: f64) {
+        let count = self.times.len();
+        let rate = per_second(count, self.elapsed);
+        let [median, late] = [50, 99].map(|percent| percentile(&self.times, percent));
+        row(
+            &self.name,
+            [
+                format!("{rate:.0}"),
+                format!("{:.2}", rate / unit),
+                milli(median),
+                milli(late),
+                format!("{:.1}", late.div_duration_f64(median)),
+                format!("{:.1}", real(self.requests) / real(count)),
+                each(self.plugin, count),
+                each(self.server, count),
+                self.failed.to_string(),
+            ],
         );
-        let plenty = self.attachments_on(super::POOL, pods).await?;
-        self.storm("plenty of room, 20 at a time", plenty, 20)
-            .await?;
+    }
+}
+
+impl Bench {
+    /// Prints how pods fare that come many at once. None of ours may fail.
+    pub async fn storms(&self, sizes: &Sizes, whereabouts: Option<&Whereabouts>) -> Result<()> {
+        let pods = sizes.storm;
+        println!("pods that come at once\n");
+        head([
+            "a second",
+            "× floor",
+            "p50",
+            "p99",
+            "p99/p50",
+            "requests",
+            "plugin CPU",
+            "server CPU",
+            "failed",
+        ]);
+        let all = self.pods(pods).await?;
+        let floor: Vec<_> = all
+            .iter()
+            .map(|pod| self.floor(pod))
+            .collect::<Result<_>>()?;
+        let floor = self.storm("floor process, 20 at a time", floor, 20).await?;
+        let unit = per_second(pods, floor.elapsed);
+        floor.print(unit);
+
+        let mut failed = floor.failed;
+        let mut ours = async |name: String, waiting, at_once| {
+            let storm = self.storm(&name, waiting, at_once).await?;
+            storm.print(unit);
+            failed += storm.failed;
+            anyhow::Ok(())
+        };
+        let plenty = self.attachments_on(POOL, pods).await?;
+        ours("plenty of room, 20 at a time".to_owned(), plenty, 20).await?;
         // Where nothing names a pool, what decides is read consistently.
-        let unnamed = self.attachments_on(super::POOL, pods).await?;
-        let unnamed = unnamed.into_iter();
-        let unnamed = unnamed.map(|eth0| eth0.ipam("ipv4Pools", json!(null)));
-        self.storm("the same by default pools", unnamed.collect(), 20)
-            .await?;
-        for &count in at_once {
-            let name = format!("{pods} pods on {pods}, {count} at a time");
+        let unnamed = self.attachments_on(POOL, pods).await?.into_iter();
+        let unnamed = unnamed.map(|eth0| eth0.ipam("ipv4Pools", Value::Null));
+        let unnamed = unnamed.collect();
+        ours("the same by default pools".to_owned(), unnamed, 20).await?;
+        self.pool_of(0, pods).await?;
+        for at_once in [20, 100, 200] {
             let exact = self.attachments_on(&pool(pods), pods).await?;
-            self.storm(&name, exact, count).await?;
+            let name = format!("{pods} pods on {pods}, {at_once} at a time");
+            ours(name, exact, at_once).await?;
         }
+        if let Some(whereabouts) = whereabouts {
+            let pods = sizes.slow_storm;
+            let range = format!("{}-{}/15", address(1, 0), address(1, pods - 1));
+            let all = self.pods(pods).await?;
+            let all = all.iter();
+            let all = all.map(|pod| whereabouts.attachment(self, pod, &range));
+            let name = format!("Whereabouts, {pods} on {pods}, 20 at a time");
+            let storm = self.storm(&name, all.collect::<Result<_>>()?, 20).await?;
+            storm.print(unit);
+        }
+        ensure!(failed == 0, "{failed} calls failed");
         Ok(())
     }
 
-    async fn storm(&self, name: &str, waiting: Vec<Attachment>, count: usize) -> Result<()> {
-        let pods = waiting.len();
+    async fn storm(&self, name: &str, waiting: Vec<Attachment>, at_once: usize) -> Result<Storm> {
         let mark = self.cluster.mark().await?;
-        let ended = at_a_time(count, waiting).await?;
-        let requests = real(self.requests(&mark).await?) / real(pods);
-        let [p50, p99] = ended.percentiles().map(milli);
-        println!(
-            "{name:34} {:>9.0} {p50:>9} {p99:>9} {requests:>9.1} {:>6}",
-            per_second(pods, ended.elapsed),
-            ended.refused.len()
-        );
-        clear(ended.added).await
+        let (plugin, server) = (children_cpu()?, self.cluster.server_cpu()?);
+        let ended = at_a_time(at_once, waiting).await?;
+        let storm = Storm {
+            name: name.to_owned(),
+            elapsed: ended.elapsed,
+            plugin: children_cpu()?.saturating_sub(plugin),
+            server: self.cluster.server_cpu()?.saturating_sub(server),
+            requests: self.requests(&mark).await?,
+            failed: ended.refused.len(),
+            times: ended.each,
+        };
+        let given_back = stream::iter(&ended.added).map(Ok::<_, anyhow::Error>);
+        given_back
+            .try_for_each_concurrent(20, async |eth0| {
+                eth0.del().await?.success()?;
+                Ok(())
+            })
+            .await?;
+        Ok(storm)
     }
 
     /// Every pod is replaced by another one.
@@ -94,20 +175,20 @@ impl Bench {
         self.pool_of(0, size).await?;
         let addresses = (0..size).map(|number| address(0, number).into());
         self.cluster.hold(&pool(size), addresses).await?;
-        let before = self.server_cpu()?;
+        let before = self.cluster.server_cpu()?;
         for _ in 0..WAITING {
             self.curl()?.run().await?.success()?;
         }
-        let curl = self.server_cpu()?.saturating_sub(before);
-        println!("{WAITING} curl GETs: {} of the API server", milli(curl));
+        let curl = self.cluster.server_cpu()?.saturating_sub(before);
+        println!("{WAITING} curl GETs: {} of the server", milli(curl));
         let mut waiting = self.attachments_on(&pool(size), WAITING).await?;
         for round in 1..=3 {
-            let (before, mark) = (self.server_cpu()?, self.cluster.mark().await?);
+            let (before, mark) = (self.cluster.server_cpu()?, self.cluster.mark().await?);
             let ended = at_a_time(20, waiting).await?;
             ensure!(ended.added.is_empty(), "an address was found");
-            let cpu = self.server_cpu()?.saturating_sub(before);
+            let cpu = self.cluster.server_cpu()?.saturating_sub(before);
             println!(
-                "{WAITING} ADDs, {size} addresses, round {round}: {} of the API server = {:.1} x curl, {:.1} requests, {:.1} s",
+                "{WAITING} ADDs, {size} addresses, round {round}: {} of the server = {:.1} x curl, {:.1} requests, {:.1} s",
                 milli(cpu),
                 cpu.as_secs_f64() / curl.as_secs_f64(),
                 real(self.requests(&mark).await?) / real(WAITING),
@@ -116,32 +197,5 @@ impl Bench {
             waiting = ended.refused;
         }
         Ok(())
-    }
-
-    async fn attachments_on(&self, pool: &str, count: usize) -> Result<Vec<Attachment>> {
-        let mut attachments = Vec::with_capacity(count);
-        for _ in 0..count {
-            attachments.push(self.attachment_on(pool).await?);
-        }
-        Ok(attachments)
-    }
-
-    /// What this cluster's API server has used so far (proc(5), `/proc/pid/stat`: utime and stime,
-    /// in ticks of 10 ms).
-    fn server_cpu(&self) -> Result<Duration> {
-        let folder = self.cluster.dir().to_string_lossy().into_owned();
-        for process in fs::read_dir("/proc")? {
-            let process = process?.path();
-            let command = fs::read(process.join("cmdline")).unwrap_or_default();
-            let command = String::from_utf8_lossy(&command);
-            if command.contains("kube-apiserver\0") && command.contains(&folder) {
-                let stat = fs::read_to_string(process.join("stat"))?;
-                let (_, stat) = stat.rsplit_once(')').context("no stat")?;
-                let ticks = stat.split_whitespace().skip(11).take(2);
-                let ticks: Result<Vec<u64>, _> = ticks.map(str::parse).collect();
-                return Ok(Duration::from_millis(10 * ticks?.iter().sum::<u64>()));
-            }
-        }
-        anyhow::bail!("the API server of {folder} is not found")
     }
 }

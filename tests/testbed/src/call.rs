@@ -68,6 +68,16 @@ impl Call {
         self
     }
 
+    /// Made by this program, which is given these arguments, the path of the program to call, and
+    /// that one's arguments.
+    #[must_use]
+    pub fn through(mut self, program: &Path, args: &[&str]) -> Self {
+        let called = std::mem::replace(&mut self.program, program.to_owned());
+        let args = args.iter().map(OsString::from);
+        self.args.splice(0..0, args.chain([called.into()]));
+        self
+    }
+
     /// With this environment variable, of whatever bytes.
     #[must_use]
     pub fn env(mut self, name: &str, value: impl Into<OsString>) -> Self {
@@ -226,5 +236,18 @@ impl Drop for Running {
     fn drop(&mut self) {
         // After a `kill` it is the runtime that takes note of the end.
         self.kill();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_call_through_a_program_is_its_last_arguments() -> Result<()> {
+        let call = Call::new(Path::new("/bin/true")).arg("c");
+        let call = call.through(Path::new("/bin/echo"), &["a", "b"]);
+        assert_eq!(call.run().await?.stdout, "a b /bin/true c\n");
+        Ok(())
     }
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, ensure};
 use tokio::runtime::{self, Handle};
@@ -269,6 +269,15 @@ impl Cluster {
     pub async fn restart_api_server(&self, server: usize) -> Result<()> {
         self.0.plane.api_servers[server].server.start_again()?;
         self.0.plane.wait_until_ready(server).await
+    }
+
+    /// The processor time that the API servers and etcd have used since their start.
+    pub fn server_cpu(&self) -> Result<Duration> {
+        let mut used = self.0.plane.etcd.cpu()?;
+        for api_server in &self.0.plane.api_servers {
+            used += api_server.server.cpu()?;
+        }
+        Ok(used)
     }
 
     /// Ends etcd with SIGKILL; what it has acknowledged it finds again.

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use nix::sys::signal::{Signal, killpg};
+use nix::time::ClockId;
 use nix::unistd::Pid;
 
 use crate::guardian;
@@ -117,6 +118,14 @@ impl Server {
                 self.last_words()
             ),
         }
+    }
+
+    /// The processor time that it has used since its start.
+    pub(crate) fn cpu(&self) -> Result<Duration> {
+        let child = self.child();
+        let child = child.as_ref().context("the server does not run")?;
+        let used = ClockId::pid_cpu_clock_id(pid(child)).and_then(ClockId::now);
+        Ok(used.context("read a server's processor time")?.into())
     }
 
     /// The end of its log.

@@ -1,0 +1,108 @@
+//! The cluster, the node whose calls are measured, and its pods.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use anyhow::Result;
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+use serde_json::json;
+use testbed::{Attachment, Call, Cluster, Mark, Node, Pod, Sandbox};
+
+/// A pool with room for all.
+pub const POOL: &str = "bench";
+
+/// Pods that are created at once.
+const AT_ONCE: usize = 10;
+
+static PODS: AtomicUsize = AtomicUsize::new(1);
+
+pub fn plugin() -> PathBuf {
+    let named = env::var_os("LEASEHOLD_BENCH_PLUGIN");
+    named.map_or_else(|| env!("CARGO_BIN_EXE_leasehold").into(), PathBuf::from)
+}
+
+pub struct Bench {
+    pub cluster: Cluster,
+    pub node: Node,
+}
+
+impl Bench {
+    pub async fn start() -> Result<Self> {
+        let cluster = Cluster::start().await?;
+        let pool = json!({"apiVersion": "leasehold.io/v1alpha1", "kind": "IPPool", "metadata": {"name": POOL},
+            "spec": {"subnet": "10.80.0.0/14", "gateway": "10.80.0.1", "default": true}});
+        cluster.apply_yaml(&pool.to_string()).await?;
+        let bench = Self {
+            node: cluster.node("n1").create().await?,
+            cluster,
+        };
+        // The API server fills its caches at the first list of each kind.
+        for eth0 in bench.attachments_on(POOL, 3).await? {
+            eth0.add().await?.success()?;
+            eth0.check().await?.success()?;
+            eth0.del().await?.success()?;
+        }
+        Ok(bench)
+    }
+
+    /// So many pods' interfaces, which ask this pool.
+    pub async fn attachments_on(&self, pool: &str, count: usize) -> Result<Vec<Attachment>> {
+        let pods = self.pods(count).await?;
+        pods.iter().map(|pod| self.ours(pod, pool)).collect()
+    }
+
+    pub async fn attachment_on(&self, pool: &str) -> Result<Attachment> {
+        self.ours(&self.pod().await?, pool)
+    }
+
+    /// A pod's interface, in a sandbox of its own.
+    pub fn ours(&self, pod: &Pod, pool: &str) -> Result<Attachment> {
+        let eth0 = self.attachment(&plugin(), pod)?;
+        Ok(eth0.ipam("ipv4Pools", json!([pool])))
+    }
+
+    /// The same for any IPAM plugin.
+    pub fn attachment(&self, plugin: &Path, pod: &Pod) -> Result<Attachment> {
+        Attachment::new(plugin, &self.node, pod, &Arc::new(Sandbox::new()?))
+    }
+
+    pub async fn pods(&self, count: usize) -> Result<Vec<Pod>> {
+        let pods = stream::iter(0..count).map(|_| self.pod());
+        pods.buffer_unordered(AT_ONCE).try_collect().await
+    }
+
+    async fn pod(&self) -> Result<Pod> {
+        let number = PODS.fetch_add(1, Ordering::Relaxed);
+        let pod = self.cluster.pod("bench", &format!("pod-{number}"));
+        pod.on(&self.node).create().await
+    }
+
+    /// A GET of the pool on a new connection.
+    pub fn curl(&self) -> Result<Call> {
+        let ca = self.cluster.dir().join("curl-ca.pem");
+        std::fs::write(&ca, self.cluster.ca_pem())?;
+        let server = self.cluster.url(0);
+        Ok(Call::new(Path::new("/usr/bin/curl"))
+            .arg("--silent")
+            .arg("--show-error")
+            .arg("--fail")
+            .arg("--cacert")
+            .arg(ca)
+            .arg("--header")
+            .arg(format!("Authorization: Bearer {}", self.node.token()))
+            .arg(format!(
+                "{server}/apis/leasehold.io/v1alpha1/ippools/{POOL}"
+            )))
+    }
+
+    /// What plugins have requested, as the API server counted.
+    pub async fn requests(&self, since: &Mark) -> Result<usize> {
+        let all = self.cluster.requests_since(since).await?;
+        let of_plugin = |request: &&testbed::Request| {
+            request.user() == self.node.user() || request.user_agent.starts_with("whereabouts/")
+        };
+        Ok(all.iter().filter(of_plugin).count())
+    }
+}
