@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use k8s_openapi::api::core::v1::{Event, Pod};
 use kube::api::{Api, DeleteParams, ListParams};
-use leasehold::api::{IPLease, State};
+use leasehold::api::{Holder, IPLease, State};
 use serde_json::{Value, json};
-use testbed::{Cluster, Segment, Worker, repository};
+use testbed::{Cluster, Segment, Worker, WorkerBuilder, repository};
 use tokio::sync::OnceCell;
 
 use crate::watch::Watch;
@@ -213,19 +213,19 @@ impl TestEnv {
 
     /// The same with this script as the plugin `chained`.
     pub async fn worker_with(&self, network: Value, chained: &str) -> Result<Worker> {
-        let nodes = &self.nodes;
-        let name = format!("{}-node", self.name);
-        let worker = nodes.cluster.worker(&name, &nodes.segment);
-        let worker = worker
-            .image(&nodes.image)
-            .reserved()
-            .network(network)
-            .start()
-            .await?;
+        let worker = self.machine("node").network(network).start().await?;
         worker.write("/opt/cni/bin/chained", chained)?;
         worker.run(&["chmod", "755", "/opt/cni/bin/chained"])?;
         worker.run(&["mkdir", "-p", "/var/lib/metrics"])?;
         Ok(worker)
+    }
+
+    /// A worker of the case's own, to be started.
+    pub fn machine(&self, name: &str) -> WorkerBuilder {
+        let nodes = &self.nodes;
+        let name = format!("{}-{name}", self.name);
+        let worker = nodes.cluster.worker(&name, &nodes.segment);
+        worker.image(&nodes.image).reserved()
     }
 
     /// Removes a worker of the case's own, and its Node object.
@@ -310,13 +310,21 @@ impl TestEnv {
 
     /// The addresses of the case that are held, each with its pod.
     pub async fn held(&self) -> Result<BTreeMap<String, String>> {
+        self.held_by(|holder| holder.pod).await
+    }
+
+    /// The addresses of the case that are held, each with what tells its holder.
+    pub async fn held_by(
+        &self,
+        who: impl Fn(Holder) -> String,
+    ) -> Result<BTreeMap<String, String>> {
         let leases: Api<IPLease> = Api::all(self.nodes.cluster.admin().await?);
         let pools = [self.name.clone(), format!("subnet/{}", self.name)];
         let leases = leases.list(&ListParams::default()).await?.items;
         Ok(leases
             .into_iter()
             .filter(|lease| lease.spec.state == State::Held && pools.contains(&lease.spec.pool))
-            .filter_map(|lease| Some((lease.spec.address, lease.spec.holder?.pod)))
+            .filter_map(|lease| Some((lease.spec.address, who(lease.spec.holder?))))
             .collect())
     }
 

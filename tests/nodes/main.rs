@@ -4,16 +4,17 @@
 //! attached by macvlan. Every case ends with the [invariant](env::TestEnv::settle): each running
 //! pod holds exactly the lease that its status and its namespace show, and nothing else is held.
 
+mod at_once;
 mod env;
 mod faults;
 mod leftovers;
-mod moved;
 mod multus;
 mod passed_on;
 mod pods;
 mod readme;
 mod requests;
 mod shipped;
+mod stateful;
 mod watch;
 mod workloads;
 

@@ -8,13 +8,14 @@
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
-use futures_util::future::{FutureExt, LocalBoxFuture, join_all};
+use anyhow::{Result, ensure};
+use futures_util::future::FutureExt;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::DeleteParams;
 use serde_json::{Value, json};
 use testbed::Worker;
 
+use crate::at_once::at_once;
 use crate::env::{PATIENCE, TestEnv, network, pod_on, pod_spec};
 use crate::faults::{CHAINED, by_force};
 
@@ -57,49 +58,38 @@ impl Waits {
 #[tokio::test]
 async fn no_address_is_given_while_an_interface_answers_for_it_and_each_is_once_none_does()
 -> Result<()> {
-    type Case = fn(Waits) -> LocalBoxFuture<'static, Result<()>>;
-    let cases: [(&str, Case); 7] = [
+    let waits = Waits::of_this_run();
+    at_once([
         (
             "a pod is deleted by force while its node is cut off",
-            |waits| cut_off(waits).boxed_local(),
+            cut_off(waits).boxed_local(),
         ),
         (
             "containerd is killed just before a pod is deleted by force",
-            |waits| without_a_runtime(waits).boxed_local(),
+            without_a_runtime(waits).boxed_local(),
         ),
         (
             "the namespace of a static pod's mirror is deleted",
-            |waits| without_its_mirror(waits).boxed_local(),
+            without_its_mirror(waits).boxed_local(),
         ),
         (
             "a pod that takes its time to end is deleted by force",
-            |waits| takes_its_time(waits).boxed_local(),
+            takes_its_time(waits).boxed_local(),
         ),
-        ("the Node of a pod that runs is deleted", |waits| {
-            without_its_node(waits).boxed_local()
-        }),
+        (
+            "the Node of a pod that runs is deleted",
+            without_its_node(waits).boxed_local(),
+        ),
         (
             "a chained plugin's DEL fails for a pod that is deleted by force",
-            |waits| not_torn_down(waits).boxed_local(),
+            not_torn_down(waits).boxed_local(),
         ),
-        ("a machine is gone for good", |waits| {
-            machine_gone(waits).boxed_local()
-        }),
-    ];
-    let waits = Waits::of_this_run();
-    let outcomes = cases.map(async |(name, case)| {
-        let begun = Instant::now();
-        let outcome = case(waits).await.context(name);
-        eprintln!("{:5.1} s  {name}", begun.elapsed().as_secs_f64());
-        outcome
-    });
-    let failed: Vec<String> = join_all(outcomes)
-        .await
-        .into_iter()
-        .filter_map(|outcome| outcome.err().map(|error| format!("{error:#}")))
-        .collect();
-    ensure!(failed.is_empty(), "{}", failed.join("\n"));
-    Ok(())
+        (
+            "a machine is gone for good",
+            machine_gone(waits).boxed_local(),
+        ),
+    ])
+    .await
 }
 
 /// A pod that has the only address, and who waits for it.

@@ -6,7 +6,6 @@ use kube::api::{Api, DeleteParams, EvictParams};
 use serde_json::{Value, json};
 
 use crate::env::{TestEnv, pod_spec};
-use crate::faults::by_force;
 
 impl TestEnv {
     /// Creates an object of `apps/v1` whose pods only have to be there.
@@ -84,50 +83,6 @@ async fn a_job_that_is_done_holds_nothing() -> Result<()> {
     Ok(())
 }
 
-/// A pod of its name may still be running: its successor waits for it, wherever that is.
-#[tokio::test]
-async fn each_pod_of_a_stateful_set_has_its_address_again_however_it_is_replaced() -> Result<()> {
-    let env = TestEnv::with_pool(8).await?;
-    let five = json!({"replicas": 5, "serviceName": "db", "podManagementPolicy": "Parallel"});
-    env.workload("StatefulSet", "db", &five).await?;
-    let first = env.settle(5).await?;
-    let are_the_same = async |what: &str| {
-        let now = env.settle(5).await?;
-        ensure!(now == first, "{what}: {first:?}, then {now:?}");
-        Ok(())
-    };
-    let rolled = ["rollout", "status", "statefulset/db", "--timeout=180s"];
-
-    env.kubectl(&["rollout", "restart", "statefulset/db"])
-        .await?;
-    env.kubectl(&rolled).await?;
-    are_the_same("rolled").await?;
-
-    for worker in &env.nodes.workers {
-        let labels = json!({"kubernetes.io/hostname": worker.name()});
-        let patch = json!({"spec": {"template": {"spec": {"nodeSelector": labels}}}}).to_string();
-        env.kubectl(&["patch", "statefulset/db", "-p", &patch])
-            .await?;
-        env.kubectl(&rolled).await?;
-        are_the_same("moved").await?;
-    }
-
-    for replicas in [2, 5] {
-        let to = format!("--replicas={replicas}");
-        env.kubectl(&["scale", "statefulset/db", &to]).await?;
-        env.settle(replicas).await?;
-    }
-    are_the_same("scaled").await?;
-
-    for how in [DeleteParams::default(), by_force()] {
-        for pod in first.values() {
-            env.replace(pod, &how).await?;
-        }
-        are_the_same("deleted").await?;
-    }
-    Ok(())
-}
-
 #[tokio::test]
 async fn each_pod_of_a_daemon_set_has_an_address_and_so_has_its_successor() -> Result<()> {
     let env = TestEnv::with_pool(4).await?;
@@ -181,8 +136,8 @@ async fn nothing_of_a_deleted_namespace_is_held() -> Result<()> {
 }
 
 impl TestEnv {
-    /// Deletes a pod, and waits for its successor.
-    async fn replace(&self, name: &str, how: &DeleteParams) -> Result<()> {
+    /// Deletes a pod whose controller makes another of its name, and waits until that one is there.
+    pub async fn replace(&self, name: &str, how: &DeleteParams) -> Result<()> {
         let before = self.uid_of(name).await?;
         self.delete_pod(name, how).await?;
         self.until(async || {
@@ -193,7 +148,7 @@ impl TestEnv {
         .await
     }
 
-    async fn uid_of(&self, pod: &str) -> Result<Option<String>> {
+    pub async fn uid_of(&self, pod: &str) -> Result<Option<String>> {
         let pod = self.all::<Pod>().await?.get_opt(pod).await?;
         Ok(pod.and_then(|pod| pod.metadata.uid))
     }
