@@ -10,7 +10,7 @@
 
 use std::collections::BTreeMap;
 
-mod claim;
+mod claims;
 mod json;
 mod keys;
 mod networks;
@@ -19,12 +19,14 @@ mod pools;
 mod routes;
 mod sticky;
 
-pub use claim::claim;
+pub use claims::{IpNumber, claim, ip_number, reclaim};
 pub use json::Malformed;
-pub use keys::{Unserved, of_namespace, of_pod};
+pub use keys::{Unserved, names_subnet, of_namespace, of_pod};
 pub use networks::{Network, default_network, networks};
 pub use pool_ref::{InvalidPoolRef, PoolRef};
-pub use pools::{ForInterface, ForPod, PerInterface, PoolLists, default_pools, ippool, ippools};
+pub use pools::{
+    ForInterface, ForPod, PerInterface, PoolLists, default_pools, ippool, ippools, subnet, subnets,
+};
 pub use routes::{default_route_nic, routes};
 pub use sticky::{retains_when_scaled, sticky};
 

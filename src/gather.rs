@@ -154,7 +154,7 @@ async fn choose_on<A: Objects, C: Clock>(
         subnets,
     } = objects;
     let pools = Pools::read(pools, &subnets, &reserved, &request.vrf).map_err(Error::Reserved)?;
-    let node = if select::needs_node(&pools, &request.vrf) {
+    let node = if select::needs_node(pod, &pools, &request.vrf) {
         let read = async || cluster.api.node(&pod.node, freshness).await;
         cluster.retry(read).await?
     } else {

@@ -148,9 +148,15 @@ pub struct InvalidPool {
     pub fault: Box<PoolError>,
 }
 
-/// All pools of the cluster by name, the broken ones among them.
+/// All pools of the cluster by name, the broken ones among them, and the Subnets, each as the pool
+/// that sets are made of.
 #[derive(Debug, Clone, Default)]
-pub struct Pools(BTreeMap<PoolName, Result<Arc<Pool>, InvalidPool>>);
+pub struct Pools {
+    pools: ByName,
+    subnets: ByName,
+}
+
+type ByName = BTreeMap<PoolName, Result<Arc<Pool>, InvalidPool>>;
 
 impl Pools {
     /// The pools as `written`, for addresses of `vrf`.
@@ -173,31 +179,38 @@ impl Pools {
     pub fn read_each(written: Vec<IPPool>, subnets: &[Subnet], reserved: &[ReservedIP]) -> Self {
         let reserved = Reserved::read(reserved);
         let segments = read::Segments::of(subnets);
-        written
+        let pools = written
             .into_iter()
-            .map(|pool| read::pool(pool, &segments, &reserved))
-            .collect()
+            .map(|pool| read::pool(pool, &segments, &reserved));
+        let subnets = subnets.iter().map(|subnet| read::subnet(subnet, &reserved));
+        Self {
+            pools: pools.map(named).collect(),
+            subnets: subnets.map(named).collect(),
+        }
     }
 
-    /// The pool of this name.
+    /// The pool of this name; `subnet/NAME` is that of a Subnet.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<Result<&Arc<Pool>, &InvalidPool>> {
-        self.0.get(name).map(Result::as_ref)
+        let found = self.pools.get(name).or_else(|| self.subnets.get(name));
+        found.map(Result::as_ref)
     }
 
-    /// All of them in the order of their names.
+    /// All IPPools in the order of their names.
     pub fn iter(&self) -> impl Iterator<Item = Result<&Arc<Pool>, &InvalidPool>> {
-        self.0.values().map(Result::as_ref)
+        self.pools.values().map(Result::as_ref)
+    }
+
+    /// All Subnets in the order of their names.
+    pub fn subnets(&self) -> impl Iterator<Item = Result<&Arc<Pool>, &InvalidPool>> {
+        self.subnets.values().map(Result::as_ref)
     }
 }
 
-impl FromIterator<Result<Pool, InvalidPool>> for Pools {
-    fn from_iter<I: IntoIterator<Item = Result<Pool, InvalidPool>>>(pools: I) -> Self {
-        let named = |pool: Result<Pool, InvalidPool>| match pool {
-            Ok(pool) => (pool.name.clone(), Ok(Arc::new(pool))),
-            Err(broken) => (broken.name.clone(), Err(broken)),
-        };
-        Self(pools.into_iter().map(named).collect())
+fn named(pool: Result<Pool, InvalidPool>) -> (PoolName, Result<Arc<Pool>, InvalidPool>) {
+    match pool {
+        Ok(pool) => (pool.name.clone(), Ok(Arc::new(pool))),
+        Err(broken) => (broken.name.clone(), Err(broken)),
     }
 }
 

@@ -72,13 +72,16 @@ pub struct FamilyChoice {
     pub set: Option<Claim>,
 }
 
-/// Whether a pool of `vrf` selects by the labels of nodes, so [`Facts::node_labels`] must be read.
+/// Whether a pool of `vrf`, or a Subnet where the pod names any, selects by the labels of nodes, so
+/// [`Facts::node_labels`] must be read.
 #[must_use]
-pub fn needs_node(pools: &Pools, vrf: &Vrf) -> bool {
-    pools.iter().flatten().any(|pool| {
+pub fn needs_node(pod: &PodFacts, pools: &Pools, vrf: &Vrf) -> bool {
+    let needs = |pool: &Arc<Pool>| {
         let by_labels = matches!(&pool.nodes, Scope::Labeled(affinity) if !affinity.fits_all());
         by_labels && pool.vrf == *vrf
-    })
+    };
+    pools.iter().flatten().any(needs)
+        || annotations::names_subnet(&pod.annotations) && pools.subnets().flatten().any(needs)
 }
 
 /// Chooses. A family whose pools are all disabled is in the selection too, with candidates empty,

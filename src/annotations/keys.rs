@@ -3,7 +3,7 @@
 //! An annotation asks for something. One that leasehold does not serve is refused by name, because
 //! a pod without it would run with an address that it was not meant to have.
 
-use super::{Annotations, json};
+use super::{Annotations, find, json};
 use crate::json::hint;
 use crate::text::both_ends;
 
@@ -15,10 +15,10 @@ const SPIDERPOOL: &str = "ipam.spidernet.io/";
 pub(super) const IPPOOL: &str = "ippool";
 pub(super) const IPPOOLS: &str = "ippools";
 pub(super) const CLAIM: &str = "claim";
-const SUBNET: &str = "subnet";
-const SUBNETS: &str = "subnets";
-const IPPOOL_IP_NUMBER: &str = "ippool-ip-number";
-const IPPOOL_RECLAIM: &str = "ippool-reclaim";
+pub(super) const SUBNET: &str = "subnet";
+pub(super) const SUBNETS: &str = "subnets";
+pub(super) const IPPOOL_IP_NUMBER: &str = "ippool-ip-number";
+pub(super) const IPPOOL_RECLAIM: &str = "ippool-reclaim";
 pub(super) const STICKY: &str = "sticky";
 pub(super) const WHEN_SCALED: &str = "when-scaled";
 pub(super) const ROUTES: &str = "routes";
@@ -31,20 +31,24 @@ pub(super) const NETWORKS: &str = "k8s.v1.cni.cncf.io/networks";
 pub(super) const DEFAULT_NETWORK: &str = "v1.multus-cni.io/default-network";
 
 /// What a pod may ask for.
-const POD: [&str; 6] = [IPPOOL, IPPOOLS, ROUTES, DEFAULT_ROUTE_NIC, CLAIM, STICKY];
-/// What a namespace may ask for.
-const NAMESPACE: [&str; 2] = [DEFAULT_IPV4_IPPOOL, DEFAULT_IPV6_IPPOOL];
-/// What a later version serves: addresses that outlive a pod.
-const LATER: [&str; 4] = [SUBNETS, SUBNET, IPPOOL_IP_NUMBER, IPPOOL_RECLAIM];
-/// What workloads of Spiderpool carry besides, and what has no effect there by itself: settings of
-/// a `subnet`, which is refused itself, and what Spiderpool never read or wrote for people to read.
-const WITHOUT_EFFECT: [&str; 5] = [
+const POD: [&str; 10] = [
+    IPPOOL,
+    IPPOOLS,
+    SUBNET,
+    SUBNETS,
     IPPOOL_IP_NUMBER,
     IPPOOL_RECLAIM,
-    "dns",
-    "cdi-version",
-    "network-status",
+    ROUTES,
+    DEFAULT_ROUTE_NIC,
+    CLAIM,
+    STICKY,
 ];
+/// What a namespace may ask for.
+const NAMESPACE: [&str; 2] = [DEFAULT_IPV4_IPPOOL, DEFAULT_IPV6_IPPOOL];
+/// Settings of the sets that `subnet` and `subnets` ask for.
+const OF_SETS: [&str; 2] = [IPPOOL_IP_NUMBER, IPPOOL_RECLAIM];
+/// What workloads of Spiderpool carry besides, and what it never read or wrote for people to read.
+const WITHOUT_EFFECT: [&str; 3] = ["dns", "cdi-version", "network-status"];
 /// In its older versions, followed by the name of an interface.
 const ASSIGNED: &str = "assigned-";
 
@@ -88,14 +92,10 @@ fn served(
         let theirs = prefix == SPIDERPOOL;
         let problem = if theirs && name == STICKY {
             format!("is not one of Spiderpool's; write {OURS}{STICKY}")
+        } else if !theirs && known == POD && OF_SETS.contains(&name) && lacks_subnet(annotations, text) {
+            format!("has no effect without {SUBNET} or {SUBNETS}: add one, or leave it away")
         } else if known.contains(&name) || theirs && is_without_effect(name, others) {
             continue;
-        } else if LATER.contains(&name) {
-            let hidden = theirs && annotations.contains_key(&format!("{OURS}{name}"));
-            if hidden || json::names_nothing(text) {
-                continue;
-            }
-            "is not served by this version; name pools in ippool or ippools".to_owned()
         } else if others.contains(&name) {
             format!("belongs on a {owner}, and has no effect here")
         } else {
@@ -107,6 +107,17 @@ fn served(
         });
     }
     Ok(())
+}
+
+/// Whether a setting of sets, as written, is beside no annotation that asks for one.
+fn lacks_subnet(annotations: &Annotations, setting: &str) -> bool {
+    !json::names_nothing(setting) && !names_subnet(annotations)
+}
+
+/// Whether a pod with these annotations asks for a set of a Subnet.
+pub fn names_subnet(annotations: &Annotations) -> bool {
+    let names_any = |name| find(annotations, name).is_some_and(|(_, t)| !json::names_nothing(t));
+    names_any(SUBNET) || names_any(SUBNETS)
 }
 
 /// Whether Spiderpool's annotation `name` has no effect on such an object there either.

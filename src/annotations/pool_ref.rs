@@ -100,3 +100,30 @@ impl<'de> Deserialize<'de> for PoolRef {
 impl Described for PoolRef {
     const WHAT: &'static str = "names of pools";
 }
+
+/// The name of a Subnet: no pattern, since each Subnet of a list is a set of its own.
+pub(super) struct SubnetName(String);
+
+impl<'de> Deserialize<'de> for SubnetName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        // Every object's name is of the same letters.
+        match text.parse() {
+            Ok(PoolRef::Name(_)) => Ok(Self(text)),
+            Ok(PoolRef::Pattern(_)) | Err(_) => Err(de::Error::custom(format!(
+                "{:?} is not the name of a Subnet: a-z, 0-9, \"-\" and \".\"",
+                both_ends(&text)
+            ))),
+        }
+    }
+}
+
+impl Described for SubnetName {
+    const WHAT: &'static str = "names of Subnets";
+}
+
+impl From<SubnetName> for PoolRef {
+    fn from(SubnetName(name): SubnetName) -> Self {
+        Self::Name(PoolName::of_subnet(&name))
+    }
+}

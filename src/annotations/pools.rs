@@ -1,13 +1,16 @@
-//! The annotations that name pools.
+//! The annotations that name pools, and Subnets.
 
 use std::collections::BTreeMap;
 
-use serde::de::MapAccess;
+use serde::de::{DeserializeOwned, MapAccess};
 
 use super::json::{Described, Fields, List, Malformed, Object, put};
+use super::pool_ref::SubnetName;
 use super::{Annotations, Found, PoolRef, keys, read};
 use crate::ip::Family;
 
+const SUBNET: &str = r#"{"ipv4":["a"],"ipv6":["b"]}"#;
+const SUBNETS: &str = r#"[{"interface":"eth0","ipv4":["a"],"ipv6":["b"]}]"#;
 const IPPOOL: &str = r#"{"ipv4":["a","b"],"ipv6":["c"]}"#;
 const IPPOOLS: &str = r#"[{"interface":"eth0","ipv4":["a"],"ipv6":["b"]}]"#;
 const DEFAULT_IPPOOL: &str = r#"["a","b"]"#;
@@ -32,7 +35,7 @@ impl PoolLists {
     }
 }
 
-/// The meaning of `ippool`.
+/// The meaning of `ippool` and `subnet`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ForPod {
     /// The one interface that it is about; `None`: all.
@@ -41,7 +44,7 @@ pub struct ForPod {
     pub pools: PoolLists,
 }
 
-/// The meaning of `ippools`, by interface.
+/// The meaning of `ippools` and `subnets`, by interface.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PerInterface {
     /// Each item names its interface, none is named twice.
@@ -50,7 +53,7 @@ pub enum PerInterface {
     InOrder(Vec<ForInterface>),
 }
 
-/// The meaning of `ippools` for one interface.
+/// The meaning of `ippools` and `subnets` for one interface.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ForInterface {
     /// The pools.
@@ -61,7 +64,47 @@ pub struct ForInterface {
 
 /// The pod's annotation `ippool`.
 pub fn ippool(annotations: &Annotations) -> Result<Option<Found<ForPod>>, Malformed> {
-    let found = read::<Object<WrittenPools>>(annotations, keys::IPPOOL, IPPOOL)?;
+    for_pod::<PoolRef>(annotations, keys::IPPOOL, IPPOOL)
+}
+
+/// The pod's annotation `subnet`: what `ippool` is for pools, for Subnets, each by the name of the
+/// pool that it is.
+pub fn subnet(annotations: &Annotations) -> Result<Option<Found<ForPod>>, Malformed> {
+    for_pod::<SubnetName>(annotations, keys::SUBNET, SUBNET)
+}
+
+/// The pod's annotation `ippools`.
+pub fn ippools(annotations: &Annotations) -> Result<Option<Found<PerInterface>>, Malformed> {
+    per_interface::<PoolRef>(annotations, keys::IPPOOLS, IPPOOLS)
+}
+
+/// The pod's annotation `subnets`: what `ippools` is for pools, for Subnets.
+pub fn subnets(annotations: &Annotations) -> Result<Option<Found<PerInterface>>, Malformed> {
+    per_interface::<SubnetName>(annotations, keys::SUBNETS, SUBNETS)
+}
+
+/// How an item of a list is written.
+trait Item: DeserializeOwned + Described + Into<PoolRef> {
+    const OF_EACH_FAMILY: &'static str;
+    const OF_AN_INTERFACE: &'static str;
+}
+
+impl Item for PoolRef {
+    const OF_EACH_FAMILY: &'static str = "the pools of each family";
+    const OF_AN_INTERFACE: &'static str = "the pools of an interface";
+}
+
+impl Item for SubnetName {
+    const OF_EACH_FAMILY: &'static str = "the Subnets of each family";
+    const OF_AN_INTERFACE: &'static str = "the Subnets of an interface";
+}
+
+fn for_pod<T: Item>(
+    annotations: &Annotations,
+    name: &str,
+    example: &'static str,
+) -> Result<Option<Found<ForPod>>, Malformed> {
+    let found = read::<Object<WrittenPools<T>>>(annotations, name, example)?;
     Ok(found.map(|Found { key, value }| {
         let (interface, pools) = value.0.meant();
         Found {
@@ -71,9 +114,12 @@ pub fn ippool(annotations: &Annotations) -> Result<Option<Found<ForPod>>, Malfor
     }))
 }
 
-/// The pod's annotation `ippools`.
-pub fn ippools(annotations: &Annotations) -> Result<Option<Found<PerInterface>>, Malformed> {
-    let found = read::<List<Object<WrittenItem>>>(annotations, keys::IPPOOLS, IPPOOLS)?;
+fn per_interface<T: Item>(
+    annotations: &Annotations,
+    name: &str,
+    example: &'static str,
+) -> Result<Option<Found<PerInterface>>, Malformed> {
+    let found = read::<List<Object<WrittenItem<T>>>>(annotations, name, example)?;
     let Some(Found {
         key,
         value: List(written),
@@ -85,7 +131,7 @@ pub fn ippools(annotations: &Annotations) -> Result<Option<Found<PerInterface>>,
         annotation: key.clone(),
         position,
         problem,
-        example: IPPOOLS,
+        example,
     };
     let mut named = BTreeMap::new();
     let mut in_order = Vec::new();
@@ -140,18 +186,27 @@ pub fn default_pools(
     ))
 }
 
-#[derive(Default)]
-struct WrittenPools {
+struct WrittenPools<T> {
     interface: Option<String>,
-    ipv4: List<PoolRef>,
-    ipv6: List<PoolRef>,
+    ipv4: List<T>,
+    ipv6: List<T>,
 }
 
-impl Described for WrittenPools {
-    const WHAT: &'static str = "the pools of each family";
+impl<T> Default for WrittenPools<T> {
+    fn default() -> Self {
+        Self {
+            interface: None,
+            ipv4: List::default(),
+            ipv6: List::default(),
+        }
+    }
 }
 
-impl Fields for WrittenPools {
+impl<T: Item> Described for WrittenPools<T> {
+    const WHAT: &'static str = T::OF_EACH_FAMILY;
+}
+
+impl<T: Item> Fields for WrittenPools<T> {
     const KEYS: &'static [&'static str] = &["interface", "ipv4", "ipv6"];
 
     fn set<'de, A: MapAccess<'de>>(
@@ -167,17 +222,25 @@ impl Fields for WrittenPools {
     }
 }
 
-#[derive(Default)]
-struct WrittenItem {
-    pools: WrittenPools,
+struct WrittenItem<T> {
+    pools: WrittenPools<T>,
     cleangateway: Option<bool>,
 }
 
-impl Described for WrittenItem {
-    const WHAT: &'static str = "the pools of an interface";
+impl<T> Default for WrittenItem<T> {
+    fn default() -> Self {
+        Self {
+            pools: WrittenPools::default(),
+            cleangateway: None,
+        }
+    }
 }
 
-impl Fields for WrittenItem {
+impl<T: Item> Described for WrittenItem<T> {
+    const WHAT: &'static str = T::OF_AN_INTERFACE;
+}
+
+impl<T: Item> Fields for WrittenItem<T> {
     const KEYS: &'static [&'static str] = &["interface", "ipv4", "ipv6", "cleangateway"];
 
     fn set<'de, A: MapAccess<'de>>(
@@ -192,12 +255,13 @@ impl Fields for WrittenItem {
     }
 }
 
-impl WrittenPools {
+impl<T: Item> WrittenPools<T> {
     /// The interface, if it is named, and its pools.
     fn meant(self) -> (Option<String>, PoolLists) {
+        let refs = |List(items): List<T>| items.into_iter().map(Into::into).collect();
         let pools = PoolLists {
-            ipv4: self.ipv4.0,
-            ipv6: self.ipv6.0,
+            ipv4: refs(self.ipv4),
+            ipv6: refs(self.ipv6),
         };
         (self.interface.filter(|name| !name.is_empty()), pools)
     }

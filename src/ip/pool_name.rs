@@ -4,7 +4,10 @@ use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
 
-/// The name of an IPPool.
+/// What precedes the name of a Subnet: no IPPool can have a name with a slash.
+const OF_SUBNET: &str = "subnet/";
+
+/// The name of an IPPool, or `subnet/NAME` for the pool that a Subnet is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PoolName(Arc<str>);
 
@@ -13,6 +16,18 @@ impl PoolName {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The name of the pool that the Subnet of this name is.
+    #[must_use]
+    pub fn of_subnet(name: &str) -> Self {
+        Self(format!("{OF_SUBNET}{name}").into())
+    }
+
+    /// The name of the Subnet, if it is one.
+    #[must_use]
+    pub fn subnet(&self) -> Option<&str> {
+        self.0.strip_prefix(OF_SUBNET)
     }
 }
 

@@ -9,9 +9,11 @@ use ipnet::IpNet;
 use super::{
     Affinity, AttachmentName, Count, InvalidPool, InvalidReservedIP, Pool, Reserved, Scope,
 };
-use crate::api::{self, IPPool, IPPoolSpec, LabelSelector, ResourceExt, Subnet};
+use crate::api::{
+    self, IPPool, IPPoolSpec, IPPoolStatus, LabelSelector, ResourceExt, Subnet, SubnetSpec,
+};
 use crate::ip::{
-    Family, InvalidVrf, Route, Span, SpanError, Spans, Vrf, cidr, is_neighbor, special,
+    Family, InvalidVrf, PoolName, Route, Span, SpanError, Spans, Vrf, cidr, is_neighbor, special,
 };
 
 /// What is wrong with a pool. Most of it the schema refuses too; the rest is found here.
@@ -110,9 +112,7 @@ pub(super) fn pool(
 ) -> Result<Pool, InvalidPool> {
     let (name, default) = (written.name_any().into(), written.spec.default);
     let vrf = written.spec.vrf.parse().ok();
-    let family = subnet(&written.spec.subnet)
-        .ok()
-        .map(|net| Family::of(net.addr()));
+    let family = family(&written.spec.subnet);
     understand(written, segments, reserved).map_err(|fault| InvalidPool {
         name,
         vrf,
@@ -120,6 +120,82 @@ pub(super) fn pool(
         default,
         fault: Box::new(fault),
     })
+}
+
+/// Understands a Subnet, as the pool that sets are made of.
+pub(super) fn subnet(written: &Subnet, reserved: &Reserved) -> Result<Pool, InvalidPool> {
+    understand_subnet(written, reserved).map_err(|fault| InvalidPool {
+        name: PoolName::of_subnet(&written.name_any()),
+        vrf: written.spec.vrf.parse().ok(),
+        family: family(&written.spec.subnet),
+        default: false,
+        fault: Box::new(fault),
+    })
+}
+
+fn understand_subnet(written: &Subnet, reserved: &Reserved) -> Result<Pool, PoolError> {
+    let SubnetSpec {
+        subnet: cidr,
+        ips,
+        exclude_ips,
+        gateway,
+        routes,
+        namespace_affinity,
+        node_affinity,
+        vrf,
+    } = &written.spec;
+    let vrf: Vrf = vrf.parse().map_err(PoolError::Vrf)?;
+    let subnet = segment(cidr)?;
+    let router = router(gateway.clone(), None, subnet)?;
+    let (listed, usable) = addresses(ips, exclude_ips, router, subnet, &vrf, reserved)?;
+    Ok(Pool {
+        name: PoolName::of_subnet(&written.name_any()),
+        uid: written.metadata.uid.clone().unwrap_or_default(),
+        vrf,
+        subnet,
+        listed,
+        usable,
+        gateway: router,
+        routes: all_routes(routes, None, subnet)?,
+        cooldown: Duration::from_secs(api::COOLDOWN_SECONDS.unsigned_abs()),
+        count: count(written.status.as_ref(), written.metadata.generation),
+        default: false,
+        disabled: false,
+        deleting: written.metadata.deletion_timestamp.is_some(),
+        pods: Affinity::default(),
+        namespaces: scope("namespaceAffinity", Vec::new(), namespace_affinity.clone())?,
+        nodes: scope("nodeAffinity", Vec::new(), node_affinity.clone())?,
+        attachments: Vec::new(),
+    })
+}
+
+/// What is listed, and what of it may be given.
+fn addresses(
+    ips: &[String],
+    exclude_ips: &[String],
+    router: Option<IpAddr>,
+    subnet: IpNet,
+    vrf: &Vrf,
+    reserved: &Reserved,
+) -> Result<(Spans, Spans), PoolError> {
+    let mut listed = spans("ips", ips, subnet)?;
+    if ips.is_empty() {
+        listed = std::iter::once(Span::from(subnet)).collect();
+    }
+    let usable = listed
+        .without(&spans("excludeIPs", exclude_ips, subnet)?)
+        .without(&special(subnet))
+        .without(&router.into_iter().collect())
+        .without(&reserved.about(vrf, subnet).map_err(PoolError::Reserved)?);
+    Ok((listed, usable))
+}
+
+/// What the collector counted, if it was the spec of this generation.
+fn count(status: Option<&IPPoolStatus>, now: Option<i64>) -> Option<Count> {
+    let counted = status?.observed_generation;
+    status
+        .filter(|_| counted.is_none() || counted == now)
+        .and_then(Count::of)
 }
 
 fn understand(
@@ -130,12 +206,7 @@ fn understand(
     let name = written.name_any().into();
     let uid = written.metadata.uid.clone().unwrap_or_default();
     let deleting = written.metadata.deletion_timestamp.is_some();
-    let count = (written.status.as_ref())
-        .filter(|status| {
-            let generation = status.observed_generation;
-            generation.is_none() || generation == written.metadata.generation
-        })
-        .and_then(Count::of);
+    let count = count(written.status.as_ref(), written.metadata.generation);
     let IPPoolSpec {
         subnet: cidr,
         ips,
@@ -155,23 +226,15 @@ fn understand(
     } = written.spec;
     let segment = segments.0.get(&(cidr.as_str(), vrf.as_str())).copied();
     let vrf: Vrf = vrf.parse().map_err(PoolError::Vrf)?;
-    let subnet = subnet(&cidr)?;
+    let subnet = self::segment(&cidr)?;
     let router = router(gateway, segment, subnet)?;
-    let mut given = spans("ips", &ips, subnet)?;
-    if ips.is_empty() {
-        given = std::iter::once(Span::from(subnet)).collect();
-    }
-    let usable = given
-        .without(&spans("excludeIPs", &exclude_ips, subnet)?)
-        .without(&special(subnet))
-        .without(&router.into_iter().collect())
-        .without(&reserved.about(&vrf, subnet).map_err(PoolError::Reserved)?);
+    let (listed, usable) = addresses(&ips, &exclude_ips, router, subnet, &vrf, reserved)?;
     Ok(Pool {
         name,
         uid,
         vrf,
         subnet,
-        listed: given,
+        listed,
         usable,
         gateway: router,
         routes: all_routes(&routes, segment, subnet)?,
@@ -190,7 +253,12 @@ fn understand(
     })
 }
 
-fn subnet(text: &str) -> Result<IpNet, PoolError> {
+fn family(subnet: &str) -> Option<Family> {
+    let segment = segment(subnet).ok()?;
+    Some(Family::of(segment.addr()))
+}
+
+fn segment(text: &str) -> Result<IpNet, PoolError> {
     cidr(text)
         .filter(|net| net.trunc().to_string() == text)
         .ok_or_else(|| PoolError::Subnet(text.to_owned()))

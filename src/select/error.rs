@@ -228,10 +228,9 @@ fn remedy(trace: &FamilyTrace) -> String {
             Considered::Fits(_) | Considered::Missing(_) | Considered::Unmatched(_) => None,
         });
     match (rejected, trace.considered.first()) {
-        (Some((pool, reason)), _) => reason.remedy(&shown(pool.as_str())),
+        (Some((pool, reason)), _) => reason.remedy(&object(pool.as_str())),
         (None, Some(missing)) => {
-            let name = shown(missing.name());
-            format!("create IPPool {name} or correct {}", trace.source())
+            format!("create {} or correct {}", object(missing.name()), trace.source())
         }
         (None, None) => format!(
             "set \"default: true\" in an IPPool with {} addresses, or name one in the pod's annotation ipam.leasehold.io/ippool",
@@ -252,6 +251,14 @@ fn elsewhere(barred: Option<&PoolName>, candidates: &[PoolName]) -> String {
         "no pool of this pod has it: request one of {}",
         list(&names)
     )
+}
+
+/// A pool by its kind and name.
+fn object(name: &str) -> String {
+    match PoolName::from(name).subnet() {
+        Some(subnet) => format!("Subnet {}", shown(subnet)),
+        None => format!("IPPool {}", shown(name)),
+    }
 }
 
 /// A name as a part of a sentence.

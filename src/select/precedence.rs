@@ -7,7 +7,8 @@ use super::input::config_key;
 use super::interfaces::{Interfaces, ItemPlace};
 use super::{AnnotationSource, Error, Facts, Level, Request, malformed};
 use crate::annotations::{
-    self, ForInterface, Found, PerInterface, PoolRef, default_pools, ippool, ippools,
+    self, ForInterface, Found, PerInterface, PoolRef, default_pools, ippool, ippools, subnet,
+    subnets,
 };
 use crate::claim::Source;
 use crate::ip::{Family, PoolName};
@@ -59,6 +60,8 @@ pub(super) fn named(
     let mut named = AllNamed::default();
     for level in [
         Level::Claim,
+        Level::InterfaceSubnet,
+        Level::Subnet,
         Level::Interface,
         Level::Pod,
         Level::Namespace,
@@ -76,8 +79,10 @@ pub(super) fn named(
         }
         match level {
             Level::Claim => by_claim(&mut named, &open, facts, request, pools)?,
-            Level::Interface => by_interface(&mut named, &open, facts, request, interfaces)?,
-            Level::Pod => by_pod(&mut named, &open, facts, request)?,
+            Level::InterfaceSubnet | Level::Interface => {
+                by_interface(&mut named, &open, level, facts, request, interfaces)?;
+            }
+            Level::Subnet | Level::Pod => by_pod(&mut named, &open, level, facts, request)?,
             Level::Namespace => by_namespace(&mut named, &open, facts)?,
             Level::Config => {
                 for family in open {
@@ -149,15 +154,20 @@ fn by_claim(
 fn by_interface(
     named: &mut AllNamed,
     open: &[Family],
+    level: Level,
     facts: &Facts,
     request: &Request,
     interfaces: &Interfaces,
 ) -> Result<(), Error> {
-    let found = ippools(&facts.pod.annotations).map_err(malformed(AnnotationSource::Pod))?;
+    let read = match level {
+        Level::InterfaceSubnet => subnets,
+        _ => ippools,
+    };
+    let found = read(&facts.pod.annotations).map_err(malformed(AnnotationSource::Pod))?;
     let Some(Found { key, value }) = found else {
         return Ok(());
     };
-    named.several_interfaces = match &value {
+    named.several_interfaces |= match &value {
         PerInterface::Named(items) => items.keys().any(|name| *name != request.interface),
         PerInterface::InOrder(items) => items.len() > 1,
     };
@@ -185,9 +195,9 @@ fn by_interface(
             ItemPlace::NotListed => return Ok(()),
         },
     };
-    named.clean_gateway = item.clean_gateway;
+    named.clean_gateway = named.clean_gateway.or(item.clean_gateway);
     for &family in open {
-        named.add(family, Level::Interface, &key, item.pools.of(family));
+        named.add(family, level, &key, item.pools.of(family));
     }
     Ok(())
 }
@@ -195,16 +205,21 @@ fn by_interface(
 fn by_pod(
     named: &mut AllNamed,
     open: &[Family],
+    level: Level,
     facts: &Facts,
     request: &Request,
 ) -> Result<(), Error> {
-    let found = ippool(&facts.pod.annotations).map_err(malformed(AnnotationSource::Pod))?;
+    let read = match level {
+        Level::Subnet => subnet,
+        _ => ippool,
+    };
+    let found = read(&facts.pod.annotations).map_err(malformed(AnnotationSource::Pod))?;
     let Some(Found { key, value }) = found else {
         return Ok(());
     };
     if value.interface.is_none_or(|name| name == request.interface) {
         for &family in open {
-            named.add(family, Level::Pod, &key, value.pools.of(family));
+            named.add(family, level, &key, value.pools.of(family));
         }
     }
     Ok(())

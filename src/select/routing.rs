@@ -37,6 +37,7 @@ pub(super) fn of(
     let elsewhere: Option<Spans> = (!carrier.is_only_one).then(|| {
         pools
             .iter()
+            .chain(pools.subnets())
             .flatten()
             .map(|pool| Span::from(pool.subnet))
             .collect()

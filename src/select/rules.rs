@@ -85,18 +85,18 @@ impl Rejection {
         }
     }
 
-    /// What to do about it, as the start of a line.
+    /// What to do about it, as the start of a line; `pool` is its kind and its name.
     pub(super) fn remedy(&self, pool: &str) -> String {
         let other = "or name another pool";
         match self {
-            Self::InvalidPool(fault) => format!("correct IPPool {pool}: {fault}"),
-            Self::Deleting => format!("IPPool {pool} is being deleted: name another pool"),
-            Self::Disabled => format!("set \"disable: false\" in IPPool {pool}, {other}"),
+            Self::InvalidPool(fault) => format!("correct {pool}: {fault}"),
+            Self::Deleting => format!("{pool} is being deleted: name another pool"),
+            Self::Disabled => format!("set \"disable: false\" in {pool}, {other}"),
             Self::OtherFamily(family) => {
-                format!("IPPool {pool} {self}: name it as an {family} pool, {other}")
+                format!("{pool} {self}: name it as an {family} pool, {other}")
             }
             Self::OtherVrf(_) => {
-                format!("IPPool {pool} {self}: set \"vrf\" in the CNI configuration, {other}")
+                format!("{pool} {self}: set \"vrf\" in the CNI configuration, {other}")
             }
             Self::PodAffinity { .. }
             | Self::NodeName { .. }
@@ -104,7 +104,7 @@ impl Rejection {
             | Self::NamespaceName { .. }
             | Self::NamespaceAffinity { .. }
             | Self::MultusName { .. } => {
-                format!("correct {} of IPPool {pool}, {other}: {self}", self.kind())
+                format!("correct {} of {pool}, {other}: {self}", self.kind())
             }
         }
     }

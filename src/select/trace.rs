@@ -14,6 +14,11 @@ use crate::text::truncated;
 pub enum Level {
     /// The pod's annotation `claim`: pools that have addresses of its set.
     Claim,
+    /// The pod's annotation `subnets`, for the interface of the call: Subnets that the sets of its
+    /// application are made of.
+    InterfaceSubnet,
+    /// The pod's annotation `subnet`.
+    Subnet,
     /// The pod's annotation `ippools`, for the interface of the call.
     Interface,
     /// The pod's annotation `ippool`.
@@ -102,7 +107,11 @@ impl FamilyTrace {
     #[must_use]
     pub fn source(&self) -> String {
         match self.level {
-            Level::Claim | Level::Interface | Level::Pod => {
+            Level::Claim
+            | Level::InterfaceSubnet
+            | Level::Subnet
+            | Level::Interface
+            | Level::Pod => {
                 format!("the pod's annotation {}", self.key)
             }
             Level::Namespace => format!("the namespace's annotation {}", self.key),

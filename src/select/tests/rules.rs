@@ -136,7 +136,10 @@ fn the_default_network_is_looked_at_only_where_a_pool_asks() {
 
 #[test]
 fn the_node_is_needed_only_where_a_pool_of_the_vrf_looks_at_its_labels() {
-    let needs = |more: Value| needs_node(&setup().v4("p", more).pools(), &Vrf::default());
+    let needs = |more: Value| {
+        let setup = setup().v4("p", more);
+        needs_node(&setup.facts.pod, &setup.pools(), &Vrf::default())
+    };
     let zone = || json!({"matchLabels": {"zone": "a"}});
     assert!(needs(json!({"nodeAffinity": zone()})));
     assert!(!needs(json!({})));
