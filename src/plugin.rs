@@ -14,6 +14,7 @@ mod hint_file;
 mod pod;
 mod release_cache;
 mod serve;
+mod sets;
 mod status;
 
 pub use api::{Api, Connect};

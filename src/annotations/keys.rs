@@ -92,7 +92,11 @@ fn served(
         let theirs = prefix == SPIDERPOOL;
         let problem = if theirs && name == STICKY {
             format!("is not one of Spiderpool's; write {OURS}{STICKY}")
-        } else if !theirs && known == POD && OF_SETS.contains(&name) && lacks_subnet(annotations, text) {
+        } else if !theirs
+            && known == POD
+            && OF_SETS.contains(&name)
+            && lacks_subnet(annotations, text)
+        {
             format!("has no effect without {SUBNET} or {SUBNETS}: add one, or leave it away")
         } else if known.contains(&name) || theirs && is_without_effect(name, others) {
             continue;

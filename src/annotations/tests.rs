@@ -31,6 +31,8 @@ fn refused(name: &str, text: &str) -> String {
     let error = match name {
         "ippool" => ippool(&annotations).err(),
         "ippools" => ippools(&annotations).err(),
+        "subnet" => subnet(&annotations).err(),
+        "subnets" => subnets(&annotations).err(),
         "routes" => routes(&annotations).err(),
         "default-ipv4-ippool" => default_pools(&annotations, Family::V4).err(),
         _ => None,
@@ -118,6 +120,33 @@ fn all_items_of_ippools_name_their_interface_or_none_does() {
 }
 
 #[test]
+fn subnets_are_named_as_pools_are() {
+    for prefix in ["ipam.leasehold.io/", "ipam.spidernet.io/"] {
+        let of = |name: &str, text| annotated(&[(&format!("{prefix}{name}"), text)]);
+        let one = subnet(&of(
+            "subnet",
+            r#"{"interface":"eth0","IPv4":["a","b"],"ipv6":["c"]}"#,
+        ));
+        let one = one.expect("well-formed").expect("something");
+        assert_eq!(one.key, format!("{prefix}subnet"));
+        assert_eq!(one.value.interface.as_deref(), Some("eth0"));
+        assert_eq!(shown(&one.value.pools), "subnet/a subnet/b / subnet/c");
+
+        let text = r#"[{"interface":"eth0","ipv4":["a"]},{"interface":"net1","ipv6":["b"]}]"#;
+        let each = subnets(&of("subnets", text));
+        let PerInterface::Named(items) = each.expect("well-formed").expect("something").value
+        else {
+            panic!("each item has a name")
+        };
+        assert_eq!(shown(&items["net1"].pools), " / subnet/b");
+    }
+    for text in ["", "null", "{}", "[]"] {
+        assert_eq!(subnet(&ours("subnet", text)), Ok(None), "{text}");
+        assert_eq!(subnets(&ours("subnets", text)), Ok(None), "{text}");
+    }
+}
+
+#[test]
 fn each_fault_has_its_message_with_annotation_position_and_expectation() {
     let faults = [
         ("ippool", "a,b"),
@@ -136,6 +165,12 @@ fn each_fault_has_its_message_with_annotation_position_and_expectation() {
         ),
         ("ippools", &format!("[{{}}{}]", ",{}".repeat(64))),
         ("routes", r#"[{"gw":"10.6.0.1"}]"#),
+        ("subnet", r#"["a"]"#),
+        ("subnet", r#"{"ipv4":["rack-*"]}"#),
+        ("subnet", r#"{"ipv4":["ns/a"]}"#),
+        ("subnet", r#"{"ipv4":"a"}"#),
+        ("subnets", r#"{"ipv4":["a"]}"#),
+        ("subnets", r#"[["a"]]"#),
         ("ippools", r#"{"ipv4":["a"]}"#),
         ("ippools", r#"["a"]"#),
         ("ippools", r#"[{"interface":"eth0"},{"ipv4":["a"]}]"#),
@@ -184,6 +219,18 @@ fn each_fault_has_its_message_with_annotation_position_and_expectation() {
             annotation ipam.leasehold.io/ippools at $ (line 1, column 196): a list has at most 64 items; for example [{"interface":"eth0","ipv4":["a"],"ipv6":["b"]}]
         [{"gw":"10.6.0.1"}]
             annotation ipam.leasehold.io/routes at $[0] (line 1, column 18): missing field `dst`; for example [{"dst":"10.0.0.0/8","gw":"10.6.0.1"}]
+        ["a"]
+            annotation ipam.leasehold.io/subnet at $ (line 1, column 1): invalid type: sequence, expected an object: the Subnets of each family; for example {"ipv4":["a"],"ipv6":["b"]}
+        {"ipv4":["rack-*"]}
+            annotation ipam.leasehold.io/subnet at $.ipv4[0] (line 1, column 18): "rack-*" is not the name of a Subnet: a-z, 0-9, "-" and "."; for example {"ipv4":["a"],"ipv6":["b"]}
+        {"ipv4":["ns/a"]}
+            annotation ipam.leasehold.io/subnet at $.ipv4[0] (line 1, column 16): "ns/a" is not the name of a Subnet: a-z, 0-9, "-" and "."; for example {"ipv4":["a"],"ipv6":["b"]}
+        {"ipv4":"a"}
+            annotation ipam.leasehold.io/subnet at $.ipv4 (line 1, column 11): invalid type: string "a", expected a list of names of Subnets; for example {"ipv4":["a"],"ipv6":["b"]}
+        {"ipv4":["a"]}
+            annotation ipam.leasehold.io/subnets at $ (line 1, column 1): invalid type: map, expected a list of objects; for example [{"interface":"eth0","ipv4":["a"],"ipv6":["b"]}]
+        [["a"]]
+            annotation ipam.leasehold.io/subnets at $[0] (line 1, column 1): invalid type: sequence, expected an object: the Subnets of an interface; for example [{"interface":"eth0","ipv4":["a"],"ipv6":["b"]}]
         {"ipv4":["a"]}
             annotation ipam.leasehold.io/ippools at $ (line 1, column 1): invalid type: map, expected a list of objects; for example [{"interface":"eth0","ipv4":["a"],"ipv6":["b"]}]
         ["a"]

@@ -7,13 +7,15 @@ use super::error::Error;
 use super::hint_file::HintFiles;
 use super::pod::BoundPod;
 use super::release_cache::{CacheEntry, ReleaseCache};
+use super::sets;
 use crate::annotations::{self, Found};
 use crate::claim::{Claim, ClaimName, PodIdentity, Unusable};
 use crate::cni::{Add, CniResult, IpConfig};
 use crate::gather::{self, ClusterObjects};
 use crate::host;
 use crate::lease::{
-    self, AcquireError, AddressRequest, Allocation, ClaimRef, Freshness, Holder, Requester, Sets,
+    self, AcquireError, AddressRequest, Allocation, ClaimRef, Freshness, Holder, Requester,
+    SetRequest, Sets,
 };
 use crate::retry::{Clock, Deadline, Retrying};
 use crate::select::{self, FamilyChoice, Request, Selection};
@@ -37,18 +39,20 @@ pub(super) async fn add<A: Api, C: Clock>(
     request.claim = named_claim(&cluster, &pod).await?;
     let resumes = pod.had_sandbox || slot.is_some();
     let mut selection = gather::choose(&cluster, &pod.facts, &request, resumes, objects).await?;
+    let mut sets = sets::derived(&request, &pod, &selection)?;
     let requester = requester(call, &cluster, &pod, slot);
-    let outcome = acquire(call, &cluster, &requester, &selection, hints).await;
+    let outcome = acquire(call, &cluster, &requester, &selection, &sets, hints).await;
     let allocations = match outcome {
         Err(failed) if failed.is_outdated() => {
             let now = Freshness::Consistent;
             let objects = gather::objects(&cluster, &call.pod.namespace, now).await?;
             selection = gather::choose(&cluster, &pod.facts, &request, resumes, objects).await?;
+            sets = sets::derived(&request, &pod, &selection)?;
             let requester = Requester {
                 is_current: true,
                 ..requester
             };
-            acquire(call, &cluster, &requester, &selection, hints).await
+            acquire(call, &cluster, &requester, &selection, &sets, hints).await
         }
         outcome => outcome,
     };
@@ -100,7 +104,7 @@ async fn gather<A: Api, C: Clock>(
 
 /// The slot of a pod whose address is kept for its name.
 fn slot(call: &Add, pod: &BoundPod) -> Result<Option<ClaimRef>, Error> {
-    let annotated = annotations::sticky(&pod.facts.annotations).map_err(Error::Sticky)?;
+    let annotated = annotations::sticky(&pod.facts.annotations).map_err(Error::Malformed)?;
     let identity = PodIdentity {
         name: &pod.facts.name,
         generate_name: &pod.generate_name,
@@ -163,23 +167,30 @@ async fn acquire<A: Api, C: Clock>(
     cluster: &Retrying<'_, A, C>,
     requester: &Requester,
     selection: &Selection,
+    sets: &[Vec<SetRequest>],
     hints: &HintFiles,
 ) -> Result<Vec<Allocation>, AcquireError> {
-    let requests: Vec<AddressRequest<'_>> =
-        selection.families.iter().map(address_request).collect();
+    let each = selection.families.iter().zip(sets);
+    let requests: Vec<AddressRequest<'_>> = each
+        .map(|(choice, sets)| address_request(choice, sets))
+        .collect();
     lease::acquire(cluster, requester, &requests, hints, &|| {
         host::exists(&call.netns)
     })
     .await
 }
 
-fn address_request(choice: &FamilyChoice) -> AddressRequest<'_> {
+fn address_request<'a>(choice: &'a FamilyChoice, derived: &'a [SetRequest]) -> AddressRequest<'a> {
     AddressRequest {
         family: choice.family,
         candidates: &choice.candidates,
         resumable: &choice.resumable,
         requested: choice.requested.clone(),
-        sets: choice.set.as_ref().map_or(Sets::None, Sets::Named),
+        sets: match &choice.set {
+            Some(claim) => Sets::Named(claim),
+            None if derived.is_empty() => Sets::None,
+            None => Sets::Derived(derived),
+        },
     }
 }
 

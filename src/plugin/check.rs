@@ -37,11 +37,13 @@ pub(super) async fn check<A: Api, C: Clock>(call: &Check, api: &A, clock: &C) ->
     if without_lease.is_empty() {
         return Ok(());
     }
-    let written = cluster
-        .retry(async || api.pools(Freshness::Cached).await)
-        .await?;
+    let cached = Freshness::Cached;
+    let (written, subnets) = tokio::try_join!(
+        cluster.retry(async || api.pools(cached).await),
+        cluster.retry(async || api.subnets(cached).await),
+    )?;
     // Reservations do not concern addresses that were given before, and without them nothing fails.
-    let pools = Pools::read(written, &[], &[], &call.config.vrf).unwrap_or_default();
+    let pools = Pools::read(written, &subnets, &[], &call.config.vrf).unwrap_or_default();
     match lost(call, &without_lease, &pools) {
         None => Ok(()),
         Some(address) => Err(Error::NotHeld {
@@ -55,7 +57,7 @@ pub(super) async fn check<A: Api, C: Clock>(call: &Check, api: &A, clock: &C) ->
 /// has no address that is held.
 fn lost(call: &Check, without_lease: &[IpAddr], pools: &Pools) -> Option<IpAddr> {
     let gives = |address: IpAddr| {
-        let mut pools = pools.iter().flatten();
+        let mut pools = pools.iter().chain(pools.subnets()).flatten();
         pools.any(|pool| pool.vrf == call.config.vrf && pool.usable.contains(address))
     };
     let none_is_held = without_lease.len() == call.previous.len();

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use super::pod::PodError;
 use crate::annotations::Malformed;
-use crate::claim::{NotSticky, Unusable};
+use crate::claim::{NoApplication, NotSticky, Unusable};
 use crate::cni::{CniError, Code};
 use crate::gather;
 use crate::lease::{self, AcquireError, Lease, LeaseName, Refusal};
@@ -39,9 +39,12 @@ pub enum Error {
         /// Why not.
         why: PodError,
     },
-    /// The pod's annotation `sticky` is malformed.
+    /// An annotation of the pod that chooses no pool is not of its shape.
     #[error(transparent)]
-    Sticky(Malformed),
+    Malformed(Malformed),
+    /// The pod asks for a set of its application, which is unknown.
+    #[error(transparent)]
+    NoApplication(#[from] NoApplication),
     /// No address can be kept for the pod's name.
     #[error(transparent)]
     NotSticky(#[from] NotSticky),
@@ -156,7 +159,8 @@ impl From<Error> for CniError {
             error @ (Error::Credentials(_)
             | Error::PodUnfit { .. }
             | Error::Set(_)
-            | Error::Sticky(_)
+            | Error::Malformed(_)
+            | Error::NoApplication(_)
             | Error::NotSticky(_)
             | Error::Reserved(_)
             | Error::NotHeld { .. }
@@ -228,9 +232,11 @@ impl Message {
 
 fn code(error: &Error) -> Code {
     match error {
-        Error::Credentials(_) | Error::Reserved(_) | Error::Sticky(_) | Error::NotSticky(_) => {
-            Code::InvalidConfig
-        }
+        Error::Credentials(_)
+        | Error::Reserved(_)
+        | Error::Malformed(_)
+        | Error::NoApplication(_)
+        | Error::NotSticky(_) => Code::InvalidConfig,
         Error::PodUnfit { .. } => Code::PodUnfit,
         Error::Set(unusable) => set_code(unusable),
         Error::Select(error) => select_code(error),

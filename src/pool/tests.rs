@@ -354,3 +354,49 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_subnet_is_a_pool_that_sets_are_made_of() {
+    let spec = json!({
+        "subnet": "10.0.0.0/28", "ips": ["10.0.0.0-10.0.0.9"], "excludeIPs": ["10.0.0.3"], "gateway": "10.0.0.1",
+        "routes": [{"dst": "10.9.0.0/16", "gw": "10.0.0.2"}],
+        "nodeAffinity": {"matchLabels": {"zone": "a"}},
+        "namespaceAffinity": {"matchLabels": {"team": "a"}},
+    });
+    let subnets = [object::<Subnet>("Subnet", "racks", &spec)];
+    let reserved = [object::<ReservedIP>(
+        "ReservedIP",
+        "r",
+        &json!({"ips": ["10.0.0.5"]}),
+    )];
+    let pools = Pools::read_each(vec![], &subnets, &reserved);
+    let pool = pools.get("subnet/racks").expect("there").expect("sound");
+    assert_eq!(pool.name.subnet(), Some("racks"));
+    assert_eq!(
+        pool.usable.to_string(),
+        "10.0.0.2,10.0.0.4,10.0.0.6-10.0.0.9"
+    );
+    assert_eq!(
+        pool.gateway.map(|it| it.to_string()).as_deref(),
+        Some("10.0.0.1")
+    );
+    assert_eq!(pool.routes.len(), 1);
+    let labels = BTreeMap::from([("zone".to_owned(), "b".to_owned())]);
+    for scope in [&pool.nodes, &pool.namespaces] {
+        let Scope::Labeled(affinity) = scope else {
+            panic!("by labels")
+        };
+        assert!(affinity.unmet(&labels).is_some());
+    }
+    // It is no pool for pods that name pools, or none.
+    assert_eq!((pools.iter().count(), pools.subnets().count()), (0, 1));
+
+    let broken = json!({"subnet": "fd00::/64", "ips": ["fd00::9-fd00::5"]});
+    let subnets = [object::<Subnet>("Subnet", "racks", &broken)];
+    let pools = Pools::read_each(vec![], &subnets, &[]);
+    let broken = pools
+        .get("subnet/racks")
+        .expect("there")
+        .expect_err("broken");
+    assert_eq!(broken.family, Some(Family::V6));
+}

@@ -206,6 +206,8 @@ impl Error {
 fn headline(families: &[Family], trace: &Trace) -> String {
     let names: Vec<String> = families.iter().map(ToString::to_string).collect();
     let failed = |f: &&FamilyTrace| families.contains(&f.family);
+    let mut failing = trace.families.iter().filter(failed);
+    let noun = failing.next().map_or("pool", |family| family.level.noun());
     // Who named a pool for one family did not mean the other, which is then searched for among the
     // default pools.
     let remedy = trace
@@ -215,7 +217,7 @@ fn headline(families: &[Family], trace: &Trace) -> String {
         .min_by_key(|f| f.considered.is_empty())
         .map(remedy)
         .unwrap_or_default();
-    let text = format!("no {} pool for this pod: {remedy}", names.join(" or "));
+    let text = format!("no {} {noun} for this pod: {remedy}", names.join(" or "));
     truncated(&text, HEADLINE)
 }
 
@@ -228,9 +230,13 @@ fn remedy(trace: &FamilyTrace) -> String {
             Considered::Fits(_) | Considered::Missing(_) | Considered::Unmatched(_) => None,
         });
     match (rejected, trace.considered.first()) {
-        (Some((pool, reason)), _) => reason.remedy(&object(pool.as_str())),
+        (Some((pool, reason)), _) => reason.remedy(&object(pool.as_str()), trace.level.noun()),
         (None, Some(missing)) => {
-            format!("create {} or correct {}", object(missing.name()), trace.source())
+            format!(
+                "create {} or correct {}",
+                object(missing.name()),
+                trace.source()
+            )
         }
         (None, None) => format!(
             "set \"default: true\" in an IPPool with {} addresses, or name one in the pod's annotation ipam.leasehold.io/ippool",

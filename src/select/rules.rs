@@ -85,15 +85,16 @@ impl Rejection {
         }
     }
 
-    /// What to do about it, as the start of a line; `pool` is its kind and its name.
-    pub(super) fn remedy(&self, pool: &str) -> String {
-        let other = "or name another pool";
+    /// What to do about it, as the start of a line. `pool` is its kind and its name, `noun` what it
+    /// was named as.
+    pub(super) fn remedy(&self, pool: &str, noun: &str) -> String {
+        let other = format!("or name another {noun}");
         match self {
             Self::InvalidPool(fault) => format!("correct {pool}: {fault}"),
-            Self::Deleting => format!("{pool} is being deleted: name another pool"),
+            Self::Deleting => format!("{pool} is being deleted: name another {noun}"),
             Self::Disabled => format!("set \"disable: false\" in {pool}, {other}"),
             Self::OtherFamily(family) => {
-                format!("{pool} {self}: name it as an {family} pool, {other}")
+                format!("{pool} {self}: name it as an {family} {noun}, {other}")
             }
             Self::OtherVrf(_) => {
                 format!("{pool} {self}: set \"vrf\" in the CNI configuration, {other}")

@@ -3,4 +3,5 @@ mod levels;
 mod messages;
 mod properties;
 mod rules;
+mod subnets;
 pub(super) mod support;

@@ -31,6 +31,21 @@ pub enum Level {
     Default,
 }
 
+impl Level {
+    /// What is named there, in messages.
+    pub(super) fn noun(self) -> &'static str {
+        match self {
+            Self::InterfaceSubnet | Self::Subnet => "Subnet",
+            Self::Claim
+            | Self::Interface
+            | Self::Pod
+            | Self::Namespace
+            | Self::Config
+            | Self::Default => "pool",
+        }
+    }
+}
+
 /// Every pool that was considered, and what became of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Trace {

@@ -9,20 +9,35 @@ fn pod(key: &str, text: &str) -> Option<String> {
 }
 
 #[test]
-fn what_a_later_version_serves_is_refused_by_name_under_both_prefixes() {
-    for prefix in ["ipam.leasehold.io/", "ipam.spidernet.io/"] {
-        for name in ["subnets", "subnet"] {
-            let key = format!("{prefix}{name}");
-            let expected = format!(
-                "annotation {key} is not served by this version; name pools in ippool or ippools"
-            );
-            assert_eq!(pod(&key, r#"{"ipv4":["a"]}"#), Some(expected));
-            // A template without a value asks for nothing.
-            for text in ["", "null", "{}", "[]"] {
-                assert_eq!(pod(&key, text), None, "{key}: {text}");
-            }
+fn a_setting_of_sets_needs_an_annotation_that_asks_for_one() {
+    for name in ["ippool-ip-number", "ippool-reclaim"] {
+        let key = format!("ipam.leasehold.io/{name}");
+        let expected = format!(
+            "annotation {key} has no effect without subnet or subnets: add one, or leave it away"
+        );
+        assert_eq!(pod(&key, "1"), Some(expected.clone()));
+        // A template without a value asks for nothing, and Spiderpool reads none without the other.
+        assert_eq!(pod(&key, ""), None);
+        assert_eq!(pod(&format!("ipam.spidernet.io/{name}"), "1"), None);
+        for (subnet, text, is_fine) in [
+            ("ipam.leasehold.io/subnet", r#"{"ipv4":["a"]}"#, true),
+            ("ipam.spidernet.io/subnets", r#"[{"ipv4":["a"]}]"#, true),
+            ("ipam.leasehold.io/subnet", "{}", false),
+            ("ipam.leasehold.io/ippool", r#"{"ipv4":["a"]}"#, false),
+        ] {
+            let both = of_pod(&annotated(&[(&key, "1"), (subnet, text)]));
+            assert_eq!(both.is_ok(), is_fine, "{key} beside {subnet}: {text}");
         }
     }
+    let on_namespace = of_namespace(&annotated(&[("ipam.leasehold.io/ippool-reclaim", "true")]));
+    assert_eq!(
+        on_namespace.map_err(|e| e.problem),
+        Err("belongs on a pod, and has no effect here".to_owned())
+    );
+}
+
+#[test]
+fn sticky_is_not_one_of_spiderpools() {
     assert_eq!(pod("ipam.leasehold.io/sticky", "true"), None);
     assert_eq!(
         pod("ipam.spidernet.io/sticky", "true").as_deref(),
@@ -30,11 +45,6 @@ fn what_a_later_version_serves_is_refused_by_name_under_both_prefixes() {
             "annotation ipam.spidernet.io/sticky is not one of Spiderpool's; write ipam.leasehold.io/sticky"
         )
     );
-    let ours_hides_theirs = annotated(&[
-        ("ipam.leasehold.io/subnet", ""),
-        ("ipam.spidernet.io/subnet", r#"{"ipv4":["a"]}"#),
-    ]);
-    assert_eq!(of_pod(&ours_hides_theirs), Ok(()));
 }
 
 #[test]
@@ -62,7 +72,7 @@ fn an_unknown_name_is_refused_with_the_nearest_known_one() {
         ),
         (
             "ipam.leasehold.io/x",
-            "is unknown; known are ippool, ippools, routes, default-route-nic, claim, sticky",
+            "is unknown; known are ippool, ippools, subnet, subnets, ippool-ip-number, ippool-reclaim, routes, default-route-nic, claim, sticky",
         ),
         (
             "ipam.leasehold.io/default-ipv4-ippool",

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::super::*;
 use crate::annotations::PoolLists;
-use crate::api::IPPool;
+use crate::api::{IPPool, Subnet};
 
 /// A pod `default/web` on node `n1`, its interface `eth0`, both families wished for.
 #[derive(Debug, Clone)]
@@ -12,6 +12,7 @@ pub struct Setup {
     pub facts: Facts,
     pub request: Request,
     pools: Vec<IPPool>,
+    subnets: Vec<Subnet>,
 }
 
 pub fn setup() -> Setup {
@@ -44,6 +45,7 @@ pub fn setup() -> Setup {
             requested: Vec::new(),
         },
         pools: Vec::new(),
+        subnets: Vec::new(),
     }
 }
 
@@ -70,6 +72,22 @@ impl Setup {
         });
         self.pools
             .push(serde_json::from_value(object).expect("a pool"));
+        self
+    }
+
+    /// A Subnet, with `more` in its spec.
+    pub fn subnet(mut self, name: &str, subnet: &str, mut more: Value) -> Self {
+        more["subnet"] = subnet.into();
+        let spec = serde_json::from_value(more).expect("a spec");
+        self.subnets.push(Subnet::new(name, spec));
+        self
+    }
+
+    /// The Subnet that was added last is being deleted.
+    pub fn subnet_being_deleted(mut self) -> Self {
+        let last = self.subnets.last_mut().expect("a Subnet");
+        last.metadata.deletion_timestamp =
+            serde_json::from_value(json!("2026-01-01T00:00:00Z")).ok();
         self
     }
 
@@ -138,7 +156,8 @@ impl Setup {
     }
 
     pub fn pools(&self) -> Pools {
-        Pools::read(self.pools.clone(), &[], &[], &self.request.vrf).expect("no reservations")
+        Pools::read(self.pools.clone(), &self.subnets, &[], &self.request.vrf)
+            .expect("no reservations")
     }
 
     pub fn select(&self) -> Result<Selection, Error> {
