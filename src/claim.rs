@@ -10,6 +10,7 @@ mod set;
 mod slot;
 mod unusable;
 
+pub use crate::api::SetOwner;
 pub use application::NoApplication;
 pub use derived::{DerivedSet, SetSize};
 pub use set::{Claim, ClaimName, InvalidClaim, Source};

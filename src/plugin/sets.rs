@@ -4,8 +4,7 @@
 use super::error::Error;
 use super::pod::BoundPod;
 use crate::annotations::{self, Found, IpNumber};
-use crate::api::SetOwner;
-use crate::claim::{DerivedSet, SetSize};
+use crate::claim::{DerivedSet, SetOwner, SetSize};
 use crate::lease::{ClaimOwner, SetRequest};
 use crate::select::{Level, Request, Selection};
 

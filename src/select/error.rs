@@ -206,17 +206,15 @@ impl Error {
 fn headline(families: &[Family], trace: &Trace) -> String {
     let names: Vec<String> = families.iter().map(ToString::to_string).collect();
     let failed = |f: &&FamilyTrace| families.contains(&f.family);
-    let mut failing = trace.families.iter().filter(failed);
-    let noun = failing.next().map_or("pool", |family| family.level.noun());
     // Who named a pool for one family did not mean the other, which is then searched for among the
     // default pools.
-    let remedy = trace
+    let meant = trace
         .families
         .iter()
         .filter(failed)
-        .min_by_key(|f| f.considered.is_empty())
-        .map(remedy)
-        .unwrap_or_default();
+        .min_by_key(|f| f.considered.is_empty());
+    let noun = meant.map_or("pool", |f| f.level.noun());
+    let remedy = meant.map(remedy).unwrap_or_default();
     let text = format!("no {} {noun} for this pod: {remedy}", names.join(" or "));
     truncated(&text, HEADLINE)
 }

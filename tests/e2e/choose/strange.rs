@@ -115,6 +115,7 @@ async fn an_annotation_that_is_not_served_is_refused_and_not_ignored() -> Result
         "ipam.leasehold.io/ipool",
         "ipam.spidernet.io/ippoool",
         "ipam.spidernet.io/ippool-ip-number",
+        "ipam.leasehold.io/ippool-ip-number",
         "cni.spidernet.io/anything",
     ]
     .into_iter()
@@ -127,12 +128,13 @@ async fn an_annotation_that_is_not_served_is_refused_and_not_ignored() -> Result
         );
     }
     insta::assert_snapshot!(lines.join("\n"), @r#"
-    7: the pod's annotation ipam.spidernet.io/subnet is not served by this version; name pools in ippool or ippools
-    7: the pod's annotation ipam.spidernet.io/subnets is not served by this version; name pools in ippool or ippools
+    101: no IPv4 Subnet for this pod: create Subnet a or correct the pod's annotation ipam.spidernet.io/subnet
+    7: the pod's annotation ipam.spidernet.io/subnets at $ (line 1, column 1): invalid type: map, expected a list of objects; for example [{"interface":"eth0","ipv4":["a"],"ipv6":["b"]}]
     7: the pod's annotation ipam.leasehold.io/claim: "{\"ipv4\":[\"a\"]}" is not the name of an IPClaim: a-z, 0-9, "-" and "."; for example web
     7: the pod's annotation ipam.leasehold.io/ipool is unknown; did you mean ippool?
     7: the pod's annotation ipam.spidernet.io/ippoool is unknown; did you mean ippool?
     unserved-default
+    7: the pod's annotation ipam.leasehold.io/ippool-ip-number has no effect without subnet or subnets: add one, or leave it away
     unserved-default
     "#);
     env.namespace(
