@@ -196,7 +196,7 @@ impl Pools {
         found.map(Result::as_ref)
     }
 
-    /// All IPPools in the order of their names.
+    /// All but the Subnets in the order of their names.
     pub fn iter(&self) -> impl Iterator<Item = Result<&Arc<Pool>, &InvalidPool>> {
         self.pools.values().map(Result::as_ref)
     }

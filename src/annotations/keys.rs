@@ -119,6 +119,7 @@ fn lacks_subnet(annotations: &Annotations, setting: &str) -> bool {
 }
 
 /// Whether a pod with these annotations asks for a set of a Subnet.
+#[must_use]
 pub fn names_subnet(annotations: &Annotations) -> bool {
     let names_any = |name| find(annotations, name).is_some_and(|(_, t)| !json::names_nothing(t));
     names_any(SUBNET) || names_any(SUBNETS)

@@ -147,6 +147,7 @@ fn subnets_are_named_as_pools_are() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn each_fault_has_its_message_with_annotation_position_and_expectation() {
     let faults = [
         ("ippool", "a,b"),

@@ -161,7 +161,13 @@ fn by_interface(
 ) -> Result<(), Error> {
     let read = match level {
         Level::InterfaceSubnet => subnets,
-        _ => ippools,
+        Level::Claim
+        | Level::Subnet
+        | Level::Interface
+        | Level::Pod
+        | Level::Namespace
+        | Level::Config
+        | Level::Default => ippools,
     };
     let found = read(&facts.pod.annotations).map_err(malformed(AnnotationSource::Pod))?;
     let Some(Found { key, value }) = found else {
@@ -211,7 +217,13 @@ fn by_pod(
 ) -> Result<(), Error> {
     let read = match level {
         Level::Subnet => subnet,
-        _ => ippool,
+        Level::Claim
+        | Level::InterfaceSubnet
+        | Level::Interface
+        | Level::Pod
+        | Level::Namespace
+        | Level::Config
+        | Level::Default => ippool,
     };
     let found = read(&facts.pod.annotations).map_err(malformed(AnnotationSource::Pod))?;
     let Some(Found { key, value }) = found else {
