@@ -38,7 +38,7 @@ mod run;
 mod snapshot;
 mod status;
 
-pub use api::{Api, ConfigMapSnapshot, Notice, Page, Part, Regarding, StatefulSetName};
+pub use api::{Api, ConfigMapSnapshot, Notice, Page, Part, Regarding};
 pub use marks::CONFIG_MAP as MARKS;
 pub use node_addresses::{CONFIG_MAP as NODE_ADDRESSES, OURS as NODE_RESERVATION};
 pub use pod_name::PodName;
@@ -46,8 +46,9 @@ pub use reason::{KeepReason, Proof, Reason, ReasonKind};
 pub use report::{Event, Reporter, Summary};
 pub use run::run;
 pub use snapshot::{
-    Attached, ClaimSnapshot, HolderSnapshot, LeaseSnapshot, NodeSnapshot, Phase, PodEnd,
-    PodSnapshot, Report, Snapshot, StatefulSetSnapshot, Surroundings,
+    ApplicationSnapshot, Attached, ClaimSnapshot, DerivedRequest, HolderSnapshot, LeaseSnapshot,
+    NodeSnapshot, Phase, PodEnd, PodSnapshot, Report, Snapshot, StatefulSetName,
+    StatefulSetSnapshot, StickyPod, Surroundings,
 };
 pub use status::{Counted, CountedLease, Findings, KeptLease, KeptLeases};
 

@@ -16,6 +16,7 @@ mod credentials;
 mod dial;
 mod exec_plugin;
 mod forbidden;
+mod kinds;
 mod kubeconfig;
 mod labeled;
 mod leases;

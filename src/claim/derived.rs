@@ -13,7 +13,7 @@ const SHOWN: usize = 60;
 const MAKER: &str = "ipam.leasehold.io/maker";
 
 /// How many addresses a set should have.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SetSize {
     /// So many, whatever the replicas.
     Fixed(u32),

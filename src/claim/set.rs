@@ -214,6 +214,12 @@ impl Claim {
         }
     }
 
+    /// Whether it is a derived one without a list: not made yet, or its list is lost.
+    #[must_use]
+    pub fn is_unmade(&self) -> bool {
+        matches!(self.source, Source::Derived(_)) && self.addresses.is_empty()
+    }
+
     /// Whether `address` is a member, or is to become one because a person lists it.
     #[must_use]
     pub fn lists(&self, address: IpAddr) -> bool {

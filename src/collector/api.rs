@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, HashSet};
 use jiff::Timestamp;
 
 use super::snapshot::{
-    ClaimSnapshot, LeaseSnapshot, NodeSnapshot, PodSnapshot, StatefulSetSnapshot, Surroundings,
+    ApplicationSnapshot, ClaimSnapshot, LeaseSnapshot, NodeSnapshot, PodSnapshot, StatefulSetName,
+    StatefulSetSnapshot, Surroundings,
 };
-use crate::api::{IPClaim, IPPool, ReservedIP, Subnet};
+use crate::api::{ClaimOwner, IPClaim, IPPool, ReservedIP, Subnet};
 use crate::claim::{Claim, ClaimName};
 use crate::lease::Store;
 use crate::retry::ApiError;
@@ -45,9 +46,6 @@ pub struct ConfigMapSnapshot {
     pub data: BTreeMap<String, String>,
 }
 
-/// The namespace and the name of a StatefulSet.
-pub type StatefulSetName = (Box<str>, Box<str>);
-
 /// An Event to be recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notice {
@@ -64,6 +62,13 @@ pub struct Notice {
 pub enum Regarding {
     /// A pool.
     Pool {
+        /// Its name.
+        name: String,
+        /// Its uid.
+        uid: String,
+    },
+    /// A Subnet.
+    Subnet {
         /// Its name.
         name: String,
         /// Its uid.
@@ -116,8 +121,16 @@ pub trait Api: Store {
     async fn node(&self, name: &str) -> Result<Option<NodeSnapshot>, ApiError>;
     /// What the claim that keeps this lease says of it now, or the StatefulSet of its slot.
     async fn claim(&self, lease: &LeaseSnapshot) -> Result<ClaimSnapshot, ApiError>;
+    /// What is known of an application of a namespace.
+    async fn application(
+        &self,
+        namespace: &str,
+        application: &ClaimOwner,
+    ) -> Result<ApplicationSnapshot, ApiError>;
     /// One pool, read consistently.
     async fn pool(&self, name: &str) -> Result<Option<IPPool>, ApiError>;
+    /// One Subnet, read consistently.
+    async fn subnet(&self, name: &str) -> Result<Option<Subnet>, ApiError>;
     /// The labels of a namespace.
     async fn namespace_labels(&self, name: &str) -> Result<Labels, ApiError>;
     /// The labels and annotations of a namespace and a node; empty where one of them does not
@@ -129,9 +142,10 @@ pub trait Api: Store {
     /// Writes the status of exactly this version of a pool. `false`: another version is there, or
     /// none.
     async fn write_status(&self, pool: &IPPool) -> Result<bool, ApiError>;
-    /// Writes the status of exactly this version of a claim. `false`: another version is there, or
-    /// none.
-    async fn write_claim_status(&self, claim: &IPClaim) -> Result<bool, ApiError>;
+    /// The same for a Subnet.
+    async fn write_subnet_status(&self, subnet: &Subnet) -> Result<bool, ApiError>;
+    /// Deletes exactly this version of a claim. `false`: another version is there, or none.
+    async fn delete_claim(&self, claim: &IPClaim) -> Result<bool, ApiError>;
     /// Makes a ReservedIP, or replaces exactly the version that it names. `false`: another one is
     /// there.
     async fn reserve(&self, object: &ReservedIP) -> Result<bool, ApiError>;

@@ -21,7 +21,12 @@ use crate::pool::{Pool, Pools, Scope};
 use crate::select::Labels;
 use crate::text::first_few;
 
-/// The one condition that says whether a set is what was asked for.
+mod derived;
+
+pub(super) use derived::{ApplicationKey, Applications, Existence, application_of};
+use derived::{OWNER_GONE, Requests};
+
+/// The condition that says whether a set is what was asked for.
 const READY: &str = "Ready";
 
 /// An address that a claim asks for.
@@ -35,6 +40,8 @@ pub(super) enum Member {
     Missing(Arc<Pool>),
     /// Its lease has no claim: a plain pod has it, or had it last.
     Plain(LeaseName),
+    /// It is in a set that the plugin made, and another pod has it.
+    Lost,
     /// The claim may not have it.
     NotAllowed(String),
 }
@@ -63,18 +70,22 @@ pub(super) struct Plan {
     /// Members that no ADD can be taking any more.
     gone: BTreeSet<IpAddr>,
     used: usize,
+    /// Whether the application of a derived claim exists, as far as that is known.
+    pub existence: Option<Existence>,
 }
 
 /// What is known of all claims.
 pub(super) struct AllClaims<'a> {
     pub snapshot: &'a Snapshot,
+    applications: &'a Applications<'a>,
+    requests: Requests<'a>,
     leases: HashMap<&'a LeaseName, &'a LeaseSnapshot>,
     /// Which claim lists an address: the oldest, where several do.
     listed: HashMap<LeaseName, &'a ClaimName>,
 }
 
 impl<'a> AllClaims<'a> {
-    pub fn of(index: &SnapshotIndex<'a>) -> Self {
+    pub fn of(index: &SnapshotIndex<'a>, applications: &'a Applications<'a>) -> Self {
         let snapshot = index.snapshot;
         let mut claims: Vec<&Claim> = snapshot.sets.values().flatten().collect();
         claims.sort_by_key(|claim| (created(claim), &claim.name));
@@ -87,6 +98,8 @@ impl<'a> AllClaims<'a> {
         }
         Self {
             snapshot,
+            applications,
+            requests: Requests::of(snapshot),
             leases: snapshot
                 .leases
                 .iter()
@@ -114,12 +127,7 @@ impl<'a> AllClaims<'a> {
                     self.choose(claim, *size, &of_family, family, &mut plan);
                 }
             }
-            Source::Derived(_) => {
-                for &address in &claim.addresses {
-                    let member = self.member(claim, address, None);
-                    plan.members.insert(address, member);
-                }
-            }
+            Source::Derived(owner) => self.plan_derived(claim, owner, pools, case, &mut plan),
         }
         self.let_go(claim, case, &mut plan);
         let used = |address: &&IpAddr| {
@@ -308,6 +316,10 @@ impl Plan {
         for (&address, member) in &self.members {
             match member {
                 Member::NotAllowed(_) => continue,
+                Member::Lost => {
+                    addresses.remove(&address);
+                    continue;
+                }
                 Member::Confirmed => {
                     confirmed.insert(address);
                 }
@@ -356,15 +368,41 @@ impl Plan {
             last_transition_time: same.map_or(Time(now), |it| it.last_transition_time.clone()),
             observed_generation: claim.object.metadata.generation,
         };
-        let others = old.iter().filter(|it| it.type_ != READY).cloned();
-        std::iter::once(ready).chain(others).collect()
+        let owner_gone = self.owner_gone(claim, now);
+        let is_ours = |type_: &str| type_ == READY || type_ == OWNER_GONE && owner_gone.is_some();
+        let others = old.iter().filter(|it| !is_ours(&it.type_)).cloned();
+        std::iter::once(ready)
+            .chain(others)
+            .chain(owner_gone.clone())
+            .collect()
+    }
+
+    /// The condition `OwnerGone`, where it becomes another.
+    fn owner_gone(&self, claim: &Claim, now: Timestamp) -> Option<Condition> {
+        let since = claim.owner_gone_since();
+        let (status, reason, message) = match (self.existence.as_ref()?, since) {
+            (Existence::Gone(message), _) => ("True", "NotFound", message.clone()),
+            (Existence::Exists, Some(_)) => ("False", "Exists", String::new()),
+            (Existence::Exists, None) => return None,
+        };
+        Some(Condition {
+            type_: OWNER_GONE.to_owned(),
+            status: status.to_owned(),
+            reason: reason.to_owned(),
+            message,
+            last_transition_time: Time(match status {
+                "True" => since.unwrap_or(now),
+                _ => now,
+            }),
+            observed_generation: claim.object.metadata.generation,
+        })
     }
 
     fn ready(&self, claim: &Claim) -> (&'static str, String) {
         let (mut barred, mut open) = (Vec::new(), Vec::new());
         for (address, member) in &self.members {
             match member {
-                Member::Confirmed => {}
+                Member::Confirmed | Member::Lost => {}
                 Member::NotAllowed(why) => barred.push(why.clone()),
                 Member::Unconfirmed(why) => open.push(why.clone()),
                 Member::Missing(_) => open.push(format!("{address} has no lease yet")),
@@ -380,13 +418,14 @@ impl Plan {
         } else if !open.is_empty() {
             ("Incomplete", first_few(&open))
         } else if self.members.is_empty() {
-            let message = match claim.source {
-                Source::Sized { .. } => {
-                    "none of spec.pools exists that gives to this namespace, whatever the pod, node and network are"
-                }
-                Source::Listed(_) | Source::Derived(_) => "no pod's call has made the set yet",
+            let (reason, message) = match claim.source {
+                Source::Derived(_) => ("Incomplete", "no pod's call has made the set yet"),
+                Source::Sized { .. } | Source::Listed(_) => (
+                    "NotAllowed",
+                    "none of spec.pools exists that gives to this namespace, whatever the pod, node and network are",
+                ),
             };
-            ("NotAllowed", message.to_owned())
+            (reason, message.to_owned())
         } else {
             ("Confirmed", String::new())
         }

@@ -1,14 +1,13 @@
 //! Every list, whole or not at all.
 
 use std::cell::Cell;
-use std::collections::HashMap;
 
 use super::api::{Api, Page, Part};
 use super::report::{Event, Reporter};
-use super::snapshot::{ClaimSnapshot, Snapshot};
+use super::snapshot::{ClaimSnapshot, LeaseSnapshot, Snapshot};
 use super::{Error, Options};
 use crate::api::{IPPool, ReservedIP, Subnet};
-use crate::claim::ClaimName;
+use crate::claim::{Claim, ClaimName, Source};
 use crate::lease::{ClaimRef, State};
 use crate::retry::{ApiError, Clock, ErrorKind, Retrying};
 use crate::text::chain;
@@ -79,12 +78,20 @@ pub(super) async fn gather<W: Api, C: Clock>(
     let sets = list
         .whole("claims", async |part| api.claims(part).await)
         .await?;
-    let of_stateful_set = gathered.snapshot.leases.iter().any(|lease| {
+    let is_slot = |lease: &LeaseSnapshot| {
         let claim = lease.claim.as_ref().and_then(ClaimRef::stateful_set);
         lease.state == State::Retained && claim.is_some()
-    });
-    let mut stateful_sets: Option<HashMap<_, _>> = None;
-    if of_stateful_set {
+    };
+    let is_set = |claim: &Claim| match &claim.source {
+        Source::Derived(owner) => owner.object().is_stateful_set(),
+        Source::Listed(_) | Source::Sized { .. } => false,
+    };
+    let mut stateful_sets = None;
+    if gathered.snapshot.leases.iter().any(is_slot)
+        || sets
+            .iter()
+            .any(|(_, claim)| claim.as_ref().is_some_and(is_set))
+    {
         let listed = list
             .whole("StatefulSets", async |part| api.stateful_sets(part).await)
             .await;
@@ -100,6 +107,7 @@ pub(super) async fn gather<W: Api, C: Clock>(
     gathered.unreadable = list.unreadable;
     let snapshot = &mut gathered.snapshot;
     snapshot.sets = sets.into_iter().collect();
+    snapshot.stateful_sets = stateful_sets;
     for lease in &snapshot.leases {
         let Some(claim) = lease
             .claim
@@ -111,7 +119,9 @@ pub(super) async fn gather<W: Api, C: Clock>(
         if let Some(name) = ClaimName::of(claim) {
             let claim = ClaimSnapshot::of(snapshot.sets.get(&name), lease.name.address);
             snapshot.claims.insert(lease.name.clone(), claim);
-        } else if let (Some(owner), Some(stateful_sets)) = (claim.stateful_set(), &stateful_sets) {
+        } else if let (Some(owner), Some(stateful_sets)) =
+            (claim.stateful_set(), &snapshot.stateful_sets)
+        {
             let name = (claim.namespace.as_str().into(), owner.name.as_str().into());
             let claim = ClaimSnapshot::of_slot(claim, stateful_sets.get(&name));
             snapshot.claims.insert(lease.name.clone(), claim);

@@ -8,9 +8,14 @@ use std::sync::Arc;
 use super::index::SnapshotIndex;
 use super::marks::MarkTable;
 use super::snapshot::PodSnapshot;
-use crate::ip::Vrf;
-use crate::lease::{Holder, Lease, LeaseName, State};
+use crate::claim::Source;
+use crate::ip::{PoolName, Vrf};
+use crate::lease::{ClaimRef, Holder, Lease, LeaseName, State};
 use crate::pool::{Pool, Pools};
+
+mod claim;
+
+pub(super) use claim::Keepers;
 
 /// The interface of a pod whose report names none: the one that kubelet knows of.
 const FIRST: &str = "eth0";
@@ -26,6 +31,8 @@ pub struct Missing<'a> {
     pub interface: &'a str,
     /// The pool that it is of.
     pub pool: Arc<Pool>,
+    /// What keeps it beyond the pod.
+    pub claim: Option<ClaimRef>,
     /// Whether an earlier run saw it missing too.
     pub was_seen: bool,
 }
@@ -34,6 +41,8 @@ pub struct Missing<'a> {
 /// lease.
 ///
 /// A pod's place does not show its vrf: a pod that holds the address in another vrf uses it there.
+/// An address that a Subnet gives counts while it is in a set.
+///
 /// A pool's exclusions, reservations and affinities do not matter: a pod keeps what it got before
 /// them.
 #[must_use]
@@ -42,6 +51,7 @@ pub fn missing<'a>(
     pools: &Pools,
     marks: &MarkTable,
 ) -> Vec<Missing<'a>> {
+    let keepers = Keepers::of(index.snapshot);
     let mut found = BTreeSet::new();
     let mut missing = Vec::new();
     // Without a node it runs nowhere.
@@ -56,16 +66,29 @@ pub fn missing<'a>(
             if leases.any(|lease| lease.name.vrf.is_default()) || index.explains(pod, address) {
                 continue;
             }
-            let Some(pool) = pool_of(pools, address) else {
+            let pool = match keepers.member(address).map(|claim| &claim.source) {
+                Some(Source::Derived(owner)) => {
+                    let subnet = PoolName::of_subnet(&owner.subnet);
+                    pools.get(subnet.as_str()).and_then(Result::ok)
+                }
+                Some(Source::Listed(_) | Source::Sized { .. }) | None => pool_of(pools, address),
+            };
+            let Some(pool) = pool else {
                 continue;
             };
             if found.insert(address) {
+                let interface = interface(pod, address);
+                let claim = match keepers.set(pod, address) {
+                    Some(claim) => Some(claim.reference()),
+                    None => keepers.slot(pod, interface, pool.name.as_str()),
+                };
                 let mark = marks.of_missing(&name_of(address), &pod.uid);
                 missing.push(Missing {
                     pod,
                     address,
-                    interface: interface(pod, address),
+                    interface,
                     pool: Arc::clone(pool),
+                    claim,
                     was_seen: mark.is_some(),
                 });
             }
@@ -149,7 +172,7 @@ impl Missing<'_> {
                 ..Holder::default()
             }),
             co_holder: None,
-            claim: None,
+            claim: self.claim.clone(),
             cooldown: self.pool.cooldown,
             termination: self.pod.termination,
             held_since: None,

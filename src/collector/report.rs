@@ -76,6 +76,13 @@ pub enum Event {
         /// The claim of the set.
         claim: String,
     },
+    /// A claim was deleted, because its application is gone.
+    ClaimDeleted {
+        /// The claim.
+        claim: String,
+        /// The application that it was for.
+        owner: String,
+    },
     /// Living pods use one address.
     Contested {
         /// The address.
@@ -128,6 +135,9 @@ impl Event {
             }),
             Self::MemberMade { lease, pool, claim } => json!({
                 "event": "memberMade", "lease": lease.to_string(), "pool": pool.to_string(), "claim": claim,
+            }),
+            Self::ClaimDeleted { claim, owner } => json!({
+                "event": "claimDeleted", "claim": claim, "owner": owner, "reason": "owner_gone",
             }),
             Self::Contested { address, pods } => json!({
                 "event": "contested", "address": address.to_string(),
@@ -211,6 +221,12 @@ impl fmt::Display for Event {
                     "made the lease of {lease} in pool {pool} for IPClaim {claim}"
                 )
             }
+            Self::ClaimDeleted { claim, owner } => {
+                write!(
+                    f,
+                    "deleted IPClaim {claim}: {owner} does not exist, and no pod has an address of it"
+                )
+            }
             Self::Contested { address, pods } => {
                 let pods: Vec<String> = pods.iter().map(ToString::to_string).collect();
                 write!(
@@ -255,6 +271,8 @@ pub struct Summary {
     pub recreated: usize,
     /// How many leases were made for members of sets.
     pub members: usize,
+    /// How many claims were deleted, because their applications are gone.
+    pub claims_deleted: usize,
     /// How many addresses two living pods use.
     pub contested: usize,
     /// How many marks were written for the next run.
@@ -328,6 +346,7 @@ impl fmt::Display for Summary {
         for (count, noun, what) in [
             (self.recreated, "lease", "recreated"),
             (self.members, "lease", "made for claims"),
+            (self.claims_deleted, "claim", "deleted"),
             (self.contested, "address", "used by two living pods"),
             (self.unreadable, "object", "unreadable"),
             (self.failed, "operation", "failed"),

@@ -26,7 +26,9 @@ use crate::retry::{self, Clock, Deadline, Retrying};
 use crate::text::counted;
 
 mod admit;
+mod applications;
 mod claims;
+mod ended;
 mod extend;
 mod marking;
 mod nodes;

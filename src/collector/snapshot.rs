@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::claim::{Claim, ClaimName};
+use crate::claim::{Claim, ClaimName, SetSize};
 use crate::ip::PoolName;
-use crate::lease::{ClaimKind, ClaimRef, LeaseName, State, StoredLease};
+use crate::lease::{ClaimKind, ClaimOwner, ClaimRef, LeaseName, State, StoredLease};
 use crate::select::Labels;
 
 /// For how long an address is kept for the name of a pod that no StatefulSet makes.
@@ -36,6 +36,8 @@ pub struct LeaseSnapshot {
     pub claim: Option<ClaimRef>,
     /// When the process that took it began, by its node's clock.
     pub held_since: Option<Timestamp>,
+    /// When it was released last.
+    pub released_at: Option<Timestamp>,
     /// When this state ends by itself, if it does: the cooldown, the quarantine, a day without a
     /// pod of the name.
     pub over: Option<Timestamp>,
@@ -112,6 +114,7 @@ impl From<StoredLease> for LeaseSnapshot {
             shared: lease.co_holder.is_some(),
             claim: lease.claim,
             held_since: lease.held_since,
+            released_at: lease.released_at,
             over,
             termination: lease.termination,
         }
@@ -142,6 +145,10 @@ pub struct PodSnapshot {
     pub termination: Duration,
     /// The IPClaim that it names.
     pub claim: Option<Box<str>>,
+    /// Of a pod whose name has its address for ever: what is known besides.
+    pub sticky: Option<Box<StickyPod>>,
+    /// What it asks of the sets that the plugin makes for its application, if it asks for one.
+    pub derived: Option<Box<DerivedRequest>>,
     /// Its `podIPs`, which only its kubelet writes; none for a pod in its node's own network.
     pub addresses: Vec<IpAddr>,
     /// What the annotation `network-status` reports of further interfaces.
@@ -172,6 +179,33 @@ impl PodSnapshot {
     pub fn is_alive(&self) -> bool {
         self.phase.end().is_none()
     }
+}
+
+/// A pod whose name has its address for ever.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StickyPod {
+    /// Its controller.
+    pub owner: Option<ClaimOwner>,
+}
+
+/// What a pod asks of the sets that the plugin makes for its application.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DerivedRequest {
+    /// The application; `None`: unknown, so it may be any of the namespace.
+    pub application: Option<ClaimOwner>,
+    /// How large a set should be; `None`: unknown.
+    pub size: Option<SetSize>,
+}
+
+/// What is known of an application that a set was made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ApplicationSnapshot {
+    /// It exists, and this is how many pods it is to have; `None`: objects of its kind do not say.
+    Exists(Option<u32>),
+    /// It does not exist.
+    Gone,
+    /// The API server has no objects of its kind.
+    UnknownKind,
 }
 
 /// A pod's phase, as far as it matters here.
@@ -245,6 +279,9 @@ pub struct NodeSnapshot {
     pub ready: bool,
 }
 
+/// The namespace and the name of a StatefulSet.
+pub type StatefulSetName = (Box<str>, Box<str>);
+
 /// What a StatefulSet says of the addresses of its pods.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StatefulSetSnapshot {
@@ -265,6 +302,8 @@ pub enum ClaimSnapshot {
     Leaving,
     /// It is there and does not list the address, or makes no pod of that name.
     Omits,
+    /// It is a derived one that is not made yet, or that has lost its list.
+    Unmade,
     /// There is none of that name, or it is another owner's.
     Gone,
     /// It could not be read.
@@ -294,6 +333,8 @@ pub struct Snapshot {
     pub heartbeats: HashMap<Box<str>, Box<str>>,
     /// All claims by name; `None`: it could not be read.
     pub sets: BTreeMap<ClaimName, Option<Claim>>,
+    /// All StatefulSets; `None`: they were not listed. Of one that is `None` nothing is known.
+    pub stateful_sets: Option<HashMap<StatefulSetName, Option<StatefulSetSnapshot>>>,
     /// What claims say of retained leases, as far as they were read.
     pub claims: BTreeMap<LeaseName, ClaimSnapshot>,
     /// The reports of annotations that count, by pod uid and address: a pool that may serve the pod
@@ -310,6 +351,7 @@ impl ClaimSnapshot {
             Some(None) => Self::Unknown,
             Some(Some(claim)) if claim.leaving.contains(&address) => Self::Leaving,
             Some(Some(claim)) if claim.lists(address) => Self::Lists,
+            Some(Some(claim)) if claim.is_unmade() => Self::Unmade,
             Some(Some(_)) => Self::Omits,
         }
     }
@@ -322,21 +364,29 @@ impl ClaimSnapshot {
             Some(None) => return Self::Unknown,
             Some(Some(set)) => set,
         };
-        match ordinal(slot) {
+        let owner = slot.owner.as_ref().map_or("", |owner| &owner.name);
+        match set.makes(owner, &slot.name) {
             None => Self::Unknown,
-            Some(_) if set.retains => Self::Lists,
-            Some(ordinal) if ordinal < set.start || ordinal - set.start >= set.replicas => {
-                Self::Omits
-            }
-            Some(_) => Self::Lists,
+            Some(true) => Self::Lists,
+            Some(false) => Self::Omits,
         }
     }
 }
 
+impl StatefulSetSnapshot {
+    /// Whether the StatefulSet of this name makes a pod of that name, or keeps what one had; `None`
+    /// where it names its pods otherwise.
+    #[must_use]
+    pub fn makes(&self, name: &str, pod: &str) -> Option<bool> {
+        let ordinal = ordinal(name, pod)?;
+        let is_in_range = ordinal >= self.start && ordinal - self.start < self.replicas;
+        Some(self.retains || is_in_range)
+    }
+}
+
 /// The number at the end of a pod's name, as its StatefulSet writes it.
-fn ordinal(slot: &ClaimRef) -> Option<u64> {
-    let owner = slot.owner.as_ref()?;
-    let number = slot.name.strip_prefix(&owner.name)?.strip_prefix('-')?;
+fn ordinal(stateful_set: &str, pod: &str) -> Option<u64> {
+    let number = pod.strip_prefix(stateful_set)?.strip_prefix('-')?;
     let ordinal: u64 = number.parse().ok()?;
     (ordinal.to_string() == number).then_some(ordinal)
 }

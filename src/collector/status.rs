@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -96,13 +97,34 @@ pub struct Findings {
 }
 
 impl Counted {
-    /// Counts every pool. What overlaps counts in each: no other pod gets it from either.
+    /// Counts every IPPool. What overlaps counts in each: no other pod gets it from either.
     #[must_use]
-    pub fn all<'a>(
+    pub fn pools<'a>(
         pools: &Pools,
         leases: impl Iterator<Item = CountedLease<'a>>,
         findings: &Findings,
     ) -> Vec<Self> {
+        Self::all(pools, pools.iter(), leases, findings)
+    }
+
+    /// Counts every Subnet. One and the pools that inherit from it are of one segment: that is no
+    /// overlap.
+    #[must_use]
+    pub fn subnets<'a>(
+        pools: &Pools,
+        leases: impl Iterator<Item = CountedLease<'a>>,
+        findings: &Findings,
+    ) -> Vec<Self> {
+        Self::all(pools, pools.subnets(), leases, findings)
+    }
+
+    fn all<'a, 'p>(
+        pools: &'p Pools,
+        counted: impl Iterator<Item = Result<&'p Arc<Pool>, &'p InvalidPool>>,
+        leases: impl Iterator<Item = CountedLease<'a>>,
+        findings: &Findings,
+    ) -> Vec<Self> {
+        let counting: Vec<_> = counted.collect();
         let mut by_vrf: BTreeMap<&Vrf, Vec<CountedLease<'a>>> = BTreeMap::new();
         let mut by_pool: BTreeMap<&PoolName, Vec<CountedLease<'a>>> = BTreeMap::new();
         let mut out_of_range: BTreeMap<&PoolName, OutOfRange> = BTreeMap::new();
@@ -123,8 +145,9 @@ impl Counted {
         for leases in by_vrf.values_mut() {
             leases.sort_unstable_by_key(|lease| lease.name.address);
         }
-        let mut shared = overlaps(pools.iter().flatten().map(|pool| &**pool));
-        let counted = |pool: Result<&std::sync::Arc<Pool>, &InvalidPool>| match pool {
+        let sound = counting.iter().copied().flatten();
+        let mut shared = overlaps(sound.map(|pool| &**pool));
+        let counted = |pool: Result<&Arc<Pool>, &InvalidPool>| match pool {
             Ok(pool) => {
                 let leases = by_vrf.get(&pool.vrf).map_or(&[][..], Vec::as_slice);
                 let mut counted = Self::of(pool, leases, findings);
@@ -137,7 +160,7 @@ impl Counted {
                 Self::of_broken(broken, leases, findings)
             }
         };
-        pools.iter().map(counted).collect()
+        counting.into_iter().map(counted).collect()
     }
 
     fn empty(name: &PoolName, findings: &Findings) -> Self {

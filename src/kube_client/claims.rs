@@ -3,7 +3,6 @@
 use kube::Resource;
 use kube::core::Request as Path;
 use kube::core::params::{GetParams, PostParams};
-use serde::Deserialize;
 
 use super::KubeClient;
 use super::answer::Response;
@@ -12,15 +11,6 @@ use crate::api::{ClaimOwner, IPClaim, IPClaimStatus};
 use crate::claim::{Claim, ClaimName, Unusable};
 use crate::lease::{Claims, Replicas};
 use crate::retry::{ApiError, Commit, ErrorKind};
-
-/// Where an application is found: its group, version, kind and plural.
-const SCALABLE: [(&str, &str, &str, &str); 5] = [
-    ("apps", "v1", "Deployment", "deployments"),
-    ("apps", "v1", "ReplicaSet", "replicasets"),
-    ("apps", "v1", "StatefulSet", "statefulsets"),
-    ("", "v1", "ReplicationController", "replicationcontrollers"),
-    ("argoproj.io", "v1alpha1", "Rollout", "rollouts"),
-];
 
 impl Claims for KubeClient {
     async fn read_claim(&self, name: &ClaimName) -> Result<Option<Claim>, ApiError> {
@@ -60,44 +50,17 @@ impl Claims for KubeClient {
         namespace: &str,
         application: &ClaimOwner,
     ) -> Result<Replicas, ApiError> {
-        let ClaimOwner {
-            group, kind, name, ..
-        } = application;
-        let known = SCALABLE
-            .into_iter()
-            .find(|(of, _, it, _)| of == group && it == kind);
-        let Some((group, version, _, plural)) = known else {
+        let kind = self.kind_of(application).await?;
+        let Some(kind) = kind.filter(|kind| kind.has_scale) else {
             return Ok(Replicas::Unscalable);
         };
-        let root = if group.is_empty() {
-            format!("/api/{version}")
-        } else {
-            format!("/apis/{group}/{version}")
-        };
-        let path = Path::new(format!("{root}/namespaces/{namespace}/{plural}"));
-        let request = built(path.get_subresource("scale", name))?;
-        let (what, answer) = match self.send(request).await {
-            Err(error) if error.kind == ErrorKind::NotInstalled => return Ok(Replicas::Unscalable),
-            sent => sent?,
-        };
-        Ok(match answer.object::<Scale>(&what)? {
-            Some(scale) => Replicas::Wanted(scale.spec.replicas),
-            None => Replicas::NotFound,
-        })
+        match self.scale(&kind, namespace, &application.name).await {
+            Ok(Some(replicas)) => Ok(Replicas::Wanted(replicas)),
+            Ok(None) => Ok(Replicas::NotFound),
+            Err(error) if error.kind == ErrorKind::NotInstalled => Ok(Replicas::Unscalable),
+            Err(error) => Err(error),
+        }
     }
-}
-
-/// How large an application is to be (autoscaling/v1).
-#[derive(Deserialize)]
-struct Scale {
-    #[serde(default)]
-    spec: ScaleSpec,
-}
-
-#[derive(Default, Deserialize)]
-struct ScaleSpec {
-    #[serde(default)]
-    replicas: u32,
 }
 
 fn path(namespace: &str) -> Path {

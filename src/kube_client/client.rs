@@ -1,6 +1,6 @@
 //! A cluster, and sending one request to it.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::error::Error as StdError;
 use std::fmt;
 use std::pin::pin;
@@ -23,6 +23,7 @@ use super::credentials::Credentials;
 use super::dial::{Reply, whole};
 use super::exec_plugin::ExecCredential;
 use super::forbidden::Forbidden;
+use super::kinds::Kinds;
 use super::request::{api_error, readable, seconds};
 use crate::retry::{ApiError, Deadline, ErrorKind};
 
@@ -54,6 +55,8 @@ pub struct KubeClient {
     reached: Cell<bool>,
     /// Whether the authorizer was seen not to know yet which pods are bound to this node.
     pub(super) authorizer_lags: Cell<bool>,
+    /// The kinds of applications that were found by discovery.
+    pub(super) kinds: RefCell<Kinds>,
     /// What the server's clock showed with its last answer.
     time: Cell<Option<Timestamp>>,
 }
@@ -113,6 +116,7 @@ impl KubeClient {
             server_errors: Cell::default(),
             reached: Cell::default(),
             authorizer_lags: Cell::default(),
+            kinds: RefCell::default(),
             time: Cell::new(None),
         }
     }

@@ -18,16 +18,17 @@ use super::answer::Response;
 use super::labeled::LabeledObject;
 use super::pod::PodObject;
 use super::request::{api_error, built};
-use crate::api::{IPClaim, IPLease, IPPool, ReservedIP, Subnet};
+use crate::api::{ClaimOwner, IPClaim, IPLease, IPPool, ReservedIP, Subnet};
 use crate::claim::{Claim, ClaimName};
 use crate::collector::{
-    Api, ClaimSnapshot, ConfigMapSnapshot, LeaseSnapshot, NodeSnapshot, Notice, Page, Part,
-    PodSnapshot, StatefulSetName, StatefulSetSnapshot, Surroundings,
+    Api, ApplicationSnapshot, ClaimSnapshot, ConfigMapSnapshot, LeaseSnapshot, NodeSnapshot,
+    Notice, Page, Part, PodSnapshot, StatefulSetName, StatefulSetSnapshot, Surroundings,
 };
 use crate::lease::StoredLease;
 use crate::retry::{ApiError, ErrorKind};
 use crate::select::{Labels, NamespaceFacts};
 
+mod application;
 mod config_map;
 mod event;
 mod list;
@@ -178,8 +179,20 @@ impl Api for KubeClient {
         Ok(ClaimSnapshot::of(claim.as_ref(), lease.name.address))
     }
 
+    async fn application(
+        &self,
+        namespace: &str,
+        application: &ClaimOwner,
+    ) -> Result<ApplicationSnapshot, ApiError> {
+        self.read_application(namespace, application).await
+    }
+
     async fn pool(&self, name: &str) -> Result<Option<IPPool>, ApiError> {
         self.one(IPPool::url_path(&(), None), name).await
+    }
+
+    async fn subnet(&self, name: &str) -> Result<Option<Subnet>, ApiError> {
+        self.one(Subnet::url_path(&(), None), name).await
     }
 
     async fn namespace_labels(&self, name: &str) -> Result<Labels, ApiError> {
@@ -212,20 +225,18 @@ impl Api for KubeClient {
     }
 
     async fn write_status(&self, pool: &IPPool) -> Result<bool, ApiError> {
-        let path = Path::new(IPPool::url_path(&(), None));
-        let params = PostParams::default();
-        let name = pool.name_any();
-        self.write(path.replace_subresource("status", &name, &params, body(pool)?))
-            .await
+        self.replace_status(pool).await
     }
 
-    async fn write_claim_status(&self, claim: &IPClaim) -> Result<bool, ApiError> {
+    async fn write_subnet_status(&self, subnet: &Subnet) -> Result<bool, ApiError> {
+        self.replace_status(subnet).await
+    }
+
+    async fn delete_claim(&self, claim: &IPClaim) -> Result<bool, ApiError> {
+        let params = exactly(claim);
         let namespace = claim.namespace().unwrap_or_default();
         let path = Path::new(IPClaim::url_path(&(), Some(&namespace)));
-        let params = PostParams::default();
-        let name = claim.name_any();
-        self.write(path.replace_subresource("status", &name, &params, body(claim)?))
-            .await
+        self.write(path.delete(&claim.name_any(), &params)).await
     }
 
     async fn reserve(&self, object: &ReservedIP) -> Result<bool, ApiError> {
@@ -239,14 +250,7 @@ impl Api for KubeClient {
     }
 
     async fn unreserve(&self, object: &ReservedIP) -> Result<bool, ApiError> {
-        let requested = Preconditions {
-            uid: object.uid(),
-            resource_version: object.resource_version(),
-        };
-        let params = DeleteParams {
-            preconditions: Some(requested),
-            ..DeleteParams::default()
-        };
+        let params = exactly(object);
         let path = Path::new(ReservedIP::url_path(&(), None));
         self.write(path.delete(&object.name_any(), &params)).await
     }
@@ -311,12 +315,34 @@ impl KubeClient {
         answer.object(&what)
     }
 
+    async fn replace_status<K>(&self, object: &K) -> Result<bool, ApiError>
+    where
+        K: Resource<DynamicType = ()> + Serialize,
+    {
+        let path = Path::new(K::url_path(&(), None));
+        let params = PostParams::default();
+        let name = object.name_any();
+        self.write(path.replace_subresource("status", &name, &params, body(object)?))
+            .await
+    }
+
     async fn write(
         &self,
         request: Result<Request<Vec<u8>>, kube::core::request::Error>,
     ) -> Result<bool, ApiError> {
         let (_, answer) = self.send(built(request)?).await?;
         Ok(matches!(answer, Response::Done(_)))
+    }
+}
+
+/// The deletion of this version and no other.
+fn exactly(object: &impl ResourceExt) -> DeleteParams {
+    DeleteParams {
+        preconditions: Some(Preconditions {
+            uid: object.uid(),
+            resource_version: object.resource_version(),
+        }),
+        ..DeleteParams::default()
     }
 }
 

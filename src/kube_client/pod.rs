@@ -9,9 +9,10 @@ use std::time::Duration;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 
-use crate::annotations::{self, Annotations};
+use crate::annotations::{self, Annotations, IpNumber};
 use crate::api::{MAX_TERMINATION_GRACE_PERIOD_SECONDS, TERMINATION_GRACE_PERIOD_SECONDS};
-use crate::collector::{Phase, PodEnd};
+use crate::claim::{PodIdentity, SetSize};
+use crate::collector::{DerivedRequest, Phase, PodEnd, StickyPod};
 use crate::gather::ObjectMetadata;
 use crate::lease::ClaimOwner;
 use crate::select::Labels;
@@ -208,6 +209,40 @@ impl From<PodObject> for plugin::PodSnapshot {
     }
 }
 
+/// Whether its name has its address for ever. One that has a set has no slot.
+fn sticky(metadata: &Metadata) -> Option<StickyPod> {
+    let annotations = &metadata.annotations;
+    if annotations::names_subnet(annotations)
+        || !matches!(annotations::claim(annotations), Ok(None))
+    {
+        return None;
+    }
+    let owner = metadata.controller();
+    let identity = PodIdentity {
+        name: &metadata.name,
+        generate_name: &metadata.generate_name,
+        owner: owner.as_ref(),
+    };
+    let annotated = annotations::sticky(annotations).ok()?;
+    let is_sticky = identity.is_sticky(annotated).ok()?;
+    is_sticky.then_some(StickyPod { owner })
+}
+
+/// What it asks of the sets that the plugin makes for its application.
+fn derived(metadata: &Metadata) -> Option<DerivedRequest> {
+    annotations::names_subnet(&metadata.annotations).then(|| DerivedRequest {
+        application: ClaimOwner::application(metadata.controller().as_ref(), &metadata.labels).ok(),
+        size: match annotations::ip_number(&metadata.annotations) {
+            Ok(None) => Some(SetSize::default()),
+            Ok(Some(found)) => Some(match found.value {
+                IpNumber::Fixed(count) => SetSize::Fixed(count),
+                IpNumber::More(more) => SetSize::Spare(more),
+            }),
+            Err(_) => None,
+        },
+    })
+}
+
 impl TryFrom<PodObject> for collector::PodSnapshot {
     type Error = &'static str;
 
@@ -258,6 +293,8 @@ impl TryFrom<PodObject> for collector::PodSnapshot {
                 .ok()
                 .flatten()
                 .map(|found| found.value.into()),
+            sticky: sticky(&metadata).map(Box::new),
+            derived: derived(&metadata).map(Box::new),
             attached: attached.map(Box::new),
             namespace: metadata.namespace,
             name: metadata.name,

@@ -48,9 +48,13 @@ fn without_pod(case: &Case<'_>, lease: &LeaseSnapshot, slot: &ClaimRef) -> Judgm
         {
             Reason::Unused
         }
-        Some(ClaimSnapshot::Lists | ClaimSnapshot::Leaving | ClaimSnapshot::Unknown) | None => {
-            return Judgment::Fine;
-        }
+        Some(
+            ClaimSnapshot::Lists
+            | ClaimSnapshot::Leaving
+            | ClaimSnapshot::Unmade
+            | ClaimSnapshot::Unknown,
+        )
+        | None => return Judgment::Fine,
     };
     let wait = case.options.claim_grace;
     case.due_after(lease, reason, wait, KeepReason::Awaited)

@@ -6,6 +6,7 @@ use super::{Run, Stop};
 use crate::collector::api::Api;
 use crate::collector::evidence::{admits, unconfirmed};
 use crate::collector::index::SnapshotIndex;
+use crate::collector::recreate::Keepers;
 use crate::collector::report::Reporter;
 use crate::collector::snapshot::{Snapshot, Surroundings};
 use crate::pool::Pools;
@@ -22,6 +23,13 @@ impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
         let index = SnapshotIndex::of(snapshot);
         let mut around: HashMap<(Box<str>, Box<str>), Option<Surroundings>> = HashMap::new();
         let mut admitted = std::collections::HashSet::new();
+        // A set says by itself which addresses pods of its application may have.
+        let keepers = Keepers::of(snapshot);
+        for pod in snapshot.pods.iter().filter(|pod| pod.is_alive()) {
+            let reports = pod.attached.iter().flat_map(|attached| &attached.reports);
+            let of_set = reports.filter(|report| keepers.set(pod, report.address).is_some());
+            admitted.extend(of_set.map(|report| (pod.uid.clone(), report.address)));
+        }
         for unconfirmed in unconfirmed(&index, pools) {
             self.go_on()?;
             let pod = unconfirmed.pod;

@@ -7,6 +7,7 @@ use crate::allocate::{Seed, order};
 use crate::claim::{Claim, Source};
 use crate::collector::api::Api;
 use crate::collector::claims::{AllClaims, Member, Plan, Wanting, lease_name};
+use crate::collector::now::Now;
 use crate::collector::report::{Event, Reporter};
 use crate::collector::rules::Case;
 use crate::lease::{Commit, Lease, LeaseName, State};
@@ -22,7 +23,8 @@ impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
         case: &Case<'_>,
         pools: &Pools,
     ) -> Result<(), Stop> {
-        let all = AllClaims::of(case.index);
+        let applications = self.applications(case.index.snapshot).await?;
+        let all = AllClaims::of(case.index, &applications);
         let mut namespaces: HashMap<&str, Labels> = HashMap::new();
         for claim in all.snapshot.sets.values().flatten() {
             if claim.deleting || self.options.dry_run {
@@ -47,7 +49,13 @@ impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
             let no_labels = Labels::new();
             let labels = namespaces.get(namespace).unwrap_or(&no_labels);
             let plan = all.plan(claim, labels, pools, case);
-            if let Err(error) = self.resolve(claim, plan, &all).await {
+            let ended = self.end_claim(claim, &plan, case).await;
+            let resolved = match ended {
+                Ok(true) => Ok(()),
+                Ok(false) => self.resolve(claim, plan, &all, &case.now).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = resolved {
                 let what = format!("IPClaim {} was not resolved", claim.name);
                 self.failed(what, error);
             }
@@ -60,6 +68,7 @@ impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
         claim: &Claim,
         mut plan: Plan,
         all: &AllClaims<'_>,
+        now: &Now,
     ) -> Result<(), Error> {
         let members = std::mem::take(&mut plan.members);
         for (address, member) in members {
@@ -72,10 +81,11 @@ impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
                         Member::Unconfirmed(format!("{address} was taken by another pod"))
                     }
                 }
-                Member::Plain(name) => self.adopt(claim, &name).await?,
-                settled @ (Member::Confirmed | Member::Unconfirmed(_) | Member::NotAllowed(_)) => {
-                    settled
-                }
+                Member::Plain(name) => self.adopt(claim, &name, all).await?,
+                settled @ (Member::Confirmed
+                | Member::Unconfirmed(_)
+                | Member::Lost
+                | Member::NotAllowed(_)) => settled,
             };
             plan.members.insert(address, member);
         }
@@ -85,16 +95,13 @@ impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
                 plan.wanting.push(left);
             }
         }
-        let now = self.client.clock.now();
+        // As with marks, the time that is written down is the API server's.
+        let now = now.server.unwrap_or(now.own);
         let Some(status) = plan.status(claim, now) else {
             return Ok(());
         };
-        let mut object = (*claim.object).clone();
-        object.status = Some(status);
-        let api = self.client.api;
-        let write = async || api.write_claim_status(&object).await;
         // Where another was faster, the next run looks again.
-        self.client.retry(write).await?;
+        self.client.replace_claim_status(claim, &status).await?;
         Ok(())
     }
 
@@ -151,7 +158,12 @@ impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
 
     /// Writes the claim into the lease of a plain pod, so that the address is the set's once that
     /// pod gives it back.
-    async fn adopt(&mut self, claim: &Claim, name: &LeaseName) -> Result<Member, Error> {
+    async fn adopt(
+        &mut self,
+        claim: &Claim,
+        name: &LeaseName,
+        all: &AllClaims<'_>,
+    ) -> Result<Member, Error> {
         let address = name.address;
         let lost = || Member::Unconfirmed(format!("{address} has changed hands"));
         let Some(stored) = self.client.read(name).await? else {
@@ -159,6 +171,9 @@ impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
         };
         let is_plain = stored.lease.claim.is_none();
         let state = match stored.lease.state {
+            State::Held if is_plain && !all.may_hold(claim, &stored.lease) => {
+                return Ok(Member::Lost);
+            }
             State::Held if is_plain => State::Held,
             State::Cooling if is_plain => State::Retained,
             State::Held

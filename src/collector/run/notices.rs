@@ -7,6 +7,7 @@ use crate::api::ResourceExt;
 use crate::collector::api::{Api, Notice, Regarding};
 use crate::collector::gather::Gathered;
 use crate::collector::report::Reporter;
+use crate::ip::PoolName;
 use crate::retry::Clock;
 
 /// How many are recorded in one run: a cluster in which more is wrong has its pools' conditions.
@@ -34,20 +35,24 @@ impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
     }
 
     fn notices(&self, gathered: &Gathered) -> Vec<Notice> {
-        let uids = gathered.pools.iter();
-        let uids: BTreeMap<String, String> = uids
-            .map(|pool| (pool.name_any(), pool.uid().unwrap_or_default()))
-            .collect();
+        let of_pools = gathered.pools.iter().map(|pool| {
+            let (name, uid) = (pool.name_any(), pool.uid().unwrap_or_default());
+            (PoolName::from(name.clone()), Regarding::Pool { name, uid })
+        });
+        let of_subnets = gathered.subnets.iter().map(|subnet| {
+            let (name, uid) = (subnet.name_any(), subnet.uid().unwrap_or_default());
+            (PoolName::of_subnet(&name), Regarding::Subnet { name, uid })
+        });
+        let objects: BTreeMap<PoolName, Regarding> = of_pools.chain(of_subnets).collect();
         let of_pools = self.summary.pools.iter().flat_map(|counted| {
-            let name = counted.name.to_string();
-            let uid = uids.get(&name).cloned().unwrap_or_default();
-            counted.notices().map(move |(reason, message)| Notice {
-                regarding: Regarding::Pool {
-                    name: name.clone(),
-                    uid: uid.clone(),
-                },
-                reason,
-                message,
+            let regarding = objects.get(&counted.name);
+            let notices = regarding.map(|regarding| (regarding, counted.notices()));
+            notices.into_iter().flat_map(|(regarding, notices)| {
+                notices.map(|(reason, message)| Notice {
+                    regarding: regarding.clone(),
+                    reason,
+                    message,
+                })
             })
         });
         let nodes: BTreeMap<_, _> = self.by_node.iter().collect();

@@ -1,9 +1,9 @@
-//! What is written about pools: their status.
+//! What is written about pools and Subnets: their status.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::{Run, Stop};
-use crate::api::IPPool;
+use crate::api::{IPPool, IPPoolStatus, ResourceExt, Subnet};
 use crate::collector::api::Api;
 use crate::collector::gather::Gathered;
 use crate::collector::report::Reporter;
@@ -11,7 +11,7 @@ use crate::collector::status::{Counted, CountedLease, pool_status};
 use crate::ip::PoolName;
 use crate::lease::{LeaseName, State};
 use crate::pool::Pools;
-use crate::retry::{Clock, Error};
+use crate::retry::{ApiError, Clock, Error};
 
 /// How often a status is written against rivals. One that loses so often leaves it to them: they
 /// count the same leases.
@@ -31,21 +31,26 @@ impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
         });
         let recreated = new_leases(&self.changes.recreated, State::Held);
         let made = new_leases(&self.changes.made, State::Retained);
-        self.summary.pools =
-            Counted::all(pools, listed.chain(recreated).chain(made), &self.findings);
+        let leases: Vec<CountedLease<'_>> = listed.chain(recreated).chain(made).collect();
+        let counted = Counted::pools(pools, leases.iter().copied(), &self.findings);
+        let of_subnets = Counted::subnets(pools, leases.iter().copied(), &self.findings);
+        // One that is there for pools to inherit from gives nothing itself.
+        let used: HashSet<&PoolName> = leases.iter().map(|lease| lease.pool).collect();
+        let used = of_subnets.iter().filter(|it| used.contains(&it.name));
+        self.summary.pools = counted.iter().chain(used).cloned().collect();
         if self.options.dry_run {
             return Ok(());
         }
-        let written = gathered.pools.iter();
-        let written: HashMap<&str, &IPPool> = written
-            .filter_map(|pool| Some((pool.metadata.name.as_deref()?, pool)))
-            .collect();
-        for counted in self.summary.pools.clone() {
+        let objects = gathered.pools.iter().cloned().map(Object::Pool);
+        let objects = objects.chain(gathered.subnets.iter().cloned().map(Object::Subnet));
+        let mut objects: HashMap<PoolName, Object> =
+            objects.map(|object| (object.name(), object)).collect();
+        for counted in counted.into_iter().chain(of_subnets) {
             self.go_on_late()?;
-            let Some(pool) = written.get(counted.name.as_str()) else {
+            let Some(object) = objects.remove(&counted.name) else {
                 continue;
             };
-            match self.write_status(&counted, (*pool).clone()).await {
+            match self.write_status(&counted, object).await {
                 Ok(wrote) => self.summary.statuses += usize::from(wrote),
                 Err(error) => {
                     let what = format!("the status of pool {} was not written", counted.name);
@@ -57,32 +62,82 @@ impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
     }
 
     /// Whether it had to be written.
-    async fn write_status(&self, counted: &Counted, mut pool: IPPool) -> Result<bool, Error> {
+    async fn write_status(&self, counted: &Counted, mut object: Object) -> Result<bool, Error> {
         let client = self.late_client;
         let reclaimed = self.changes.reclaimed.get(&counted.name).copied();
         // What was counted is this generation, not a newer one.
-        let generation = pool.metadata.generation;
+        let generation = object.generation();
         for _ in 0..TRIES {
             let now = client.clock.now();
-            let before = pool.status.as_ref();
+            let before = object.status();
             let reclaimed = reclaimed.unwrap_or(0);
             let Some(status) = pool_status(counted, generation, before, reclaimed, now) else {
                 return Ok(false);
             };
-            pool.status = Some(status);
+            object.set_status(status);
             if client
-                .retry(async || client.api.write_status(&pool).await)
+                .retry(async || object.write(client.api).await)
                 .await?
             {
                 return Ok(true);
             }
-            let read = async || client.api.pool(counted.name.as_str()).await;
-            match client.retry(read).await? {
-                Some(newer) => pool = newer,
+            match client.retry(async || object.read(client.api).await).await? {
+                Some(newer) => object = newer,
                 None => return Ok(false),
             }
         }
         Ok(false)
+    }
+}
+
+/// What has such a status.
+#[derive(Clone)]
+enum Object {
+    Pool(IPPool),
+    Subnet(Subnet),
+}
+
+impl Object {
+    fn name(&self) -> PoolName {
+        match self {
+            Self::Pool(pool) => pool.name_any().into(),
+            Self::Subnet(subnet) => PoolName::of_subnet(&subnet.name_any()),
+        }
+    }
+
+    fn generation(&self) -> Option<i64> {
+        match self {
+            Self::Pool(pool) => pool.metadata.generation,
+            Self::Subnet(subnet) => subnet.metadata.generation,
+        }
+    }
+
+    fn status(&self) -> Option<&IPPoolStatus> {
+        match self {
+            Self::Pool(pool) => pool.status.as_ref(),
+            Self::Subnet(subnet) => subnet.status.as_ref(),
+        }
+    }
+
+    fn set_status(&mut self, status: IPPoolStatus) {
+        match self {
+            Self::Pool(pool) => pool.status = Some(status),
+            Self::Subnet(subnet) => subnet.status = Some(status),
+        }
+    }
+
+    async fn write(&self, api: &impl Api) -> Result<bool, ApiError> {
+        match self {
+            Self::Pool(pool) => api.write_status(pool).await,
+            Self::Subnet(subnet) => api.write_subnet_status(subnet).await,
+        }
+    }
+
+    async fn read(&self, api: &impl Api) -> Result<Option<Self>, ApiError> {
+        Ok(match self {
+            Self::Pool(pool) => api.pool(&pool.name_any()).await?.map(Self::Pool),
+            Self::Subnet(subnet) => api.subnet(&subnet.name_any()).await?.map(Self::Subnet),
+        })
     }
 }
 

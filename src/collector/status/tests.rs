@@ -61,7 +61,7 @@ fn status_with(
         pool: &from,
         over: (*state == State::Quarantined).then(|| now() + jiff::SignedDuration::from_secs(600)),
     });
-    let counted = Counted::all(&pools, leases, findings);
+    let counted = Counted::pools(&pools, leases, findings);
     let counted = counted
         .iter()
         .find(|c| c.name.as_str() == name)
@@ -210,7 +210,7 @@ fn a_status_is_written_only_when_it_changed() {
         &Vrf::default(),
     )
     .expect("pools");
-    let counted = &Counted::all(&pools, std::iter::empty(), &Findings::default())[0];
+    let counted = &Counted::pools(&pools, std::iter::empty(), &Findings::default())[0];
     let first = pool_status(counted, None, None, 2, now()).expect("the first");
     let later = now() + jiff::SignedDuration::from_secs(60);
     assert_eq!(pool_status(counted, None, Some(&first), 0, later), None);
@@ -239,7 +239,7 @@ fn a_large_pool_that_is_full_is_dated_by_each_run_and_one_with_room_has_no_sampl
             pool: &from,
             over: None,
         });
-        Counted::all(&pools, leases, &Findings::default()).remove(0)
+        Counted::pools(&pools, leases, &Findings::default()).remove(0)
     };
     let later = now() + jiff::SignedDuration::from_secs(60);
     for (subnet, is_full, dated) in [

@@ -63,6 +63,7 @@ pub fn held(last: u8, uid: &str) -> LeaseSnapshot {
         shared: false,
         claim: None,
         held_since: Some(at(-10_000)),
+        released_at: None,
         over: None,
         termination: Duration::from_secs(30),
     }
@@ -71,6 +72,8 @@ pub fn held(last: u8, uid: &str) -> LeaseSnapshot {
 pub fn pod(uid: &str) -> PodSnapshot {
     PodSnapshot {
         claim: None,
+        sticky: None,
+        derived: None,
         namespace: "ns".into(),
         name: "web".into(),
         uid: uid.into(),

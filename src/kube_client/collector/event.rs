@@ -70,6 +70,7 @@ pub(super) fn request(
 fn event(notice: &Notice, at: Timestamp) -> (String, Value) {
     let (kind, version, name, uid) = match &notice.regarding {
         Regarding::Pool { name, uid } => ("IPPool", "leasehold.io/v1alpha1", name, uid),
+        Regarding::Subnet { name, uid } => ("Subnet", "leasehold.io/v1alpha1", name, uid),
         // As kubelet names it: `kubectl describe node` selects by that too.
         Regarding::Node { name } => ("Node", "v1", name, name),
     };

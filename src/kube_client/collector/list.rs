@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use super::split::ListSplitter;
 use crate::claim::ClaimName;
 use crate::collector::{
-    LeaseSnapshot, NodeSnapshot, Page, Part, Phase, PodSnapshot, StatefulSetName,
+    DerivedRequest, LeaseSnapshot, NodeSnapshot, Page, Part, Phase, PodSnapshot, StatefulSetName,
 };
 use crate::kube_client::KubeClient;
 use crate::kube_client::answer::Response;
@@ -108,6 +108,7 @@ impl Identity {
             shared: false,
             claim: None,
             held_since: None,
+            released_at: None,
             over: None,
             termination: Duration::ZERO,
         })
@@ -126,7 +127,7 @@ impl Identity {
         (self.namespace, self.name)
     }
 
-    /// A pod that lives.
+    /// A pod that lives, and that may ask for a set.
     pub fn pod(self) -> PodSnapshot {
         PodSnapshot {
             namespace: self.namespace,
@@ -140,6 +141,11 @@ impl Identity {
             termination: Duration::ZERO,
             addresses: Vec::new(),
             claim: None,
+            sticky: None,
+            derived: Some(Box::new(DerivedRequest {
+                application: None,
+                size: None,
+            })),
             attached: None,
         }
     }

@@ -48,7 +48,7 @@ fn pools() -> Vec<Counted> {
         kept: [(name.clone(), kept)].into(),
         ..Findings::default()
     };
-    Counted::all(&pools, leases, &findings)
+    Counted::pools(&pools, leases, &findings)
 }
 
 fn summary() -> Summary {
