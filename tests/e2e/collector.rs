@@ -15,6 +15,7 @@ mod pools;
 mod race;
 mod recreated;
 pub mod run;
+pub mod sets;
 mod shipped;
 mod situations;
 mod slots;
