@@ -1,8 +1,10 @@
 //! What a process costs, as its parent sees it: getrusage(2) of the children that were waited for.
 //!
 //! The benchmark calls itself in between. For the kernel, what a process was before its exec counts
-//! for the peak of its memory, and that is the parent's memory: in between, it is little.
+//! for the peak of its memory, and that is the parent's memory: in between, it is little, and the
+//! child shares nothing of it.
 
+use std::os::unix::process::CommandExt;
 use std::process::{Command, exit};
 use std::time::{Duration, Instant};
 
@@ -40,7 +42,11 @@ pub async fn measure(call: Call) -> Result<(Outcome, Cost)> {
 pub fn watch(arguments: &[String]) -> Result<()> {
     let (program, arguments) = arguments.split_first().context("no program")?;
     let begun = Instant::now();
-    let ended = Command::new(program).args(arguments).status()?;
+    let mut command = Command::new(program);
+    // root, as ever. The standard library forks for it; else it would have the child borrow this
+    // process's memory, all of which would count as the child's.
+    command.args(arguments).uid(0);
+    let ended = command.status()?;
     let elapsed = begun.elapsed();
     let used = children()?;
     let cost = Cost {
