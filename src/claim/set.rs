@@ -199,6 +199,12 @@ impl Claim {
         spans.into_iter().flat_map(addresses)
     }
 
+    /// Whether it is a `StatefulSet`'s, whose pods keep their names.
+    #[must_use]
+    pub fn is_of_stateful_set(&self) -> bool {
+        matches!(&self.source, Source::Derived(owner) if owner.object().is_stateful_set())
+    }
+
     /// What the leases of its members say.
     #[must_use]
     pub fn reference(&self) -> ClaimRef {

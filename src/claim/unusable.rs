@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use super::derived::SetSize;
 use super::set::{Claim, ClaimName, InvalidClaim, Source};
+use crate::api::SetOwner;
 use crate::ip::Family;
 use crate::text::first_few;
 
@@ -34,15 +36,55 @@ pub enum Unusable {
         family: Family,
     },
     /// Each of its addresses is in use, or not for this pod.
-    #[error(
-        "IPClaim {claim} is full: {what}; enlarge it or end a pod that has one of its addresses"
-    )]
+    #[error("IPClaim {claim} is full: {what}; {remedy}")]
     Full {
         /// The claim.
         claim: ClaimName,
         /// Who has the addresses.
         what: String,
+        /// What to do.
+        remedy: &'static str,
     },
+    /// The claim that has the name of a set is not the set's.
+    #[error(
+        "IPClaim {0} has the name of this application's set and is for another: delete it, or name an IPClaim of yours in the \
+         pod's annotation ipam.leasehold.io/claim"
+    )]
+    OfAnother(ClaimName),
+    /// The Subnet has too few free addresses to make the set, or to enlarge it.
+    #[error(
+        "Subnet {subnet} has too few free addresses for IPClaim {claim}: {missing} are missing and {free} {are} free; enlarge \
+         its spec.ips, or name another Subnet too", are = if *free == 1 { "is" } else { "are" }
+    )]
+    NoRoom {
+        /// The set's claim.
+        claim: ClaimName,
+        /// The name of the Subnet.
+        subnet: String,
+        /// How many addresses the set has too few.
+        missing: usize,
+        /// How many of them there are.
+        free: usize,
+    },
+    /// The application does not exist, so it is unknown how many addresses its set should have.
+    #[error(
+        "{} {} does not exist, so it is unknown how many addresses its pods need: create it, or end the pod", .0.kind, .0.name
+    )]
+    NoApplication(SetOwner),
+    /// The application does not say how many pods it is to have.
+    #[error(
+        "how many pods {} {} is to have can't be read, because its kind has no /scale: set the pod's annotation \
+         ipam.leasehold.io/ippool-ip-number to a number", .0.kind, .0.name
+    )]
+    NoReplicas(SetOwner),
+    /// None of several sets has an address.
+    #[error("none of {} sets has an address: {}", .0.len(), each(.0))]
+    NoneOf(Vec<Self>),
+}
+
+fn each(unusable: &[Unusable]) -> String {
+    let each: Vec<String> = unusable.iter().map(ToString::to_string).collect();
+    each.join("; ")
 }
 
 impl Unusable {
@@ -65,6 +107,41 @@ impl Unusable {
             1 => each.concat(),
             count => format!("of its {count} {family} addresses {}", first_few(&each)),
         };
-        Self::Full { claim: name, what }
+        Self::Full {
+            claim: name,
+            what,
+            remedy: "enlarge it or end a pod that has one of its addresses",
+        }
+    }
+
+    /// The same for an application's set of that size.
+    #[must_use]
+    pub fn of_size(self, size: SetSize) -> Self {
+        let Self::Full { claim, what, .. } = self else {
+            return self;
+        };
+        let remedy = match size {
+            SetSize::Fixed(_) => {
+                "raise the pods' annotation ipam.leasehold.io/ippool-ip-number: until then no pod is added, and a rollout with \
+                 maxUnavailable: 0 cannot proceed"
+            }
+            SetSize::Spare(_) | SetSize::Surge => {
+                "raise the pods' annotation ipam.leasehold.io/ippool-ip-number, for example to \"+5\", or wait until a pod ends"
+            }
+        };
+        Self::Full {
+            claim,
+            what,
+            remedy,
+        }
+    }
+
+    /// What is wrong with each of several sets.
+    #[must_use]
+    pub fn of_each(mut unusable: Vec<Self>) -> Self {
+        match unusable.len() {
+            1 => unusable.remove(0),
+            _ => Self::NoneOf(unusable),
+        }
     }
 }

@@ -24,6 +24,8 @@ mod crowded;
 mod eligibility;
 mod hints;
 mod join;
+mod make;
+mod office;
 mod search;
 mod sets;
 mod slot;
@@ -299,7 +301,7 @@ impl<S: Store, C: Clock, H: Hints> Acquirer<'_, S, C, H> {
     }
 
     async fn create(&self, lease: &Lease) -> Result<Commit, Error> {
-        self.write(lease, async || self.leases.create(lease).await)
+        self.write(Some(&lease.name), async || self.leases.create(lease).await)
             .await
     }
 
@@ -310,18 +312,18 @@ impl<S: Store, C: Clock, H: Hints> Acquirer<'_, S, C, H> {
             claim: claim.cloned(),
             ..lease.clone()
         };
-        self.write(lease, async || self.leases.replace(before, lease).await)
-            .await
+        let write = async || self.leases.replace(before, lease).await;
+        self.write(Some(&lease.name), write).await
     }
 
     /// The pod was read a moment ago and is bound to this node. An authorizer that does not know
     /// that yet learns it soon, so its denial is no answer while there is time, and as long as the
     /// sandbox exists.
-    async fn write(
+    async fn write<T>(
         &self,
-        lease: &Lease,
-        write: impl AsyncFn() -> Result<Commit, WriteError>,
-    ) -> Result<Commit, Error> {
+        lease: Option<&LeaseName>,
+        write: impl AsyncFn() -> Result<retry::Commit<T>, WriteError>,
+    ) -> Result<retry::Commit<T>, Error> {
         let mut pauses = backoff();
         loop {
             self.check_sandbox()?;
@@ -337,10 +339,14 @@ impl<S: Store, C: Clock, H: Hints> Acquirer<'_, S, C, H> {
         }
     }
 
-    fn noted(&self, lease: &Lease, outcome: Result<Commit, WriteError>) -> Result<Commit, Error> {
+    fn noted<T>(
+        &self,
+        lease: Option<&LeaseName>,
+        outcome: Result<T, WriteError>,
+    ) -> Result<T, Error> {
         outcome.map_err(|given_up| {
             if given_up.unsettled {
-                self.unsettled.borrow_mut().push(lease.name.clone());
+                self.unsettled.borrow_mut().extend(lease.cloned());
             }
             given_up.into()
         })

@@ -261,8 +261,12 @@ fn code(error: &Error) -> Code {
 
 fn set_code(unusable: &Unusable) -> Code {
     match unusable {
-        Unusable::Full { .. } => Code::Exhausted,
+        Unusable::Full { .. } | Unusable::NoRoom { .. } => Code::Exhausted,
+        Unusable::NoneOf(each) => each.first().map_or(Code::NoPool, set_code),
         Unusable::Missing(_)
+        | Unusable::OfAnother(_)
+        | Unusable::NoApplication(_)
+        | Unusable::NoReplicas(_)
         | Unusable::Deleting(_)
         | Unusable::Invalid(..)
         | Unusable::Unresolved { .. } => Code::NoPool,

@@ -15,7 +15,7 @@ use super::super::{Error, State};
 use super::eligibility::{self, Cooling, Eligibility};
 use super::hints::Hints;
 use super::search::Search;
-use super::{Allocation, Previous, Refusal, describe};
+use super::{Allocation, Previous, Refusal, Sets, describe};
 use crate::allocate::{Seed, doublings};
 use crate::claim::{Claim, Unusable};
 use crate::pool::Pool;
@@ -58,6 +58,11 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
                 return Err(Refusal::Set(Unusable::Deleting(claim.name)).into());
             }
             let members = self.members(&claim).await?;
+            if let Some(former) = self.former_of_our_name(&claim, &members) {
+                self.wait_for(former).await?;
+                claim = self.read_again(claim).await?;
+                continue;
+            }
             let mut unavailable = BTreeMap::new();
             let mut is_lost = false;
             for (address, pool) in self.in_order(&claim, &members, &mut unavailable) {
@@ -75,14 +80,48 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
                 return Err(Refusal::Set(Unusable::full(&claim, family, &unavailable)).into());
             }
             leases.back_off(&mut pauses).await?;
-            let name = claim.name.clone();
-            claim =
-                (leases.read_claim(&name).await?).ok_or(Refusal::Set(Unusable::Missing(name)))?;
+            claim = self.read_again(claim).await?;
         }
     }
 
+    async fn read_again(&self, claim: Claim) -> Result<Claim, Error> {
+        let read = self.acquirer.leases.read_claim(&claim.name).await?;
+        Ok(read.ok_or(Refusal::Set(Unusable::Missing(claim.name)))?)
+    }
+
+    /// The member that an earlier pod of our name in a `StatefulSet` still has. No other is ours.
+    fn former_of_our_name<'m>(
+        &self,
+        claim: &Claim,
+        members: &'m BTreeMap<IpAddr, StoredLease>,
+    ) -> Option<&'m StoredLease> {
+        let us = &self.requester().holder;
+        let mut of_our_name = members.values().filter(|stored| {
+            let holder = stored.lease.holder.as_ref();
+            stored.lease.state == State::Held && holder.is_some_and(|it| it.pod == us.pod)
+        });
+        let is_waiting = claim.is_of_stateful_set()
+            && !(of_our_name.clone()).any(|stored| self.is_own_slot(stored));
+        is_waiting.then(|| of_our_name.next())?
+    }
+
+    /// Whether a member of a `StatefulSet`'s set is kept for the pod that had it last.
+    fn is_kept_for_another(&self, claim: &Claim, last: &str) -> bool {
+        let ordinal = last
+            .rsplit_once('-')
+            .and_then(|(_, ordinal)| ordinal.parse().ok());
+        let may_come_back = match (self.replicas.get(), ordinal) {
+            (Some(replicas), Some::<u32>(ordinal)) => ordinal < replicas,
+            (None, _) | (_, None) => true,
+        };
+        claim.is_of_stateful_set() && may_come_back
+    }
+
     /// The leases of the set's members.
-    async fn members(&self, claim: &Claim) -> Result<BTreeMap<IpAddr, StoredLease>, Error> {
+    pub(super) async fn members(
+        &self,
+        claim: &Claim,
+    ) -> Result<BTreeMap<IpAddr, StoredLease>, Error> {
         let found = self
             .acquirer
             .leases
@@ -113,11 +152,11 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
                 continue;
             }
             let member = members.get(&address);
-            let Some(pool) = self.pool_with(address, member) else {
+            let Some(pool) = self.pool_with(claim, address, member) else {
                 unavailable.insert(address, "in no pool that may serve this pod".to_owned());
                 continue;
             };
-            match self.preference(member) {
+            match self.preference(claim, member) {
                 Ok(preference) => ordered.push((preference, seed.rank(address), address, pool)),
                 Err(why) => {
                     unavailable.insert(address, why);
@@ -131,7 +170,11 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
             .collect()
     }
 
-    fn preference(&self, member: Option<&StoredLease>) -> Result<Preference, String> {
+    fn preference(
+        &self,
+        claim: &Claim,
+        member: Option<&StoredLease>,
+    ) -> Result<Preference, String> {
         let us = &self.requester().holder;
         let Some(stored) = member else {
             return Ok(Preference::WithoutMember);
@@ -146,6 +189,12 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
             State::Held if self.is_own_slot(stored) => Ok(Preference::Own),
             State::Retained if lease.held_since.is_none() => Ok(Preference::Fresh),
             State::Retained if is_of_this_name => Ok(Preference::SameName),
+            State::Retained
+                if let Some(last) =
+                    holder.filter(|it| self.is_kept_for_another(claim, &it.pod)) =>
+            {
+                Err(format!("kept for pod {}/{}", last.namespace, last.pod))
+            }
             State::Retained => {
                 let released = lease.released_at.unwrap_or(jiff::Timestamp::MIN);
                 Ok(Preference::Released(Reverse(doublings(
@@ -161,7 +210,16 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
 
     /// The pool that may give an address to this pod, the one that its lease names before others. A
     /// disabled one gives its sets what they have.
-    fn pool_with(&self, address: IpAddr, member: Option<&StoredLease>) -> Option<&Arc<Pool>> {
+    fn pool_with(
+        &self,
+        claim: &Claim,
+        address: IpAddr,
+        member: Option<&StoredLease>,
+    ) -> Option<&Arc<Pool>> {
+        if let Sets::Derived(sets) = self.request.sets {
+            let of_claim = sets.iter().find(|it| it.set.name() == claim.name);
+            return (of_claim.map(|it| &it.pool)).filter(|pool| pool.usable.contains(address));
+        }
         let pools = || self.request.candidates.iter().chain(self.request.resumable);
         let gives = |pool: &&Arc<Pool>| pool.usable.contains(address);
         let named = member.map(|stored| &stored.lease.pool);

@@ -29,6 +29,8 @@ pub(super) struct Search<'a, S, C, H> {
     pub request: &'a AddressRequest<'a>,
     /// The leases of this pod's slot, as they were read at first.
     kept: &'a [StoredLease],
+    /// How many pods the `StatefulSet` is to have whose set is searched, once it matters.
+    pub replicas: Cell<Option<u32>>,
     /// Whether it has tried to take an address that no pod had.
     pub has_tried: Cell<bool>,
     /// Addresses whose lease is being deleted: lists show them as cooling for as long as a
@@ -62,6 +64,7 @@ impl<'a, S: Store, C: Clock, H: Hints> Search<'a, S, C, H> {
             acquirer,
             request,
             kept,
+            replicas: Cell::default(),
             has_tried: Cell::default(),
             ending: RefCell::default(),
             avoided: RefCell::default(),

@@ -1,34 +1,167 @@
 //! The sets of a pod's application, in order of preference.
+//!
+//! A pod joins the first set that has a member for it. Where a set is missing, or all its members
+//! are taken and it is smaller than this pod wants it, the pod's call makes it or enlarges it, or
+//! waits for the call that does.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use super::super::Error;
-use super::super::store::Store;
+use super::super::store::{Replicas, Store};
 use super::hints::Hints;
+use super::make::Made;
+use super::office::Watch;
 use super::search::Search;
 use super::{Allocation, Refusal, SetRequest};
-use crate::claim::Unusable;
-use crate::retry::Clock;
+use crate::claim::{Claim, DerivedSet, Source, Unusable};
+use crate::retry::{Clock, Commit, backoff};
+
+/// The condition of a claim whose application does not exist.
+const OWNER_GONE: &str = "OwnerGone";
 
 impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
-    /// Takes a member of the first of these sets that has one.
+    /// Takes a member of the first of these sets that has one, or can be given one.
     pub(super) async fn join_derived(&self, sets: &[SetRequest]) -> Result<Allocation, Error> {
-        let mut refused = None;
-        for SetRequest { set, .. } in sets {
-            let name = set.name();
-            let refusal = match self.acquirer.leases.read_claim(&name).await? {
-                Some(claim) => match self.join(&claim).await {
-                    Err(Error::Refused(refusal)) => refusal,
-                    outcome => return outcome,
-                },
-                None => Refusal::Set(Unusable::Missing(name)),
-            };
-            refused.get_or_insert(refusal);
+        let mut refused = Vec::new();
+        for request in sets {
+            match self.join_or_make(request).await {
+                Err(Error::Refused(Refusal::Set(unusable))) => refused.push(unusable),
+                outcome => return outcome,
+            }
         }
-        let family = self.request.family;
-        Err(refused
-            .unwrap_or(Refusal::Disabled {
-                family,
-                pools: Vec::new(),
-            })
-            .into())
+        Err(Refusal::Set(Unusable::of_each(refused)).into())
     }
+
+    async fn join_or_make(&self, request: &SetRequest) -> Result<Allocation, Error> {
+        let SetRequest { set, pool } = request;
+        let mut watch = Watch::default();
+        let mut pauses = backoff();
+        let mut tried: Option<BTreeSet<IpAddr>> = None;
+        let mut refusal = None;
+        let mut wanted = None;
+        loop {
+            let claim = self.claim_of(set).await?;
+            if tried.as_ref() != Some(&claim.addresses) && !claim.addresses.is_empty() {
+                match self.join(&claim).await {
+                    Err(Error::Refused(Refusal::Set(full @ Unusable::Full { .. }))) => {
+                        refusal = Some(full);
+                    }
+                    outcome => return outcome,
+                }
+                tried = Some(claim.addresses.clone());
+            }
+            let size = match wanted {
+                Some(size) => size,
+                None => *wanted.insert(self.wanted(set).await?),
+            };
+            let missing = size.saturating_sub(claim.joinable(self.request.family).len());
+            if missing == 0 {
+                return match self.replicas_of_stateful_set(set).await? {
+                    Some(replicas) if self.replicas.replace(Some(replicas)).is_none() => {
+                        self.join(&claim).await
+                    }
+                    _ => {
+                        let full = refusal.unwrap_or_else(|| {
+                            Unusable::full(&claim, self.request.family, &[].into())
+                        });
+                        Err(Refusal::Set(full.of_size(set.size)).into())
+                    }
+                };
+            }
+            let maker = claim.object.status.as_ref();
+            let maker = maker.and_then(|status| status.maker.as_ref());
+            if watch.is_free(maker, &self.writer(), self.elapsed()) {
+                match self.make(pool, &claim, missing).await? {
+                    Made::Listed => continue,
+                    Made::Lost => {}
+                    Made::Short(found) => {
+                        let no_room = Unusable::NoRoom {
+                            claim: claim.name,
+                            subnet: set.owner.subnet.clone(),
+                            missing,
+                            free: found,
+                        };
+                        return Err(Refusal::Set(no_room).into());
+                    }
+                }
+            }
+            self.acquirer.leases.back_off(&mut pauses).await?;
+        }
+    }
+
+    /// The claim of a set, made where there is none. Its application is back, where it was gone.
+    async fn claim_of(&self, set: &DerivedSet) -> Result<Claim, Error> {
+        let name = set.name();
+        let mut pauses = backoff();
+        loop {
+            let claim = match self.acquirer.leases.read_claim(&name).await? {
+                Some(claim) => claim,
+                None => match self.create_claim(set).await? {
+                    Commit::Won(claim) => claim,
+                    Commit::Lost => continue,
+                },
+            };
+            if claim.vrf != set.vrf || claim.source != Source::Derived(set.owner.clone()) {
+                return Err(Refusal::Set(Unusable::OfAnother(name)).into());
+            }
+            // It has no finalizer, and will be gone in a moment.
+            if claim.deleting {
+                self.acquirer.leases.back_off(&mut pauses).await?;
+                continue;
+            }
+            if !is_owner_gone(&claim) {
+                return Ok(claim);
+            }
+            let cleared = self.write_status(&claim, |status| {
+                status.conditions.retain(|it| it.type_ != OWNER_GONE);
+            });
+            if let Commit::Won(claim) = cleared.await? {
+                return Ok(claim);
+            }
+            self.acquirer.leases.back_off(&mut pauses).await?;
+        }
+    }
+
+    async fn create_claim(&self, set: &DerivedSet) -> Result<Commit<Claim>, Error> {
+        let claim = set.claim(&self.requester().holder.pod);
+        let name = set.name();
+        let leases = self.acquirer.leases;
+        let write = async || leases.create_claim(&name, &claim).await;
+        self.acquirer.write(None, write).await
+    }
+
+    /// How many addresses the set should have, as far as this pod knows.
+    async fn wanted(&self, set: &DerivedSet) -> Result<usize, Error> {
+        let size = match set.size.fixed() {
+            Some(size) => size,
+            None => set.size.of(self.read_replicas(set).await?),
+        };
+        Ok(usize::try_from(size).unwrap_or(usize::MAX))
+    }
+
+    async fn read_replicas(&self, set: &DerivedSet) -> Result<u32, Error> {
+        let application = set.owner.object();
+        let replicas = self.acquirer.leases.replicas(&set.namespace, &application);
+        let refuse = |unusable| Err(Refusal::Set(unusable).into());
+        match replicas.await? {
+            Replicas::Wanted(replicas) => Ok(replicas),
+            Replicas::NotFound => refuse(Unusable::NoApplication(set.owner.clone())),
+            Replicas::Unscalable => refuse(Unusable::NoReplicas(set.owner.clone())),
+        }
+    }
+
+    /// What says which of its members are kept for a pod that is yet to come.
+    async fn replicas_of_stateful_set(&self, set: &DerivedSet) -> Result<Option<u32>, Error> {
+        if set.owner.object().is_stateful_set() {
+            self.read_replicas(set).await.map(Some)
+        } else {
+            Ok(None)
+        }
+    }
+}
+
+fn is_owner_gone(claim: &Claim) -> bool {
+    let conditions = claim.object.status.iter().flat_map(|it| &it.conditions);
+    (conditions.into_iter()).any(|it| it.type_ == OWNER_GONE && it.status == "True")
 }

@@ -221,7 +221,7 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
 
     /// Waits until the pod of this name that has the lease has it no more, or until the time is
     /// over.
-    async fn wait_for(&self, former: &StoredLease) -> Result<(), Error> {
+    pub(super) async fn wait_for(&self, former: &StoredLease) -> Result<(), Error> {
         let leases = self.acquirer.leases;
         let mut pauses = backoff();
         loop {
