@@ -36,14 +36,14 @@ pub enum Unusable {
         family: Family,
     },
     /// Each of its addresses is in use, or not for this pod.
-    #[error("IPClaim {claim} is full: {what}; {remedy}")]
+    #[error("IPClaim {claim} is full: {what}; {}", remedy(*.size))]
     Full {
         /// The claim.
         claim: ClaimName,
         /// Who has the addresses.
-        what: String,
-        /// What to do.
-        remedy: &'static str,
+        what: Box<str>,
+        /// How large the set is to be, where an application's pods say that.
+        size: Option<SetSize>,
     },
     /// The claim that has the name of a set is not the set's.
     #[error(
@@ -58,28 +58,41 @@ pub enum Unusable {
     )]
     NoRoom {
         /// The set's claim.
-        claim: ClaimName,
+        claim: Box<ClaimName>,
         /// The name of the Subnet.
-        subnet: String,
+        subnet: Box<str>,
         /// How many addresses the set has too few.
-        missing: usize,
+        missing: u32,
         /// How many of them there are.
-        free: usize,
+        free: u32,
     },
     /// The application does not exist, so it is unknown how many addresses its set should have.
     #[error(
         "{} {} does not exist, so it is unknown how many addresses its pods need: create it, or end the pod", .0.kind, .0.name
     )]
-    NoApplication(SetOwner),
+    NoApplication(Box<SetOwner>),
     /// The application does not say how many pods it is to have.
     #[error(
         "how many pods {} {} is to have can't be read, because its kind has no /scale: set the pod's annotation \
          ipam.leasehold.io/ippool-ip-number to a number", .0.kind, .0.name
     )]
-    NoReplicas(SetOwner),
+    NoReplicas(Box<SetOwner>),
     /// None of several sets has an address.
     #[error("none of {} sets has an address: {}", .0.len(), each(.0))]
     NoneOf(Vec<Self>),
+}
+
+fn remedy(size: Option<SetSize>) -> &'static str {
+    match size {
+        None => "enlarge it or end a pod that has one of its addresses",
+        Some(SetSize::Fixed(_)) => {
+            "raise the pods' annotation ipam.leasehold.io/ippool-ip-number: until then no pod is added, and a rollout with \
+             maxUnavailable: 0 cannot proceed"
+        }
+        Some(SetSize::Spare(_) | SetSize::Surge) => {
+            "wait until a pod ends, or raise the pods' annotation ipam.leasehold.io/ippool-ip-number, for example to \"+5\""
+        }
+    }
 }
 
 fn each(unusable: &[Unusable]) -> String {
@@ -109,31 +122,24 @@ impl Unusable {
         };
         Self::Full {
             claim: name,
-            what,
-            remedy: "enlarge it or end a pod that has one of its addresses",
+            what: what.into(),
+            size: None,
         }
     }
 
     /// The same for an application's set of that size.
     #[must_use]
-    pub fn of_size(self, size: SetSize) -> Self {
-        let Self::Full { claim, what, .. } = self else {
-            return self;
-        };
-        let remedy = match size {
-            SetSize::Fixed(_) => {
-                "raise the pods' annotation ipam.leasehold.io/ippool-ip-number: until then no pod is added, and a rollout with \
-                 maxUnavailable: 0 cannot proceed"
-            }
-            SetSize::Spare(_) | SetSize::Surge => {
-                "raise the pods' annotation ipam.leasehold.io/ippool-ip-number, for example to \"+5\", or wait until a pod ends"
-            }
-        };
-        Self::Full {
-            claim,
-            what,
-            remedy,
+    pub fn of_size(mut self, wanted: SetSize) -> Self {
+        if let Self::Full { size, .. } = &mut self {
+            *size = Some(wanted);
         }
+        self
+    }
+
+    /// Whether more members would help.
+    #[must_use]
+    pub fn is_for_want_of_members(&self) -> bool {
+        matches!(self, Self::Full { .. } | Self::Unresolved { .. })
     }
 
     /// What is wrong with each of several sets.

@@ -13,6 +13,8 @@ use std::net::IpAddr;
 use std::task::{Context, Poll};
 
 use leasehold::allocate::Taken;
+use leasehold::api::{IPClaim, IPClaimStatus};
+use leasehold::claim::{Claim, ClaimName};
 use leasehold::ip::Family;
 use leasehold::lease::{Holder, Lease, LeaseName, State, StoredLease};
 use leasehold::retry::{ApiError, ErrorKind};
@@ -28,6 +30,7 @@ use store::taken;
 pub struct FakeStore<'a> {
     choices: &'a Choices,
     leases: RefCell<BTreeMap<LeaseName, StoredLease>>,
+    claims: RefCell<BTreeMap<ClaimName, Claim>>,
     /// The last version under a name, of a lease that is gone too. It has the whole history of the
     /// name, so that boards of the same versions are the same board.
     versions: RefCell<BTreeMap<LeaseName, u64>>,
@@ -68,13 +71,47 @@ pub enum Write {
     Create(Lease),
     Replace(Box<StoredLease>, Lease),
     Delete(Box<StoredLease>),
+    CreateClaim(Box<IPClaim>),
+    ClaimStatus(Box<Claim>, Box<IPClaimStatus>),
+}
+
+/// What a write has stored, or deleted.
+#[expect(clippy::large_enum_variant, reason = "a walk has few at a time")]
+enum Done {
+    Lease(StoredLease),
+    Claim(Claim),
+}
+
+impl Done {
+    fn lease(self) -> StoredLease {
+        match self {
+            Self::Lease(stored) => stored,
+            Self::Claim(_) => unreachable!("a lease was written"),
+        }
+    }
+
+    fn claim(self) -> Claim {
+        match self {
+            Self::Claim(claim) => claim,
+            Self::Lease(_) => unreachable!("a claim was written"),
+        }
+    }
+
+    fn version(&self) -> String {
+        match self {
+            Self::Lease(stored) => stored.version.clone(),
+            Self::Claim(claim) => claims::version(Some(claim)).unwrap_or_default(),
+        }
+    }
 }
 
 impl Write {
-    fn name(&self) -> &LeaseName {
+    /// The lease that is written.
+    fn name(&self) -> Option<&LeaseName> {
         match self {
-            Self::Create(lease) => &lease.name,
-            Self::Replace(seen, _) | Self::Delete(seen) => &seen.lease.name,
+            Self::Create(lease) => Some(&lease.name),
+            Self::Replace(seen, _) | Self::Delete(seen) => Some(&seen.lease.name),
+            Self::CreateClaim(_) | Self::ClaimStatus(..) => None,
         }
     }
 
@@ -85,6 +122,12 @@ impl Write {
             Self::Create(lease) => format!("create {}", describe(lease)),
             Self::Replace(seen, lease) => format!("{} becomes {}", version(seen), describe(lease)),
             Self::Delete(seen) => format!("delete {}", version(seen)),
+            Self::CreateClaim(claim) => format!("create claim {:?}", claim.metadata.name),
+            Self::ClaimStatus(seen, status) => {
+                let version = claims::version(Some(seen)).unwrap_or_default();
+                let becomes = claims::describe_status(Some(status));
+                format!("claim {} ({version}) becomes {becomes}", seen.name)
+            }
         }
     }
 }
@@ -108,6 +151,7 @@ impl<'a> FakeStore<'a> {
         let mut fake_store = Self {
             choices,
             leases: RefCell::default(),
+            claims: RefCell::default(),
             versions: RefCell::default(),
             stale: Vec::new(),
             turn: Cell::new(usize::MAX),
@@ -129,6 +173,10 @@ impl<'a> FakeStore<'a> {
 
     pub fn get(&self, name: &LeaseName) -> Option<StoredLease> {
         self.leases.borrow().get(name).cloned()
+    }
+
+    pub fn all(&self) -> Vec<StoredLease> {
+        self.leases.borrow().values().cloned().collect()
     }
 
     pub fn held(&self) -> Vec<LeaseName> {
@@ -178,11 +226,15 @@ impl<'a> FakeStore<'a> {
     pub fn state(&self) -> u64 {
         let leases = self.leases.borrow();
         let stored: Vec<&str> = leases.values().map(|seen| seen.version.as_str()).collect();
+        let claims = self.claims.borrow();
+        let claims: Vec<_> = (claims.values())
+            .map(|it| claims::version(Some(it)))
+            .collect();
         let adrift: Vec<_> = self.adrift.borrow().iter().map(Write::describe).collect();
         let requests = self.requests.borrow();
         let requests: Vec<_> = requests.iter().map(|it| (it.actor, it.family)).collect();
         hash((
-            stored,
+            (stored, claims),
             requests,
             &*self.versions.borrow(),
             &*self.learned.borrow(),
@@ -252,21 +304,26 @@ impl<'a> FakeStore<'a> {
     }
 
     /// The lease after the write, `None` if something else stands there.
-    fn carry_out(&self, write: &Write) -> Option<StoredLease> {
-        let stored = self.get(write.name());
+    fn carry_out(&self, write: &Write) -> Option<Done> {
+        let stored = write.name().and_then(|name| self.get(name));
         let is_that = |seen: &StoredLease| {
             stored
                 .as_ref()
                 .is_some_and(|now| (&now.uid, &now.version) == (&seen.uid, &seen.version))
         };
-        match write {
+        let done = match write {
+            Write::CreateClaim(claim) => return self.try_create_claim(claim).map(Done::Claim),
+            Write::ClaimStatus(before, status) => {
+                return self.try_replace_status(before, status).map(Done::Claim);
+            }
             Write::Create(lease) => stored.is_none().then(|| self.put(lease, None)),
             Write::Replace(seen, lease) => is_that(seen).then(|| self.put(lease, Some(seen))),
             Write::Delete(seen) => is_that(seen).then(|| {
                 self.leases.borrow_mut().remove(&seen.lease.name);
                 (**seen).clone()
             }),
-        }
+        };
+        done.map(Done::Lease)
     }
 
     fn put(&self, lease: &Lease, over: Option<&StoredLease>) -> StoredLease {
@@ -296,8 +353,7 @@ impl<'a> FakeStore<'a> {
 
     /// Sends a write. In some runs the reply is lost, or the write comes so late that its sender
     /// waits no longer.
-    async fn send(&self, write: Write) -> Result<Option<StoredLease>, ApiError> {
-        let family = Family::of(write.name().address);
+    async fn send(&self, write: Write, family: Family) -> Result<Option<Done>, ApiError> {
         let mut sent = self.sent(Some(family), Some(write));
         sent.arrival().await;
         let write = sent.write.take().expect("it was sent");
@@ -305,7 +361,7 @@ impl<'a> FakeStore<'a> {
         let words = |end: &str| format!("{}: {end}", write.describe());
         if fate == 0 {
             let done = self.carry_out(&write);
-            let is_done = done.as_ref().map(|seen| seen.version.clone());
+            let is_done = done.as_ref().map(Done::version);
             self.learn((write.name(), is_done), |(_, done)| {
                 words(if done.is_some() { "done" } else { "lost" })
             });

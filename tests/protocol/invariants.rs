@@ -10,10 +10,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use leasehold::ip::Vrf;
-use leasehold::lease::{Holder, LeaseName};
+use leasehold::lease::{ClaimKind, Holder, Lease, LeaseName, State};
 use leasehold::pool::Pool;
 
 use crate::fake_store::{FakeStore, hash};
+use crate::runtime::application_of;
 
 /// The runtime's view: sandboxes, and what ADD answered.
 #[derive(Default)]
@@ -147,4 +148,77 @@ impl Invariants {
         }
         self.broken.take().map_or(Ok(()), Err)
     }
+}
+
+/// Checks the sets after a step: each is as large as it is to be or not made yet, no two share an
+/// address, and what is listed has a lease of that set, held by no other application's pod.
+pub fn look_at_sets(fake_store: &FakeStore<'_>, size: u32) -> Result<(), String> {
+    let mut listed = BTreeSet::new();
+    for claim in fake_store.claims() {
+        let (name, count) = (&claim.name, claim.addresses.len());
+        if count != 0 && count as u128 != u128::from(size) {
+            return Err(format!(
+                "{name} has {count} addresses and is to have {size}"
+            ));
+        }
+        for &address in &claim.addresses {
+            if !listed.insert(address) {
+                return Err(format!("{address} is in the lists of two sets"));
+            }
+            let vrf = Vrf::default();
+            let Some(stored) = fake_store.get(&LeaseName { vrf, address }) else {
+                return Err(format!("{name} lists {address}, which has no lease"));
+            };
+            if !name.is_in(stored.lease.claim.as_ref()) {
+                return Err(format!(
+                    "{name} lists {address}, whose lease is of another claim"
+                ));
+            }
+        }
+    }
+    for stored in fake_store.all() {
+        let Lease {
+            name,
+            state,
+            claim,
+            holder,
+            ..
+        } = stored.lease;
+        let owner = claim.and_then(|claim| claim.owner).map(|owner| owner.name);
+        let holder = holder.filter(|_| state == State::Held);
+        if let (Some(owner), Some(holder)) = (owner, holder)
+            && owner != application_of(&holder.pod)
+        {
+            return Err(format!(
+                "{name} is a member of {owner}'s set, and {} has it",
+                holder.pod
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Checks what is left when no call runs: of sets only their members, and leases that no list names
+/// and no pod has had.
+pub fn look_at_leftovers(fake_store: &FakeStore<'_>) -> Result<(), String> {
+    let claims = fake_store.claims();
+    for stored in fake_store.all() {
+        let Lease {
+            name,
+            state,
+            held_since,
+            claim,
+            ..
+        } = &stored.lease;
+        let is_listed = claims.iter().any(|claim| claim.lists(name.address));
+        let is_of_a_set = claim
+            .as_ref()
+            .is_some_and(|it| it.kind == ClaimKind::IPClaim);
+        if is_of_a_set && !is_listed && (*state != State::Retained || held_since.is_some()) {
+            return Err(format!(
+                "{name} is of a set that does not list it, and {state:?}"
+            ));
+        }
+    }
+    Ok(())
 }

@@ -13,7 +13,7 @@ mod scenario;
 mod search;
 
 use leasehold::lease::State::{Cooling, Held};
-use runtime::Act::{Add, AddAgain, AddSticky, Del, DelFailed, EndNamespace};
+use runtime::Act::{Add, AddAgain, AddMember, AddSticky, Del, DelFailed, EndNamespace};
 use runtime::{Act, Initial};
 use scenario::Scenario;
 
@@ -204,6 +204,40 @@ fn a_slot_that_does_not_list_what_is_kept_for_it_is_found() {
     };
     let fault = scenario.explore().expect_err("a second address");
     assert!(fault.contains("s2 was answered"), "{fault}");
+}
+
+/// The first one may be killed at each of its requests: another call finishes what it has begun.
+#[test]
+fn a_set_is_made_once_whoever_dies_meanwhile() {
+    for (addresses, set_size, before, faults, runtimes) in [
+        (
+            2,
+            2,
+            &[][..],
+            0,
+            &[&[AddMember("m1")][..], &[AddMember("m2")]][..],
+        ),
+        (1, 1, &[], 1, &[&[AddMember("m1")], &[AddMember("m1")]]),
+        (2, 1, &[], 1, &[&[AddMember("m1")], &[AddMember("m2")]]),
+        (
+            2,
+            1,
+            &COOLED[..1],
+            1,
+            &[&[AddMember("m1"), Del("m1")], &[AddMember("m2")]],
+        ),
+        (2, 1, &[], 0, &[&[AddMember("m1")], &[AddMember("o1")]]),
+        (2, 1, &[], 1, &[&[AddMember("m1")], &[AddMember("o1")]]),
+    ] {
+        let began = std::time::Instant::now();
+        holds(&Scenario {
+            before,
+            faults,
+            set_size,
+            ..Scenario::of(addresses, runtimes)
+        });
+        eprintln!("{:?}", began.elapsed());
+    }
 }
 
 /// The proof that the search can find: the rule that stops late calls is taken out.

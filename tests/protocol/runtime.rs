@@ -8,11 +8,12 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use leasehold::api::{ClaimRef, IPPool, IPPoolSpec};
+use leasehold::api::{ClaimRef, IPPool, IPPoolSpec, SetOwner};
+use leasehold::claim::{DerivedSet, SetSize};
 use leasehold::ip::{Family, Vrf};
 use leasehold::lease::{
     self, AddressRequest, Allocation, CallHints, Error, Holder, Lease, LeaseFilter, LeaseName,
-    Refusal, Requester, Sets, State, Store,
+    Refusal, Requester, SetRequest, Sets, State, Store,
 };
 use leasehold::pool::{Pool, Pools};
 use leasehold::retry::{self, Clock, Deadline, Retrying};
@@ -31,6 +32,8 @@ pub enum Act {
     Add(&'static str),
     /// ADD, for a pod that shows it.
     AddAgain(&'static str),
+    /// ADD, for a pod of an application with a set: `m…` are of one, `o…` of another.
+    AddMember(&'static str),
     /// ADD, for a pod whose address is kept for its name.
     AddSticky(&'static str),
     Del(&'static str),
@@ -56,6 +59,10 @@ pub struct Stage<'a> {
     /// One of each family.
     pub pools: Vec<Arc<Pool>>,
     pub looks_at_namespaces: bool,
+    /// How many addresses the set of an application has.
+    pub set_size: u32,
+    /// Whether a pod may be refused although there are addresses enough.
+    pub may_be_refused: bool,
 }
 
 impl Stage<'_> {
@@ -66,6 +73,7 @@ impl Stage<'_> {
                 Act::Add(container) => self.add(container, false, false).await,
                 Act::AddAgain(container) => self.add(container, true, false).await,
                 Act::AddSticky(container) => self.add(container, false, true).await,
+                Act::AddMember(container) => self.add_member(container).await,
                 Act::Del(container) => {
                     self.del(container, false, || self.invariants.begin_del(container))
                         .await;
@@ -121,6 +129,45 @@ impl Stage<'_> {
         }
     }
 
+    async fn add_member(&self, container: &'static str) {
+        self.invariants.begin_add(container);
+        let clock = LongPauses::default();
+        // Time for one call to be silent for too long.
+        let deadline = Deadline::after(Duration::from_secs(15));
+        let leases = Retrying::new(&self.fake_store, &clock, deadline);
+        let sets = [SetRequest {
+            set: set_of(container, self.set_size),
+            pool: self.pools[0].clone(),
+        }];
+        let request = AddressRequest {
+            sets: Sets::Derived(&sets),
+            ..request(&self.pools[0])
+        };
+        let exists = || true;
+        let hints = CallHints::default();
+        let requester = requester(container);
+        match lease::acquire(&leases, &requester, &[request], &hints, &exists).await {
+            Ok(allocations) => {
+                let addresses: Vec<_> = (allocations.iter())
+                    .map(|allocation| allocation.stored.lease.name.address)
+                    .collect();
+                self.fake_store
+                    .learn((), |()| format!("ADD of {container} answers {addresses:?}"));
+                self.invariants
+                    .answer(&self.fake_store, container, addresses);
+            }
+            // What a killed call or a late write has left is the collector's to take away.
+            Err(failed) => match failed.error {
+                Error::Retry(retry::Error::OutOfTime { .. }) => {}
+                Error::Refused(Refusal::Set(_)) if self.may_be_refused => {}
+                error @ (Error::Late | Error::Outdated | Error::Retry(_) | Error::Refused(_)) => {
+                    self.invariants
+                        .break_rule(format!("ADD of {container}: {error}"));
+                }
+            },
+        }
+    }
+
     async fn acquire(
         &self,
         container: &str,
@@ -137,13 +184,9 @@ impl Stage<'_> {
         let clock = Pauses(Cell::new(clock));
         let leases = Retrying::new(&self.fake_store, &clock, deadline());
         let requester = Requester {
-            holder: holder(container),
-            vrf: Vrf::default(),
-            termination: Duration::from_secs(30),
-            since: StoppedClock.now(),
             returning,
             slot: sticky.then(|| ClaimRef::slot_of(&holder(container), None)),
-            is_current: true,
+            ..requester(container)
         };
         let requests: Vec<_> = self.pools.iter().map(request).collect();
         lease::acquire(
@@ -174,7 +217,7 @@ impl Stage<'_> {
     /// DEL of all, when no other call runs.
     pub fn clear(&self) {
         let actor = usize::MAX;
-        for container in ["c0", "c1", "c2", "c3", "c9", "s1", "s2"] {
+        for container in ["c0", "c1", "c2", "c3", "c9", "s1", "s2", "m1", "m2", "o1"] {
             let mut del = pin!(self.del(container, false, || ()));
             let mut arriving = None;
             loop {
@@ -186,6 +229,40 @@ impl Stage<'_> {
                 arriving = requests.find(|request| request.actor == actor);
             }
         }
+    }
+}
+
+fn requester(container: &str) -> Requester {
+    Requester {
+        holder: holder(container),
+        vrf: Vrf::default(),
+        termination: Duration::from_secs(30),
+        since: StoppedClock.now(),
+        returning: false,
+        slot: None,
+        is_current: true,
+    }
+}
+
+/// The name of the application of such a pod.
+pub fn application_of(container: &str) -> &str {
+    &container[..1]
+}
+
+fn set_of(container: &str, size: u32) -> DerivedSet {
+    DerivedSet {
+        namespace: "shop".to_owned(),
+        owner: SetOwner {
+            group: "apps".to_owned(),
+            kind: "Deployment".to_owned(),
+            name: application_of(container).to_owned(),
+            interface: "eth0".to_owned(),
+            network: "net".to_owned(),
+            subnet: "s".to_owned(),
+        },
+        vrf: Vrf::default(),
+        size: SetSize::Fixed(size),
+        reclaim: true,
     }
 }
 
@@ -248,6 +325,7 @@ fn holder(container: &str) -> Holder {
         "c0" | "c1" | "c2" => "pod",
         "c3" => "other",
         "s1" | "s2" => "sticky",
+        "m1" | "m2" | "o1" => container,
         _ => "gone",
     };
     Holder {
@@ -257,7 +335,12 @@ fn holder(container: &str) -> Holder {
             "s1" | "s2" => format!("uid-of-{container}"),
             _ => format!("uid-of-{pod}"),
         },
-        node: if container == "s2" { "n2" } else { "n1" }.to_owned(),
+        node: if container.ends_with('2') && container != "c2" {
+            "n2"
+        } else {
+            "n1"
+        }
+        .to_owned(),
         container: container.to_owned(),
         interface: "eth0".to_owned(),
         network: "net".to_owned(),
@@ -287,6 +370,32 @@ impl Clock for Pauses {
 
     async fn pause(&self, _: Duration) {
         self.0.set(self.0.get() - 1);
+    }
+
+    async fn until(&self, at: Duration) {
+        StoppedClock.until(at).await;
+    }
+
+    fn chance(&self) -> f64 {
+        0.0
+    }
+}
+
+/// A clock on which only pauses take time: two of them are longer than a maker may be silent.
+#[derive(Default)]
+struct LongPauses(Cell<Duration>);
+
+impl Clock for LongPauses {
+    fn now(&self) -> Timestamp {
+        StoppedClock.now()
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.0.get()
+    }
+
+    async fn pause(&self, _: Duration) {
+        self.0.set(self.0.get() + Duration::from_secs(10));
     }
 
     async fn until(&self, at: Duration) {

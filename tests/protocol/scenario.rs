@@ -8,7 +8,7 @@ use leasehold::ip::Family;
 use leasehold::pool::Pool;
 
 use crate::fake_store::{FakeStore, RequestId, hash};
-use crate::invariants::Invariants;
+use crate::invariants::{self, Invariants};
 use crate::runtime::{self, Act, Initial, Stage};
 use crate::search::{self, Choices};
 
@@ -31,6 +31,8 @@ pub struct Scenario<'a> {
     pub looks_at_namespaces: bool,
     /// Whether ADD is shown what is kept for a pod's name.
     pub lists_claims: bool,
+    /// How many addresses the set of an application has.
+    pub set_size: u32,
 }
 
 type Actor<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
@@ -54,6 +56,7 @@ impl<'a> Scenario<'a> {
             faults: 0,
             looks_at_namespaces: true,
             lists_claims: true,
+            set_size: 1,
         }
     }
 
@@ -75,10 +78,14 @@ impl<'a> Scenario<'a> {
             invariants: Invariants::default(),
             pools: pools.to_vec(),
             looks_at_namespaces: self.looks_at_namespaces,
+            set_size: self.set_size,
+            may_be_refused: self.faults > 0,
         };
         self.run_on(&stage, choices)?;
         stage.fake_store.faults.set(0);
         stage.clear();
+        invariants::look_at_sets(&stage.fake_store, self.set_size)?;
+        invariants::look_at_leftovers(&stage.fake_store)?;
         match stage.fake_store.held().first() {
             Some(lost) => Err(format!("{lost} is still held after every DEL")),
             None => Ok(()),
@@ -98,6 +105,7 @@ impl<'a> Scenario<'a> {
         }
         loop {
             invariants.look(fake_store, &stage.pools)?;
+            invariants::look_at_sets(fake_store, stage.set_size)?;
             let moves = moves(&actors, fake_store);
             let ended: Vec<bool> = actors.iter().map(Option::is_none).collect();
             if moves.is_empty()

@@ -7,8 +7,9 @@
 //!
 //! - An address is listed once its lease is a member's, and was written by the call that lists it or
 //!   is held by a pod of the set.
-//! - A call that has lost the office gives back only leases that the list does not name, each at the
-//!   version that it wrote: what another call has adopted is that one's.
+//! - A call gives back only leases that it made itself and no list names, each at the version that
+//!   it wrote: what another call has adopted since is that one's. What it has adopted itself it
+//!   leaves: a call that has the office by now may have written it before, and list it yet.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -71,6 +72,8 @@ struct Members {
     held: Vec<IpAddr>,
     /// Addresses that others were faster to take.
     lost: BTreeSet<IpAddr>,
+    /// Whether another call for this set was faster to adopt one of its members.
+    has_rival: bool,
 }
 
 impl Members {
@@ -93,16 +96,13 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
         let mut members = Members::default();
         let made = self.make_members(pool, &mut office, missing, &mut members);
         match made.await {
-            Ok(true) if members.count() < missing => {
+            Ok(true) if members.count() < missing && !members.has_rival => {
                 let count = members.count();
                 self.acquirer.rollback(members.made).await;
-                // Else others would wait for this call in vain.
-                self.write_status(&office.claim, |status| status.maker = None)
-                    .await?;
-                Ok(Made::Short(count))
+                self.give_up_office(office, count).await
             }
-            Ok(true) => self.commit(office, members).await,
-            Ok(false) => self.give_back_unlisted(office, members.made).await,
+            Ok(true) if members.count() == missing => self.commit(office, members).await,
+            Ok(_) => self.give_back_unlisted(office, members.made).await,
             Err(error) => {
                 self.acquirer.rollback(members.made).await;
                 Err(error)
@@ -205,11 +205,11 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
             let claim = &office.claim;
             let writes = (next.iter()).map(async |proposal| {
                 let made = self.make_member(pool, claim, proposal).await;
-                (proposal.address(), made)
+                (proposal, made)
             });
             // All end: what is written must be known, to be given back.
             let mut outcome = Ok(());
-            for (address, made) in join_all(writes).await {
+            for (proposal, made) in join_all(writes).await {
                 match made {
                     Ok(Some(member)) => {
                         let whole = member.stored.check_whole().map_err(Error::from);
@@ -217,7 +217,8 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
                         members.made.push(member);
                     }
                     Ok(None) => {
-                        members.lost.insert(address);
+                        members.lost.insert(proposal.address());
+                        members.has_rival |= matches!(proposal, Proposal::Adopt(_));
                     }
                     Err(error) => outcome = outcome.and(Err(error)),
                 }
@@ -249,8 +250,8 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
             Some(stored) => {
                 let judged = eligibility::judge(&stored, us, Cooling::Any, self.now());
                 let previous = match (proposal, judged) {
-                    // No list names it: who gives it back takes it out of the way.
-                    (Proposal::Adopt(_), _) => Previous::Absent,
+                    // Another call made it, and may list it yet: it is never given back.
+                    (Proposal::Adopt(_), _) => Previous::Own,
                     (_, Eligibility::Vacant) => Previous::Vacant(Box::new(Lease {
                         holder: Some(us.clone()),
                         ..stored.lease.clone()
@@ -291,6 +292,19 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
                 }
                 // The list may have been written, or will be: its leases are the collector's.
                 Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Gives up the office, in which so few addresses were found: else others would wait for this
+    /// call in vain. Where it was lost before, another call may have found more.
+    async fn give_up_office(&self, mut office: Office, found: usize) -> Result<Made, Error> {
+        loop {
+            let given_up = self.write_status(&office.claim, |status| status.maker = None);
+            match given_up.await? {
+                Commit::Won(_) => return Ok(Made::Short(found)),
+                Commit::Lost if self.read_office(&mut office).await? => {}
+                Commit::Lost => return Ok(Made::Lost),
             }
         }
     }

@@ -44,7 +44,7 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
             let claim = self.claim_of(set).await?;
             if tried.as_ref() != Some(&claim.addresses) && !claim.addresses.is_empty() {
                 match self.join(&claim).await {
-                    Err(Error::Refused(Refusal::Set(full @ Unusable::Full { .. }))) => {
+                    Err(Error::Refused(Refusal::Set(full))) if full.is_for_want_of_members() => {
                         refusal = Some(full);
                     }
                     outcome => return outcome,
@@ -57,17 +57,9 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
             };
             let missing = size.saturating_sub(claim.joinable(self.request.family).len());
             if missing == 0 {
-                return match self.replicas_of_stateful_set(set).await? {
-                    Some(replicas) if self.replicas.replace(Some(replicas)).is_none() => {
-                        self.join(&claim).await
-                    }
-                    _ => {
-                        let full = refusal.unwrap_or_else(|| {
-                            Unusable::full(&claim, self.request.family, &[].into())
-                        });
-                        Err(Refusal::Set(full.of_size(set.size)).into())
-                    }
-                };
+                let full = || Unusable::full(&claim, self.request.family, &[].into());
+                let full = refusal.unwrap_or_else(full).of_size(set.size);
+                return self.join_at_last(set, &claim, full).await;
             }
             let maker = claim.object.status.as_ref();
             let maker = maker.and_then(|status| status.maker.as_ref());
@@ -77,12 +69,12 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
                     Made::Lost => {}
                     Made::Short(found) => {
                         let no_room = Unusable::NoRoom {
-                            claim: claim.name,
-                            subnet: set.owner.subnet.clone(),
-                            missing,
-                            free: found,
+                            claim: Box::new(claim.name.clone()),
+                            subnet: set.owner.subnet.clone().into(),
+                            missing: u32::try_from(missing).unwrap_or(u32::MAX),
+                            free: u32::try_from(found).unwrap_or(u32::MAX),
                         };
-                        return Err(Refusal::Set(no_room).into());
+                        return self.join_at_last(set, &claim, no_room).await;
                     }
                 }
             }
@@ -146,17 +138,28 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
         let refuse = |unusable| Err(Refusal::Set(unusable).into());
         match replicas.await? {
             Replicas::Wanted(replicas) => Ok(replicas),
-            Replicas::NotFound => refuse(Unusable::NoApplication(set.owner.clone())),
-            Replicas::Unscalable => refuse(Unusable::NoReplicas(set.owner.clone())),
+            Replicas::NotFound => refuse(Unusable::NoApplication(Box::new(set.owner.clone()))),
+            Replicas::Unscalable => refuse(Unusable::NoReplicas(Box::new(set.owner.clone()))),
         }
     }
 
-    /// What says which of its members are kept for a pod that is yet to come.
-    async fn replicas_of_stateful_set(&self, set: &DerivedSet) -> Result<Option<u32>, Error> {
-        if set.owner.object().is_stateful_set() {
-            self.read_replicas(set).await.map(Some)
-        } else {
-            Ok(None)
+    /// In a `StatefulSet`'s set of which nothing else is left, a pod takes what is kept for one that
+    /// is not to come back; else it is refused.
+    async fn join_at_last(
+        &self,
+        set: &DerivedSet,
+        claim: &Claim,
+        refusal: Unusable,
+    ) -> Result<Allocation, Error> {
+        if !claim.is_of_stateful_set() || claim.addresses.is_empty() {
+            return Err(Refusal::Set(refusal).into());
+        }
+        self.replicas.set(Some(self.read_replicas(set).await?));
+        let outcome = self.join(claim).await;
+        self.replicas.set(None);
+        match outcome {
+            Err(Error::Refused(Refusal::Set(_))) => Err(Refusal::Set(refusal).into()),
+            outcome => outcome,
         }
     }
 }

@@ -20,7 +20,7 @@ impl Store for FakeStore<'_> {
                 .adrift
                 .borrow()
                 .iter()
-                .any(|write| write.name() == name)
+                .any(|write| write.name() == Some(name))
         {
             let leaving = (self.turn.get(), name.clone());
             self.left.borrow_mut().insert(leaving);
@@ -48,19 +48,20 @@ impl Store for FakeStore<'_> {
     }
 
     async fn create(&self, lease: &Lease) -> Result<Commit, ApiError> {
-        let done = self.send(Write::Create(lease.clone())).await?;
-        Ok(done.map_or(Commit::Lost, Commit::Won))
+        let write = Write::Create(lease.clone());
+        let done = self.send(write, family_of(&lease.name)).await?;
+        Ok(done.map_or(Commit::Lost, |done| Commit::Won(done.lease())))
     }
 
     async fn replace(&self, seen: &StoredLease, lease: &Lease) -> Result<Commit, ApiError> {
-        let done = self
-            .send(Write::Replace(Box::new(seen.clone()), lease.clone()))
-            .await?;
-        Ok(done.map_or(Commit::Lost, Commit::Won))
+        let write = Write::Replace(Box::new(seen.clone()), lease.clone());
+        let done = self.send(write, family_of(&lease.name)).await?;
+        Ok(done.map_or(Commit::Lost, |done| Commit::Won(done.lease())))
     }
 
     async fn delete(&self, seen: &StoredLease) -> Result<bool, ApiError> {
-        let done = self.send(Write::Delete(Box::new(seen.clone()))).await?;
+        let write = Write::Delete(Box::new(seen.clone()));
+        let done = self.send(write, family_of(&seen.lease.name)).await?;
         Ok(done.is_some())
     }
 
@@ -126,6 +127,10 @@ impl Store for FakeStore<'_> {
         });
         Ok(found)
     }
+}
+
+fn family_of(name: &LeaseName) -> Family {
+    Family::of(name.address)
 }
 
 /// What a list says of a lease.
