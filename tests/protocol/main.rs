@@ -209,25 +209,16 @@ fn a_slot_that_does_not_list_what_is_kept_for_it_is_found() {
 /// The first one may be killed at each of its requests: another call finishes what it has begun.
 #[test]
 fn a_set_is_made_once_whoever_dies_meanwhile() {
+    const RIVALS: &[&[Act]] = &[&[AddMember("m1")], &[AddMember("m2")]];
+    const STRANGERS: &[&[Act]] = &[&[AddMember("m1")], &[AddMember("o1")]];
+    const ALL: &[&[Act]] = &[&[AddMember("m1")], &[AddMember("m2")], &[AddMember("o1")]];
     for (addresses, set_size, before, faults, runtimes) in [
-        (
-            2,
-            2,
-            &[][..],
-            0,
-            &[&[AddMember("m1")][..], &[AddMember("m2")]][..],
-        ),
-        (1, 1, &[], 1, &[&[AddMember("m1")], &[AddMember("m1")]]),
-        (2, 1, &[], 1, &[&[AddMember("m1")], &[AddMember("m2")]]),
-        (
-            2,
-            1,
-            &COOLED[..1],
-            1,
-            &[&[AddMember("m1"), Del("m1")], &[AddMember("m2")]],
-        ),
-        (2, 1, &[], 0, &[&[AddMember("m1")], &[AddMember("o1")]]),
-        (2, 1, &[], 1, &[&[AddMember("m1")], &[AddMember("o1")]]),
+        (2, 1, &[][..], 0, STRANGERS),
+        (2, 1, &[], 1, STRANGERS),
+        (2, 1, &[], 1, RIVALS),
+        (2, 2, &[], 0, RIVALS),
+        (2, 2, &COOLED[..1], 0, RIVALS),
+        (2, 1, &[], 0, ALL),
     ] {
         let began = std::time::Instant::now();
         holds(&Scenario {

@@ -61,7 +61,8 @@ pub struct Stage<'a> {
     pub looks_at_namespaces: bool,
     /// How many addresses the set of an application has.
     pub set_size: u32,
-    /// Whether a pod may be refused although there are addresses enough.
+    /// Whether a pod may be refused although there are addresses enough, because what another call
+    /// has made and not listed is in its way.
     pub may_be_refused: bool,
 }
 

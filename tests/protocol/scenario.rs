@@ -79,7 +79,7 @@ impl<'a> Scenario<'a> {
             pools: pools.to_vec(),
             looks_at_namespaces: self.looks_at_namespaces,
             set_size: self.set_size,
-            may_be_refused: self.faults > 0,
+            may_be_refused: self.faults > 0 || self.set_size > 1 || self.runtimes.len() > 2,
         };
         self.run_on(&stage, choices)?;
         stage.fake_store.faults.set(0);

@@ -72,7 +72,7 @@ struct Members {
     held: Vec<IpAddr>,
     /// Addresses that others were faster to take.
     lost: BTreeSet<IpAddr>,
-    /// Whether another call for this set was faster to adopt one of its members.
+    /// Whether another call makes members of this set too.
     has_rival: bool,
 }
 
@@ -151,6 +151,17 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
                 self.acquirer.leases.back_off(&mut pauses).await?;
             }
             scope = ListScope::Vrf(&pool.vrf);
+        }
+        if members.count() < missing {
+            let us = Some(&self.requester().holder);
+            let now = self.members(&office.claim).await?;
+            members.has_rival |= (now.values()).any(|stored| {
+                let address = stored.lease.name.address;
+                is_fresh(stored)
+                    && pool.usable.contains(address)
+                    && !office.claim.lists(address)
+                    && stored.lease.holder.as_ref() != us
+            });
         }
         Ok(true)
     }
