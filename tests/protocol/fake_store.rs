@@ -53,6 +53,8 @@ pub struct FakeStore<'a> {
     left: RefCell<BTreeSet<(usize, LeaseName)>>,
     /// How many things may still go wrong.
     pub faults: Cell<usize>,
+    /// Whether nothing else goes wrong than that a process is killed.
+    pub only_kills: bool,
     /// Whether a list by claim shows any lease.
     pub lists_claims: bool,
 }
@@ -162,6 +164,7 @@ impl<'a> FakeStore<'a> {
             adrift: RefCell::default(),
             left: RefCell::default(),
             faults: Cell::new(faults),
+            only_kills: false,
             lists_claims: true,
         };
         for lease in leases {
@@ -357,7 +360,13 @@ impl<'a> FakeStore<'a> {
         let mut sent = self.sent(Some(family), Some(write));
         sent.arrival().await;
         let write = sent.write.take().expect("it was sent");
-        let fate = self.choices.of(if self.faults.get() > 0 { 3 } else { 1 });
+        let fate = self
+            .choices
+            .of(if self.faults.get() > 0 && !self.only_kills {
+                3
+            } else {
+                1
+            });
         let words = |end: &str| format!("{}: {end}", write.describe());
         if fate == 0 {
             let done = self.carry_out(&write);

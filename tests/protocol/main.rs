@@ -206,29 +206,37 @@ fn a_slot_that_does_not_list_what_is_kept_for_it_is_found() {
     assert!(fault.contains("s2 was answered"), "{fault}");
 }
 
-/// The first one may be killed at each of its requests: another call finishes what it has begun.
+const SAME_SET: &[&[Act]] = &[&[AddMember("m1")], &[AddMember("m2")]];
+const TWO_SETS: &[&[Act]] = &[&[AddMember("m1")], &[AddMember("o1")]];
+
+/// Another call finishes what the first one has begun.
 #[test]
-fn a_set_is_made_once_whoever_dies_meanwhile() {
-    const RIVALS: &[&[Act]] = &[&[AddMember("m1")], &[AddMember("m2")]];
-    const STRANGERS: &[&[Act]] = &[&[AddMember("m1")], &[AddMember("o1")]];
-    const ALL: &[&[Act]] = &[&[AddMember("m1")], &[AddMember("m2")], &[AddMember("o1")]];
-    for (addresses, set_size, before, faults, runtimes) in [
-        (2, 1, &[][..], 0, STRANGERS),
-        (2, 1, &[], 1, STRANGERS),
-        (2, 1, &[], 1, RIVALS),
-        (2, 2, &[], 0, RIVALS),
-        (2, 2, &COOLED[..1], 0, RIVALS),
-        (2, 1, &[], 0, ALL),
-    ] {
-        let began = std::time::Instant::now();
+fn a_set_is_made_whole_although_its_maker_is_killed() {
+    for before in [&[][..], &COOLED[..1]] {
         holds(&Scenario {
             before,
-            faults,
-            set_size,
-            ..Scenario::of(addresses, runtimes)
+            faults: 1,
+            only_kills: true,
+            ..Scenario::of(2, SAME_SET)
         });
-        eprintln!("{:?}", began.elapsed());
     }
+}
+
+/// Each takes the other one for dead, however often.
+#[test]
+fn a_set_is_made_once_by_two_that_make_it() {
+    holds(&Scenario {
+        set_size: 2,
+        ..Scenario::of(2, SAME_SET)
+    });
+}
+
+#[test]
+fn two_sets_share_no_address_whatever_goes_wrong() {
+    holds(&Scenario {
+        faults: 1,
+        ..Scenario::of(2, TWO_SETS)
+    });
 }
 
 /// The proof that the search can find: the rule that stops late calls is taken out.

@@ -27,6 +27,8 @@ pub struct Scenario<'a> {
     /// How many things may go wrong in one run: a reply lost, a write delayed, a list stale, a
     /// process killed.
     pub faults: usize,
+    /// Whether nothing else goes wrong than that the first process is killed.
+    pub only_kills: bool,
     /// Whether ADD looks at the namespace of its sandbox.
     pub looks_at_namespaces: bool,
     /// Whether ADD is shown what is kept for a pod's name.
@@ -54,6 +56,7 @@ impl<'a> Scenario<'a> {
             before: &[],
             cooldown: 0,
             faults: 0,
+            only_kills: false,
             looks_at_namespaces: true,
             lists_claims: true,
             set_size: 1,
@@ -72,6 +75,7 @@ impl<'a> Scenario<'a> {
         let lease = |stored| runtime::lease(stored, &pools[0]);
         let leases: Vec<_> = self.before.iter().map(lease).collect();
         let mut fake_store = FakeStore::new(choices, &leases, self.faults);
+        fake_store.only_kills = self.only_kills;
         fake_store.lists_claims = self.lists_claims;
         let stage = Stage {
             fake_store,
