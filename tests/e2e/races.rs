@@ -1,6 +1,7 @@
 //! Many real processes at once: no address twice, and none without a holder.
 
 mod concurrent_pods;
+mod sets;
 
 use anyhow::{Context, Result, ensure};
 use kube::api::{Api, DeleteParams};
