@@ -13,6 +13,7 @@ mod passed_on;
 mod pods;
 mod readme;
 mod requests;
+mod sets;
 mod shipped;
 mod stateful;
 mod watch;
