@@ -220,10 +220,11 @@ impl PoolHint {
         self.tried.drain(..excess);
     }
 
-    /// Whether another GET is worth it in a pool of so many leases, before a list.
+    /// Whether another GET is worth it in a pool of so many leases, before a list. Where the last
+    /// list has found nothing, a GET at random finds no more.
     #[must_use]
     pub fn may_probe(&self, rows: u128) -> bool {
-        self.probes < rows / ROWS_PER_PROBE
+        self.full.is_none() && self.probes < rows / ROWS_PER_PROBE
     }
 
     /// Whose turn it is to list the pool, for an ADD that searches it since `began`.

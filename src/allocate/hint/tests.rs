@@ -126,6 +126,12 @@ fn the_node_probes_until_that_has_cost_what_a_list_costs() {
 }
 
 #[test]
+fn a_pool_in_which_a_list_has_found_nothing_is_not_probed() {
+    assert!(!listed(60_000, &[], 100).may_probe(60_000));
+    assert!(listed(60_000, &[ip(1)], 100).may_probe(60_000));
+}
+
+#[test]
 fn what_one_process_finds_besides_is_left_for_the_next() {
     let mut hint = PoolHint::default();
     assert_eq!(hint.find(&[ip(1), ip(2)], &[], at(100)), Some(ip(1)));
