@@ -10,8 +10,8 @@ use std::fs;
 use std::path::Path;
 
 use leasehold::annotations::{
-    Annotations, claim, default_pools, default_route_nic, ippool, ippools, networks,
-    retains_when_scaled, routes, sticky,
+    Annotations, claim, default_pools, default_route_nic, ip_number, ippool, ippools, networks,
+    reclaim, retains_when_scaled, routes, sticky, subnet, subnets,
 };
 use leasehold::api::{self, IPClaim, IPPool, ReservedIP, Subnet};
 use leasehold::claim::Claim;
@@ -166,7 +166,7 @@ fn every_example_is_understood() {
         Claim::try_from(object).unwrap();
     }
     let pools = leasehold::pool::Pools::read(pools, &subnets, &reserved, &Vrf::default()).unwrap();
-    for pool in pools.iter() {
+    for pool in pools.iter().chain(pools.subnets()) {
         let pool = pool.unwrap();
         assert!(!pool.usable.is_empty(), "{}", pool.name);
     }
@@ -195,6 +195,10 @@ fn understood(annotations: &Annotations) -> Result<(), Box<dyn std::error::Error
     let mut found = vec![
         ippool(annotations)?.map(|found| found.key),
         ippools(annotations)?.map(|found| found.key),
+        subnet(annotations)?.map(|found| found.key),
+        subnets(annotations)?.map(|found| found.key),
+        ip_number(annotations)?.map(|found| found.key),
+        reclaim(annotations)?.map(|found| found.key),
         claim(annotations)?.map(|found| found.key),
         routes(annotations)?.map(|found| found.key),
         default_route_nic(annotations).map(|found| found.key),

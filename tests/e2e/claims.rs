@@ -1,8 +1,9 @@
-//! Sets of addresses: claims that a person makes, and the pods that use them.
+//! Sets of addresses: claims that a person makes or the plugin, and the pods that use them.
 
 mod by_hand;
 mod collected;
 mod crash;
+mod derived;
 mod refusals;
 mod requests;
 

@@ -55,6 +55,8 @@ const GIVEN: &str = "
     routes.yaml             | probe    | a | eth0 | lab-east; 0.0.0.0/0 by 10.77.0.1, 172.16.0.0/16 by 10.77.0.2, 172.17.0.0/16 by 10.77.0.3, 172.18.0.0/16 by 10.77.0.4
     sticky.yaml             | db       | a | eth0 | databases; 0.0.0.0/0 by 10.79.0.1
     sticky.yaml             | license-server | a | eth0 | databases; 0.0.0.0/0 by 10.79.0.1
+    subnets.yaml            | checkout | a | eth0 | subnet/shops; 0.0.0.0/0 by 10.80.0.1
+    subnets.yaml            | checkout | b | eth0 | subnet/shops; 0.0.0.0/0 by 10.80.0.1
 ";
 
 fn folder() -> PathBuf {

@@ -12,6 +12,7 @@ pub struct Workload {
     objects: Vec<Value>,
     name: String,
     namespace: String,
+    is_deployment: bool,
     /// Labels and annotations.
     metadata: Value,
 }
@@ -41,6 +42,7 @@ impl Workload {
         Ok(Self {
             name: if name.is_empty() { "any" } else { name }.to_owned(),
             namespace: namespace.to_owned(),
+            is_deployment: object["kind"] == "Deployment",
             metadata: metadata.clone(),
             objects,
         })
@@ -49,6 +51,9 @@ impl Workload {
     /// A pod of it.
     pub fn pod(&self, cluster: &Cluster, number: usize) -> PodBuilder {
         let mut pod = cluster.pod(&self.namespace, &format!("{}-{number}", self.name));
+        if self.is_deployment {
+            pod = pod.of_deployment(&self.name);
+        }
         for (key, value) in self.texts("labels") {
             pod = pod.label(key, value);
         }
