@@ -4,8 +4,8 @@
 //!
 //! `LEASEHOLD_BENCH=quick` makes fewer of everything; `LEASEHOLD_BENCH_PLUGIN` names another build
 //! to measure. Instead of all that, `-- full [ADDRESSES…]` measures [nearly full pools](full), `--
-//! recreate` and `-- exhausted [ADDRESSES]` other [storms], and `-- lists` compares
-//! [lists of leases](lists).
+//! recreate` and `-- exhausted [ADDRESSES]` other [storms], `-- sets` the [sets](sets) of many
+//! applications at once, and `-- lists` compares [lists of leases](lists).
 
 #![expect(clippy::print_stdout, reason = "a benchmark is there to print")]
 
@@ -33,6 +33,8 @@ mod lists;
 mod peers;
 #[path = "add/process.rs"]
 mod process;
+#[path = "add/sets.rs"]
+mod sets;
 #[path = "add/storms.rs"]
 mod storms;
 #[path = "add/whereabouts.rs"]
@@ -111,6 +113,7 @@ async fn run(arguments: &[String]) -> Result<()> {
         ("recreate", []) => bench.recreate(sizes.storm).await,
         ("exhausted", []) => bench.exhausted(16_383).await,
         ("exhausted", &[size]) => bench.exhausted(size).await,
+        ("sets", []) => bench.sets(sizes.storm).await,
         ("lists", []) => bench.compare_lists(sizes.leases).await,
         _ => bail!("unknown: {command} {numbers:?}"),
     }

@@ -214,6 +214,6 @@ pub fn address(index: usize, number: usize) -> Ipv4Addr {
 }
 
 /// A permutation of the numbers below `size`: its factor is a prime that divides none of the sizes.
-fn scattered(number: usize, size: usize) -> usize {
+pub fn scattered(number: usize, size: usize) -> usize {
     number * 7919 % size
 }
