@@ -21,6 +21,7 @@
 
 mod api;
 mod claims;
+mod compact;
 mod evidence;
 mod gather;
 mod grace_extended;
@@ -39,6 +40,7 @@ mod snapshot;
 mod status;
 
 pub use api::{Api, ConfigMapSnapshot, Notice, Page, Part, Regarding};
+pub use compact::{SharedTexts, Uid};
 pub use marks::CONFIG_MAP as MARKS;
 pub use node_addresses::{CONFIG_MAP as NODE_ADDRESSES, OURS as NODE_RESERVATION};
 pub use pod_name::PodName;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use jiff::Timestamp;
 
+use super::compact::{SharedTexts, Uid};
 use super::snapshot::{
     ApplicationSnapshot, ClaimSnapshot, LeaseSnapshot, NodeSnapshot, PodSnapshot, StatefulSetName,
     StatefulSetSnapshot, Surroundings,
@@ -92,9 +93,17 @@ pub enum Regarding {
 pub trait Api: Store {
     /// All leases. One that can't be read is there too, in the state `Unknown`, if its name is an
     /// address.
-    async fn leases(&self, part: Part<'_>) -> Result<Page<LeaseSnapshot>, ApiError>;
+    async fn leases(
+        &self,
+        part: Part<'_>,
+        texts: &SharedTexts,
+    ) -> Result<Page<LeaseSnapshot>, ApiError>;
     /// All pods. One that can't be read is there too, alive and without addresses.
-    async fn pods(&self, part: Part<'_>) -> Result<Page<PodSnapshot>, ApiError>;
+    async fn pods(
+        &self,
+        part: Part<'_>,
+        texts: &SharedTexts,
+    ) -> Result<Page<PodSnapshot>, ApiError>;
     /// All nodes with their names. One that can't be read is there too, and not Ready.
     async fn nodes(&self, part: Part<'_>) -> Result<Page<(Box<str>, NodeSnapshot)>, ApiError>;
     /// The version of each node's heartbeat.
@@ -113,7 +122,7 @@ pub trait Api: Store {
         part: Part<'_>,
     ) -> Result<Page<(StatefulSetName, Option<StatefulSetSnapshot>)>, ApiError>;
     /// The uids of pods of which a kubelet has said since then that it could not tear them down.
-    async fn failed_teardowns(&self, since: Timestamp) -> Result<HashSet<Box<str>>, ApiError>;
+    async fn failed_teardowns(&self, since: Timestamp) -> Result<HashSet<Uid>, ApiError>;
 
     /// One pod, read consistently.
     async fn pod(&self, namespace: &str, name: &str) -> Result<Option<PodSnapshot>, ApiError>;

@@ -132,7 +132,7 @@ impl<'a> AllClaims<'a> {
         self.let_go(claim, case, &mut plan);
         let used = |address: &&IpAddr| {
             let lease = self.lease(claim, **address);
-            lease.is_some_and(|it| it.state == State::Held && claim.name.is_in(it.claim.as_ref()))
+            lease.is_some_and(|it| it.state == State::Held && claim.name.is_in(it.claim.as_deref()))
         };
         plan.used = plan.members.keys().filter(used).count();
         plan
@@ -189,8 +189,8 @@ impl<'a> AllClaims<'a> {
             |holder| format!("{}/{}", holder.namespace, holder.pod),
         );
         match (lease.state, &lease.claim) {
-            (State::Retained, of) if claim.name.is_in(of.as_ref()) => Member::Confirmed,
-            (State::Held, of) if claim.name.is_in(of.as_ref()) => {
+            (State::Retained, of) if claim.name.is_in(of.as_deref()) => Member::Confirmed,
+            (State::Held, of) if claim.name.is_in(of.as_deref()) => {
                 let pod = holder.and_then(|holder| self.pod_of(holder));
                 let is_own = claim.confirmed.contains(&address)
                     || matches!(claim.source, Source::Derived(_))
@@ -282,7 +282,7 @@ impl<'a> AllClaims<'a> {
                 continue;
             }
             let lease = self.lease(claim, address);
-            match lease.filter(|lease| claim.name.is_in(lease.claim.as_ref())) {
+            match lease.filter(|lease| claim.name.is_in(lease.claim.as_deref())) {
                 Some(lease) if lease.state == State::Retained => {
                     let is_over = claim.leaving.contains(&address) && case.has_stood(lease);
                     if is_over {

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 
 use super::api::{Api, Page, Part};
+use super::compact::SharedTexts;
 use super::report::{Event, Reporter};
 use super::snapshot::{ClaimSnapshot, LeaseSnapshot, Snapshot};
 use super::{Error, Options};
@@ -43,12 +44,14 @@ pub(super) async fn gather<W: Api, C: Clock>(
         reporter,
         unreadable: 0,
     };
+    let texts = SharedTexts::default();
     let leases = list
-        .whole("leases", async |part| api.leases(part).await)
+        .whole("leases", async |part| api.leases(part, &texts).await)
         .await?;
     let pods = list
-        .whole("pods", async |part| api.pods(part).await)
+        .whole("pods", async |part| api.pods(part, &texts).await)
         .await?;
+    drop(texts);
     let nodes = list
         .whole("nodes", async |part| api.nodes(part).await)
         .await?;
@@ -79,7 +82,7 @@ pub(super) async fn gather<W: Api, C: Clock>(
         .whole("claims", async |part| api.claims(part).await)
         .await?;
     let is_slot = |lease: &LeaseSnapshot| {
-        let claim = lease.claim.as_ref().and_then(ClaimRef::stateful_set);
+        let claim = lease.claim.as_deref().and_then(ClaimRef::stateful_set);
         lease.state == State::Retained && claim.is_some()
     };
     let is_set = |claim: &Claim| match &claim.source {
@@ -111,7 +114,7 @@ pub(super) async fn gather<W: Api, C: Clock>(
     for lease in &snapshot.leases {
         let Some(claim) = lease
             .claim
-            .as_ref()
+            .as_deref()
             .filter(|_| lease.state == State::Retained)
         else {
             continue;

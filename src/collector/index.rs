@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use super::compact::Uid;
 use super::snapshot::{HolderSnapshot, LeaseSnapshot, PodSnapshot, Snapshot};
 use crate::lease::State;
 
@@ -15,7 +16,7 @@ pub struct SnapshotIndex<'a> {
     /// By their uid at the API server.
     pods: Vec<&'a PodSnapshot>,
     /// Mirror pods, by the uid of what they mirror.
-    mirrors: Vec<(&'a str, &'a PodSnapshot)>,
+    mirrors: Vec<(&'a Uid, &'a PodSnapshot)>,
     /// By address.
     reporters: Vec<(IpAddr, &'a PodSnapshot)>,
     /// By address.
@@ -29,9 +30,9 @@ impl<'a> SnapshotIndex<'a> {
         let mut leases: Vec<&LeaseSnapshot> = snapshot.leases.iter().collect();
         leases.sort_by_key(|lease| lease.name.address);
         let mut pods: Vec<&PodSnapshot> = snapshot.pods.iter().collect();
-        pods.sort_by_key(|pod| &*pod.uid);
+        pods.sort_by_key(|pod| &pod.uid);
         let mirrors = snapshot.pods.iter();
-        let mirrors = mirrors.filter_map(|pod| Some((pod.mirrors.as_deref()?, pod)));
+        let mirrors = mirrors.filter_map(|pod| Some((pod.mirrors.as_ref()?, pod)));
         let mut mirrors: Vec<_> = mirrors.collect();
         mirrors.sort_by_key(|(uid, _)| *uid);
         let mut index = Self {
@@ -72,8 +73,8 @@ impl<'a> SnapshotIndex<'a> {
 
     /// The pod that its runtime calls by this uid.
     #[must_use]
-    pub fn pod(&self, uid: &str) -> Option<&'a PodSnapshot> {
-        if let Ok(at) = self.pods.binary_search_by_key(&uid, |pod| &*pod.uid) {
+    pub fn pod(&self, uid: &Uid) -> Option<&'a PodSnapshot> {
+        if let Ok(at) = self.pods.binary_search_by_key(&uid, |pod| &pod.uid) {
             return Some(self.pods[at]);
         }
         let at = self.mirrors.binary_search_by_key(&uid, |(uid, _)| *uid);

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::compact::{Uid, Version};
 use super::now::Now;
 use super::snapshot::LeaseSnapshot;
 use crate::lease::LeaseName;
@@ -40,9 +41,9 @@ const CONFIRMED: &str = "confirmedAt";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mark {
     /// The lease's uid.
-    pub uid: Box<str>,
+    pub uid: Uid,
     /// The lease's `resourceVersion`.
-    pub version: Box<str>,
+    pub version: Version,
     /// When the first run saw it like this.
     pub since: Timestamp,
     /// What is known of a pod that is gone.
@@ -133,7 +134,7 @@ impl Mark {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MissingMark {
     /// The pod's uid.
-    pub pod: Box<str>,
+    pub pod: Uid,
     /// When the first run saw it like this.
     pub since: Timestamp,
 }
@@ -216,8 +217,8 @@ impl MarkTable {
 
     /// Since when this lease of this pod is known to be missing.
     #[must_use]
-    pub fn of_missing(&self, name: &LeaseName, pod: &str) -> Option<&MissingMark> {
-        self.missing.get(name).filter(|mark| *mark.pod == *pod)
+    pub fn of_missing(&self, name: &LeaseName, pod: &Uid) -> Option<&MissingMark> {
+        self.missing.get(name).filter(|mark| mark.pod == *pod)
     }
 
     /// Marks a lease; `false`: there is no room for another mark.

@@ -1,6 +1,7 @@
 //! What a pod is called.
 
 use std::fmt;
+use std::sync::Arc;
 
 use super::snapshot::PodSnapshot;
 
@@ -8,9 +9,9 @@ use super::snapshot::PodSnapshot;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PodName {
     /// Its namespace.
-    pub namespace: Box<str>,
+    pub namespace: Arc<str>,
     /// Its name.
-    pub name: Box<str>,
+    pub name: Arc<str>,
 }
 
 impl From<&PodSnapshot> for PodName {

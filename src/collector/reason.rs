@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use super::compact::Uid;
 use super::labels::labeled;
 use super::snapshot::PodEnd;
 
@@ -37,7 +38,7 @@ pub enum Reason {
         /// The one that the pod has.
         keeps: IpAddr,
         /// The pod's uid at the API server.
-        pod: Box<str>,
+        pod: Uid,
     },
 }
 

@@ -164,7 +164,7 @@ impl Missing<'_> {
             holder: Some(Holder {
                 namespace: self.pod.namespace.to_string(),
                 pod: self.pod.name.to_string(),
-                uid: self.pod.runtime_uid().to_owned(),
+                uid: self.pod.runtime_uid().to_string(),
                 node: self.pod.node.to_string(),
                 container: String::new(),
                 interface: self.interface.to_owned(),

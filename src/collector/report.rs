@@ -151,7 +151,8 @@ impl Event {
 fn holder_json(holder: Option<&HolderSnapshot>) -> Option<Value> {
     holder.map(|h| {
         json!({
-            "namespace": h.namespace, "pod": h.pod, "uid": h.uid, "node": h.node, "interface": h.interface,
+            "namespace": &*h.namespace, "pod": &*h.pod, "uid": h.uid.to_string(), "node": &*h.node,
+            "interface": &*h.interface,
         })
     })
 }

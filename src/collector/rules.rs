@@ -15,6 +15,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::Options;
+use super::compact::Version;
 use super::index::SnapshotIndex;
 use super::marks::{Mark, MarkTable};
 use super::now::Now;
@@ -179,7 +180,7 @@ impl<'a> Case<'a> {
 
     /// The node of a holder, by the lists.
     fn node(&self, holder: &HolderSnapshot) -> Option<&NodeSnapshot> {
-        self.index.snapshot.nodes.get(&holder.node)
+        self.index.snapshot.nodes.get(&*holder.node)
     }
 
     /// Whether a lease is marked and unchanged for longer than the longest ADD: any write would
@@ -248,7 +249,9 @@ pub struct Live {
 pub fn confirm(lease: &LeaseSnapshot, reason: &Reason, live: &Live) -> Result<(), KeepReason> {
     match &live.version {
         None => return Err(KeepReason::Vanished),
-        Some(version) if **version != *lease.version => return Err(KeepReason::Changed),
+        Some(version) if Version::from(version) != lease.version => {
+            return Err(KeepReason::Changed);
+        }
         Some(_) => {}
     }
     match reason {
@@ -267,14 +270,15 @@ pub fn confirm(lease: &LeaseSnapshot, reason: &Reason, live: &Live) -> Result<()
 
 /// Whether the pod that has the holder's name now is another one, lives, and uses the address.
 fn is_rival(lease: &LeaseSnapshot, pod: Option<&PodSnapshot>) -> bool {
-    let uid = lease.holder.as_ref().map_or("", |holder| &*holder.uid);
-    pod.is_some_and(|pod| !pod.is(uid) && pod.is_alive() && pod.has_address(lease.name.address))
+    let holder = lease.holder.as_ref();
+    let is_its_own = |pod: &PodSnapshot| holder.is_some_and(|holder| pod.is(&holder.uid));
+    pod.is_some_and(|pod| !is_its_own(pod) && pod.is_alive() && pod.has_address(lease.name.address))
 }
 
 /// The pod of a live read, if it is the holder's.
 fn holders_pod<'a>(lease: &LeaseSnapshot, live: &'a Live) -> Option<&'a PodSnapshot> {
-    let uid = lease.holder.as_ref().map_or("", |holder| &*holder.uid);
-    live.pod.as_ref().filter(|pod| pod.is(uid))
+    let holder = lease.holder.as_ref()?;
+    live.pod.as_ref().filter(|pod| pod.is(&holder.uid))
 }
 
 #[cfg(test)]

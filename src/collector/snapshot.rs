@@ -3,10 +3,12 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::compact::{SharedTexts, Uid, Version};
 use crate::claim::{Claim, ClaimName, SetSize};
 use crate::ip::PoolName;
 use crate::lease::{ClaimKind, ClaimOwner, ClaimRef, LeaseName, State, StoredLease};
@@ -21,9 +23,9 @@ pub struct LeaseSnapshot {
     /// Its name.
     pub name: LeaseName,
     /// The object's uid.
-    pub uid: Box<str>,
+    pub uid: Uid,
     /// The object's `resourceVersion`.
-    pub version: Box<str>,
+    pub version: Version,
     /// The state of its address; [`State::Unknown`] for a lease that could not be read.
     pub state: State,
     /// The pool that the address came out of.
@@ -33,7 +35,7 @@ pub struct LeaseSnapshot {
     /// Whether a second holder shares it, as during a live migration.
     pub shared: bool,
     /// What keeps it beyond its pod.
-    pub claim: Option<ClaimRef>,
+    pub claim: Option<Box<ClaimRef>>,
     /// When the process that took it began, by its node's clock.
     pub held_since: Option<Timestamp>,
     /// When it was released last.
@@ -49,19 +51,19 @@ pub struct LeaseSnapshot {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HolderSnapshot {
     /// The pod's namespace.
-    pub namespace: Box<str>,
+    pub namespace: Arc<str>,
     /// The pod's name.
-    pub pod: Box<str>,
+    pub pod: Arc<str>,
     /// The pod's uid as its runtime knows it.
-    pub uid: Box<str>,
+    pub uid: Uid,
     /// Its node; empty in a lease that was recreated for a pod that was bound to none.
-    pub node: Box<str>,
+    pub node: Arc<str>,
     /// Whether a container took it, rather than the collector, which knows of none.
     pub has_container: bool,
     /// The interface.
-    pub interface: Box<str>,
+    pub interface: Arc<str>,
     /// The `name` of the CNI configuration.
-    pub network: Box<str>,
+    pub network: Arc<str>,
 }
 
 impl HolderSnapshot {
@@ -69,12 +71,14 @@ impl HolderSnapshot {
     /// the pod outlives the mirror that the API server shows of it.
     #[must_use]
     pub fn is_static(&self) -> bool {
-        self.uid.len() == 32 && self.uid.bytes().all(|b| b.is_ascii_hexdigit())
+        self.uid.is_of_static_pod()
     }
 }
 
-impl From<StoredLease> for LeaseSnapshot {
-    fn from(stored: StoredLease) -> Self {
+impl LeaseSnapshot {
+    /// What is kept of a lease.
+    #[must_use]
+    pub fn of(stored: StoredLease, texts: &SharedTexts) -> Self {
         let StoredLease {
             lease,
             uid,
@@ -96,23 +100,23 @@ impl From<StoredLease> for LeaseSnapshot {
             State::Held | State::Unknown => None,
         };
         let holder = |holder: crate::lease::Holder| HolderSnapshot {
-            namespace: holder.namespace.into(),
-            pod: holder.pod.into(),
+            namespace: texts.share(&holder.namespace),
+            pod: texts.share(&holder.pod),
             uid: holder.uid.into(),
-            node: holder.node.into(),
+            node: texts.share(&holder.node),
             has_container: !holder.container.is_empty(),
-            interface: holder.interface.into(),
-            network: holder.network.into(),
+            interface: texts.share(&holder.interface),
+            network: texts.share(&holder.network),
         };
         Self {
             name: lease.name,
             uid: uid.into(),
             version: version.into(),
             state: lease.state,
-            pool: lease.pool,
+            pool: texts.share(lease.pool.as_str()).into(),
             holder: lease.holder.map(holder),
             shared: lease.co_holder.is_some(),
-            claim: lease.claim,
+            claim: lease.claim.map(Box::new),
             held_since: lease.held_since,
             released_at: lease.released_at,
             over,
@@ -125,16 +129,16 @@ impl From<StoredLease> for LeaseSnapshot {
 #[derive(Debug, Clone, PartialEq)]
 pub struct PodSnapshot {
     /// Its namespace.
-    pub namespace: Box<str>,
+    pub namespace: Arc<str>,
     /// Its name.
-    pub name: Box<str>,
+    pub name: Arc<str>,
     /// Its uid at the API server.
-    pub uid: Box<str>,
+    pub uid: Uid,
     /// Of a mirror pod: the uid of the static pod that it mirrors, which is the one that the
     /// runtime knows.
-    pub mirrors: Option<Box<str>>,
+    pub mirrors: Option<Uid>,
     /// The node that it is bound to; empty before.
-    pub node: Box<str>,
+    pub node: Arc<str>,
     /// Its `status.phase`.
     pub phase: Phase,
     /// Whether it has a deletion timestamp.
@@ -158,14 +162,14 @@ pub struct PodSnapshot {
 impl PodSnapshot {
     /// Whether a runtime knows this pod by `uid`.
     #[must_use]
-    pub fn is(&self, uid: &str) -> bool {
-        *self.uid == *uid || self.mirrors.as_deref() == Some(uid)
+    pub fn is(&self, uid: &Uid) -> bool {
+        self.uid == *uid || self.mirrors.as_ref() == Some(uid)
     }
 
     /// What a runtime calls it.
     #[must_use]
-    pub fn runtime_uid(&self) -> &str {
-        self.mirrors.as_deref().unwrap_or(&self.uid)
+    pub fn runtime_uid(&self) -> &Uid {
+        self.mirrors.as_ref().unwrap_or(&self.uid)
     }
 
     /// Whether its kubelet reports this address of it.
@@ -240,7 +244,7 @@ pub enum PodEnd {
 }
 
 /// Labels or annotations of one of very many pods: a map of its own would take a kilobyte.
-pub type Pairs = Box<[(Box<str>, Box<str>)]>;
+pub type Pairs = Box<[(Arc<str>, Arc<str>)]>;
 
 /// What a pod's annotations report of interfaces besides its first. Anyone who may write pods may
 /// write them.
@@ -259,9 +263,9 @@ pub struct Attached {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
     /// The interface.
-    pub interface: Box<str>,
+    pub interface: Arc<str>,
     /// The name of the network, as the annotation `networks` asks for it.
-    pub network: Box<str>,
+    pub network: Arc<str>,
     /// The address.
     pub address: IpAddr,
 }
@@ -339,7 +343,7 @@ pub struct Snapshot {
     pub claims: BTreeMap<LeaseName, ClaimSnapshot>,
     /// The reports of annotations that count, by pod uid and address: a pool that may serve the pod
     /// has the address.
-    pub admitted: HashSet<(Box<str>, IpAddr)>,
+    pub admitted: HashSet<(Uid, IpAddr)>,
 }
 
 impl ClaimSnapshot {

@@ -22,7 +22,8 @@ use crate::api::{ClaimOwner, IPClaim, IPLease, IPPool, ReservedIP, Subnet};
 use crate::claim::{Claim, ClaimName};
 use crate::collector::{
     Api, ApplicationSnapshot, ClaimSnapshot, ConfigMapSnapshot, LeaseSnapshot, NodeSnapshot,
-    Notice, Page, Part, PodSnapshot, StatefulSetName, StatefulSetSnapshot, Surroundings,
+    Notice, Page, Part, PodSnapshot, SharedTexts, StatefulSetName, StatefulSetSnapshot,
+    Surroundings, Uid,
 };
 use crate::lease::StoredLease;
 use crate::retry::{ApiError, ErrorKind};
@@ -46,11 +47,15 @@ use stateful_set::StatefulSetObject;
 const HEARTBEATS: &str = "kube-node-lease";
 
 impl Api for KubeClient {
-    async fn leases(&self, part: Part<'_>) -> Result<Page<LeaseSnapshot>, ApiError> {
+    async fn leases(
+        &self,
+        part: Part<'_>,
+        texts: &SharedTexts,
+    ) -> Result<Page<LeaseSnapshot>, ApiError> {
         let read = |object: IPLease| {
             let stored = StoredLease::try_from(object);
             let stored = stored.map_err(|error| error.to_string())?;
-            Ok(Some(LeaseSnapshot::from(stored)))
+            Ok(Some(LeaseSnapshot::of(stored, texts)))
         };
         let params = ListParams::default();
         self.list_part(
@@ -63,8 +68,12 @@ impl Api for KubeClient {
         .await
     }
 
-    async fn pods(&self, part: Part<'_>) -> Result<Page<PodSnapshot>, ApiError> {
-        let read = |object: PodObject| Ok(Some(PodSnapshot::try_from(object)?));
+    async fn pods(
+        &self,
+        part: Part<'_>,
+        texts: &SharedTexts,
+    ) -> Result<Page<PodSnapshot>, ApiError> {
+        let read = |object: PodObject| Ok(Some(object.snapshot(texts)?));
         let params = ListParams::default();
         self.list_part(Pod::url_path(&(), None), params, part, read, |it| {
             Some(it.pod())
@@ -127,7 +136,7 @@ impl Api for KubeClient {
         .await
     }
 
-    async fn failed_teardowns(&self, since: Timestamp) -> Result<HashSet<Box<str>>, ApiError> {
+    async fn failed_teardowns(&self, since: Timestamp) -> Result<HashSet<Uid>, ApiError> {
         let mut uids = HashSet::new();
         let mut after: Option<String> = None;
         loop {
@@ -150,7 +159,8 @@ impl Api for KubeClient {
     async fn pod(&self, namespace: &str, name: &str) -> Result<Option<PodSnapshot>, ApiError> {
         let path = Pod::url_path(&(), Some(namespace));
         let object = self.one::<PodObject>(path, name).await?;
-        let read = object.map(PodSnapshot::try_from).transpose();
+        let read = object.map(|object| object.snapshot(&SharedTexts::default()));
+        let read = read.transpose();
         read.map_err(|problem| api_error(name, ErrorKind::Transient(None), problem))
     }
 

@@ -4,6 +4,7 @@
 //! It is tolerant of what only one of them reads, so that what it ignores does not make a pod
 //! unreadable for the other.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use serde::de::IgnoredAny;
@@ -12,7 +13,7 @@ use serde::{Deserialize, Deserializer};
 use crate::annotations::{self, Annotations, IpNumber};
 use crate::api::{MAX_TERMINATION_GRACE_PERIOD_SECONDS, TERMINATION_GRACE_PERIOD_SECONDS};
 use crate::claim::{PodIdentity, SetSize};
-use crate::collector::{DerivedRequest, Phase, PodEnd, StickyPod};
+use crate::collector::{DerivedRequest, Phase, PodEnd, SharedTexts, StickyPod, Uid};
 use crate::gather::ObjectMetadata;
 use crate::lease::ClaimOwner;
 use crate::select::Labels;
@@ -243,15 +244,14 @@ fn derived(metadata: &Metadata) -> Option<DerivedRequest> {
     })
 }
 
-impl TryFrom<PodObject> for collector::PodSnapshot {
-    type Error = &'static str;
-
-    fn try_from(object: PodObject) -> Result<Self, Self::Error> {
+impl PodObject {
+    /// What the collector keeps of it.
+    pub fn snapshot(self, texts: &SharedTexts) -> Result<collector::PodSnapshot, &'static str> {
         let PodObject {
             metadata,
             spec,
             status,
-        } = object;
+        } = self;
         let (namespace, name, uid) = (&metadata.namespace, &metadata.name, &metadata.uid);
         if [namespace, name, uid].iter().any(|text| text.is_empty()) {
             return Err("it has no namespace, no name or no uid");
@@ -271,15 +271,14 @@ impl TryFrom<PodObject> for collector::PodSnapshot {
         let is_attached = !spec.host_network && !node.is_empty();
         let addresses = status.pod_ips.iter().filter(|_| is_attached);
         let attached = (is_attached && phase == Phase::Running)
-            .then(|| attached(&metadata))
+            .then(|| attached(&metadata, texts))
             .flatten();
         let own = termination(spec.termination_grace_period_seconds);
-        Ok(Self {
-            mirrors: metadata
-                .annotations
-                .get(MIRROR)
-                .map(|uid| uid.as_str().into()),
-            node,
+        let mut addresses: Vec<IpAddr> = addresses.filter_map(|ip| ip.ip.parse().ok()).collect();
+        addresses.shrink_to_fit();
+        Ok(collector::PodSnapshot {
+            mirrors: metadata.annotations.get(MIRROR).map(Uid::from),
+            node: texts.share(&node),
             phase,
             deleting: metadata.deletion_timestamp.is_some(),
             containers_ended: containers.all(|container| !container.is_running),
@@ -288,7 +287,7 @@ impl TryFrom<PodObject> for collector::PodSnapshot {
                 Some(given) => own.max(termination(Some(given))),
                 None => own,
             },
-            addresses: addresses.filter_map(|ip| ip.ip.parse().ok()).collect(),
+            addresses,
             claim: annotations::claim(&metadata.annotations)
                 .ok()
                 .flatten()
@@ -296,9 +295,9 @@ impl TryFrom<PodObject> for collector::PodSnapshot {
             sticky: sticky(&metadata).map(Box::new),
             derived: derived(&metadata).map(Box::new),
             attached: attached.map(Box::new),
-            namespace: metadata.namespace,
-            name: metadata.name,
-            uid: metadata.uid,
+            namespace: texts.share(&metadata.namespace),
+            name: texts.share(&metadata.name),
+            uid: metadata.uid.into(),
         })
     }
 }

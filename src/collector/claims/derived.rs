@@ -11,6 +11,7 @@ use std::net::IpAddr;
 use super::{AllClaims, Plan};
 use crate::api::{ClaimOwner, SetOwner, Time};
 use crate::claim::{Claim, SetSize, Source};
+use crate::collector::compact::Uid;
 use crate::collector::rules::Case;
 use crate::collector::snapshot::{ApplicationSnapshot, LeaseSnapshot, Snapshot};
 use crate::ip::PoolName;
@@ -118,7 +119,7 @@ impl AllClaims<'_> {
             .filter(|lease| {
                 lease.name.vrf == claim.vrf
                     && matches!(lease.state, State::Held | State::Retained)
-                    && claim.name.is_in(lease.claim.as_ref())
+                    && claim.name.is_in(lease.claim.as_deref())
             })
             .collect();
         // None is held before the list is written.
@@ -161,7 +162,7 @@ impl AllClaims<'_> {
             .filter_map(|&address| {
                 let lease = self.lease(claim, address)?;
                 let is_dispensable = lease.state == State::Retained
-                    && claim.name.is_in(lease.claim.as_ref())
+                    && claim.name.is_in(lease.claim.as_deref())
                     && !self.is_expected(claim, owner, lease);
                 let order = (
                     // What leaves already, so that all runs choose the same.
@@ -207,7 +208,8 @@ impl AllClaims<'_> {
         let (Some(holder), object) = (&lease.holder, owner.object()) else {
             return false;
         };
-        let pod = (self.snapshot.pods.iter()).find(|pod| pod.is(&holder.uid));
+        let uid = Uid::from(&holder.uid);
+        let pod = (self.snapshot.pods.iter()).find(|pod| pod.is(&uid));
         let request = pod.and_then(|pod| pod.derived.as_deref());
         holder.namespace == claim.name.namespace
             && holder.interface == owner.interface

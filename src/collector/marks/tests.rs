@@ -121,9 +121,9 @@ fn a_missing_lease_is_remembered_for_one_pod() {
     assert!(marks.set_missing(name(1), MissingMark { pod, since }));
     let (read, _) = MarkTable::read(&marks.write(at(0)), &now(0));
     assert_eq!(read, marks);
-    assert!(read.of_missing(&name(1), "pod-uid").is_some());
-    assert!(read.of_missing(&name(1), "other").is_none());
-    assert!(read.of_missing(&name(2), "pod-uid").is_none());
+    assert!(read.of_missing(&name(1), &"pod-uid".into()).is_some());
+    assert!(read.of_missing(&name(1), &"other".into()).is_none());
+    assert!(read.of_missing(&name(2), &"pod-uid".into()).is_none());
 }
 
 #[test]

@@ -46,7 +46,7 @@ pub(super) fn judge(
     if !is_ready && known.is_none() {
         return Keep::unmarked(KeepReason::Unready);
     }
-    let heartbeat = case.index.snapshot.heartbeats.get(&holder.node);
+    let heartbeat = case.index.snapshot.heartbeats.get(&*holder.node);
     let before = mark.gone.clone();
     let is_first = before.is_none();
     let mut gone = before.unwrap_or_else(|| Gone {

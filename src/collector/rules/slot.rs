@@ -89,7 +89,7 @@ pub(super) struct Slots<'a>(HashMap<(&'a str, &'a str), &'a PodSnapshot>);
 impl<'a> Slots<'a> {
     pub fn of(snapshot: &'a Snapshot) -> Self {
         let kept = (snapshot.leases.iter()).filter(|lease| lease.state == State::Retained);
-        let slots = kept.filter_map(|lease| lease.claim.as_ref());
+        let slots = kept.filter_map(|lease| lease.claim.as_deref());
         let slots = slots.filter(|claim| claim.kind == ClaimKind::Pod);
         let names: HashSet<_> = slots.map(|slot| (&*slot.namespace, &*slot.name)).collect();
         let pods = (snapshot.pods.iter()).map(|pod| ((&*pod.namespace, &*pod.name), pod));

@@ -9,6 +9,7 @@ use std::cmp::Reverse;
 use jiff::Timestamp;
 
 use super::{Case, Judgment, Keep, Live, holders_pod};
+use crate::collector::compact::Uid;
 use crate::collector::index::SnapshotIndex;
 use crate::collector::now::Now;
 use crate::collector::reason::{KeepReason, Reason};
@@ -52,7 +53,7 @@ pub(super) fn confirm(lease: &LeaseSnapshot, live: &Live) -> Result<(), KeepReas
 }
 
 /// What one lease is enough for: an interface of a pod on a network, in one family.
-type Slot<'a> = (&'a str, &'a str, &'a str, Family);
+type Slot<'a> = (&'a Uid, &'a str, &'a str, Family);
 
 /// What makes one lease of a slot more legitimate than another, the first difference deciding.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

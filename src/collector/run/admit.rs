@@ -1,6 +1,7 @@
 //! Which reports of annotations count.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::{Run, Stop};
 use crate::collector::api::Api;
@@ -21,7 +22,7 @@ impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
         pools: &Pools,
     ) -> Result<(), Stop> {
         let index = SnapshotIndex::of(snapshot);
-        let mut around: HashMap<(Box<str>, Box<str>), Option<Surroundings>> = HashMap::new();
+        let mut around: HashMap<(Arc<str>, Arc<str>), Option<Surroundings>> = HashMap::new();
         let mut admitted = std::collections::HashSet::new();
         // A set says by itself which addresses pods of its application may have.
         let keepers = Keepers::of(snapshot);

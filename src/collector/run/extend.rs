@@ -2,6 +2,7 @@
 
 use super::{Run, Stop};
 use crate::collector::api::Api;
+use crate::collector::compact::Version;
 use crate::collector::grace_extended::GraceExtended;
 use crate::collector::report::Reporter;
 use crate::lease::{Commit, Lease};
@@ -27,7 +28,8 @@ impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
     async fn try_to_extend(&self, extended: &GraceExtended<'_>) -> Result<(), Error> {
         let GraceExtended { lease, termination } = *extended;
         let stored = self.client.read(&lease.name).await?;
-        let Some(stored) = stored.filter(|stored| *stored.version == *lease.version) else {
+        let Some(stored) = stored.filter(|stored| Version::from(&stored.version) == lease.version)
+        else {
             return Ok(());
         };
         let next = Lease {

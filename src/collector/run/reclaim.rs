@@ -10,6 +10,7 @@ use jiff::Timestamp;
 
 use super::{Run, Stop};
 use crate::collector::api::Api;
+use crate::collector::compact::{Uid, Version};
 use crate::collector::index::SnapshotIndex;
 use crate::collector::marks::MarkTable;
 use crate::collector::reason::{KeepReason, Reason};
@@ -40,7 +41,7 @@ struct Releases<'a, W, C> {
     client: &'a Retrying<'a, W, C>,
     index: &'a SnapshotIndex<'a>,
     dry_run: bool,
-    failed_teardowns: HashSet<Box<str>>,
+    failed_teardowns: HashSet<Uid>,
     nodes: RefCell<HashMap<Box<str>, NodeRead>>,
 }
 
@@ -78,7 +79,7 @@ impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
         self.release(due, HashSet::new(), case, marks).await
     }
 
-    async fn failed_teardowns(&self, since: Timestamp) -> Result<HashSet<Box<str>>, Error> {
+    async fn failed_teardowns(&self, since: Timestamp) -> Result<HashSet<Uid>, Error> {
         let api = self.client.api;
         self.client
             .retry(async || api.failed_teardowns(since).await)
@@ -88,7 +89,7 @@ impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
     async fn release(
         &mut self,
         due: Vec<(&LeaseSnapshot, Due)>,
-        failed_teardowns: HashSet<Box<str>>,
+        failed_teardowns: HashSet<Uid>,
         case: &Case<'_>,
         marks: &mut MarkTable,
     ) -> Result<(), Stop> {
@@ -178,7 +179,7 @@ impl<W: Api, C: Clock> Releases<'_, W, C> {
     async fn one(&self, lease: &LeaseSnapshot, reason: &Reason) -> Result<Outcome, Error> {
         let stored = self.client.read(&lease.name).await?;
         let version = stored.as_ref().map(|stored| stored.version.clone());
-        let is_unchanged = version.as_deref() == Some(&*lease.version);
+        let is_unchanged = version.as_ref().map(Version::from) == Some(lease.version.clone());
         let mut live = Live {
             version,
             ..Live::default()

@@ -9,7 +9,7 @@ use kube::core::params::{Patch, PatchParams};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::collector::{Notice, Regarding};
+use crate::collector::{Notice, Regarding, Uid};
 
 /// The field manager, and the source of our Events.
 const MANAGER: &str = "leasehold-gc";
@@ -47,12 +47,13 @@ struct Series {
 impl EventObject {
     /// The uid of its pod, unless the event is older. One without a time that can be read may be of
     /// just now.
-    pub fn of_pod_since(self, since: Timestamp) -> Option<Box<str>> {
+    pub fn of_pod_since(self, since: Timestamp) -> Option<Uid> {
         let series = self.series.and_then(|series| series.last_observed_time);
         let times = [self.last_timestamp, self.event_time, series];
         let times = times.into_iter().flatten().filter_map(|at| at.parse().ok());
         let is_old = times.max().is_some_and(|at: Timestamp| at < since);
-        (!is_old && !self.involved_object.uid.is_empty()).then_some(self.involved_object.uid)
+        let uid = self.involved_object.uid;
+        (!is_old && !uid.is_empty()).then(|| uid.into())
     }
 }
 

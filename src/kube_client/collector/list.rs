@@ -100,8 +100,8 @@ impl Identity {
     pub fn lease(self) -> Option<LeaseSnapshot> {
         Some(LeaseSnapshot {
             name: self.name.parse().ok()?,
-            uid: self.uid,
-            version: self.resource_version,
+            uid: self.uid.into(),
+            version: self.resource_version.into(),
             state: State::Unknown,
             pool: String::new().into(),
             holder: None,
@@ -130,11 +130,11 @@ impl Identity {
     /// A pod that lives, and that may ask for a set.
     pub fn pod(self) -> PodSnapshot {
         PodSnapshot {
-            namespace: self.namespace,
-            name: self.name,
-            uid: self.uid,
+            namespace: self.namespace.into(),
+            name: self.name.into(),
+            uid: self.uid.into(),
             mirrors: None,
-            node: Box::default(),
+            node: "".into(),
             phase: Phase::Other,
             deleting: false,
             containers_ended: false,

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::Metadata;
 use crate::annotations::{Network, networks};
-use crate::collector::{Attached, Report};
+use crate::collector::{Attached, Report, SharedTexts};
 use crate::ip::Family;
 
 /// The annotation (Network Plumbing Working Group, "network-status").
@@ -32,7 +32,7 @@ struct NetworkStatus {
 
 /// What `network-status` reports of the networks that `networks` asks for. An annotation that can't
 /// be read reports nothing.
-pub(super) fn attached(metadata: &Metadata) -> Option<Attached> {
+pub(super) fn attached(metadata: &Metadata, texts: &SharedTexts) -> Option<Attached> {
     let text = metadata.annotations.get(NETWORK_STATUS)?;
     let entries: Vec<NetworkStatus> = serde_json::from_str(text).ok()?;
     let asked = networks(&metadata.annotations).ok()?;
@@ -46,7 +46,7 @@ pub(super) fn attached(metadata: &Metadata) -> Option<Attached> {
                     .interface
                     .as_deref()
                     .is_none_or(|asked| *entry.interface == *asked)
-                && reports.iter().all(|r| r.interface != entry.interface)
+                && reports.iter().all(|r| *r.interface != *entry.interface)
         });
         let Some(entry) = entry else { continue };
         let addresses = entry.ips.iter().filter_map(|ip| ip.parse::<IpAddr>().ok());
@@ -54,15 +54,15 @@ pub(super) fn attached(metadata: &Metadata) -> Option<Attached> {
         for family in Family::BOTH {
             let of_family = addresses.iter().find(|a| Family::of(**a) == family);
             reports.extend(of_family.map(|address| Report {
-                interface: entry.interface.clone(),
-                network: network.name.as_str().into(),
+                interface: texts.share(&entry.interface),
+                network: texts.share(&network.name),
                 address: *address,
             }));
         }
     }
     // There may be as many of them as there are pods.
     reports.shrink_to_fit();
-    let pair = |(key, value): (&String, &String)| (key.as_str().into(), value.as_str().into());
+    let pair = |(key, value): (&String, &String)| (texts.share(key), texts.share(value));
     let choosing = metadata.annotations.iter();
     let choosing =
         choosing.filter(|(key, _)| CHOOSING.iter().any(|prefix| key.starts_with(prefix)));

@@ -1,14 +1,15 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::collector::PodSnapshot;
+use crate::collector::{PodSnapshot, SharedTexts};
 
 fn object(pod: Value) -> PodObject {
     serde_json::from_value(pod).expect("a pod")
 }
 
 fn read(pod: Value) -> PodSnapshot {
-    object(pod).try_into().expect("a pod with an identity")
+    let snapshot = object(pod).snapshot(&SharedTexts::default());
+    snapshot.expect("a pod with an identity")
 }
 
 /// A pod that is bound and runs, with these annotations.
@@ -224,7 +225,7 @@ fn the_collector_reads_no_pod_without_an_identity() {
             .as_object_mut()
             .expect("metadata")
             .remove(missing);
-        let read = PodSnapshot::try_from(object(pod));
+        let read = object(pod).snapshot(&SharedTexts::default());
         assert!(read.is_err(), "{missing}: {read:?}");
     }
 }

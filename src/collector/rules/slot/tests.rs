@@ -28,7 +28,7 @@ fn slot(pod: &str) -> ClaimRef {
 fn retained() -> Scene {
     Scene::new(held(1, "u")).with(|s| {
         s.lists.leases[0].state = State::Retained;
-        s.lists.leases[0].claim = Some(slot("web-1"));
+        s.lists.leases[0].claim = Some(slot("web-1").into());
     })
 }
 

@@ -7,10 +7,11 @@ use ClaimSnapshot::{Gone, Leaving, Lists, Omits, Unknown};
 fn retained() -> Scene {
     Scene::new(held(1, "u")).with(|s| {
         s.lists.leases[0].state = State::Retained;
-        s.lists.leases[0].claim = Some(ClaimRef {
+        let claim = ClaimRef {
             kind: ClaimKind::IPClaim,
             ..ClaimRef::default()
-        });
+        };
+        s.lists.leases[0].claim = Some(claim.into());
     })
 }
 
