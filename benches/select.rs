@@ -17,7 +17,7 @@ use leasehold::api::IPPool;
 use leasehold::cni::FamilyPolicy;
 use leasehold::ip::{Family, Vrf};
 use leasehold::pool::Pools;
-use leasehold::select::{Facts, Labels, NamespaceFacts, PodFacts, Request, select};
+use leasehold::select::{Facts, Labels, ObjectMetadata, PodFacts, Request, select};
 use serde_json::json;
 
 const POOLS: usize = 1_000;
@@ -105,7 +105,7 @@ fn facts() -> Facts {
             labels: labels("app", "web"),
             ..PodFacts::default()
         },
-        namespace: NamespaceFacts::default(),
+        namespace: ObjectMetadata::default(),
         node_labels: Some(labels("topology.kubernetes.io/zone", "a")),
     }
 }

@@ -7,13 +7,11 @@
 //! of any pool, so which pools inherit is known only once both are there, and a list of none costs
 //! the API server 0.6 ms.
 
-use std::collections::BTreeMap;
-
 use crate::api::{IPPool, ReservedIP, Subnet};
 use crate::lease::Freshness;
 use crate::pool::{InvalidReservedIP, Pools};
 use crate::retry::{self, ApiError, Clock, Retrying};
-use crate::select::{self, Facts, NamespaceFacts, PodFacts, Request, Selection};
+use crate::select::{self, Facts, ObjectMetadata, PodFacts, Request, Selection};
 
 /// The objects that a choice of pools depends on.
 ///
@@ -41,15 +39,6 @@ pub trait Objects {
     async fn reserved(&self, freshness: Freshness) -> Result<Vec<ReservedIP>, ApiError>;
     /// All subnets.
     async fn subnets(&self, freshness: Freshness) -> Result<Vec<Subnet>, ApiError>;
-}
-
-/// Labels and annotations.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ObjectMetadata {
-    /// The labels.
-    pub labels: BTreeMap<String, String>,
-    /// The annotations.
-    pub annotations: BTreeMap<String, String>,
 }
 
 /// What was read for the pods of one namespace.
@@ -162,10 +151,7 @@ async fn choose_on<A: Objects, C: Clock>(
     };
     let facts = Facts {
         pod: pod.clone(),
-        namespace: NamespaceFacts {
-            labels: namespace.labels,
-            annotations: namespace.annotations,
-        },
+        namespace,
         node_labels: node.map(|node| node.labels),
     };
     let selection = select::select(&facts, &pools, request)?;

@@ -51,7 +51,7 @@ pub enum Error {
     /// The API server refused, or gave no definite answer in time.
     #[error(transparent)]
     Retry(#[from] retry::Error),
-    /// No pool has an address to give, or not the one that was asked for.
+    /// No pool has an address to give, or not the requested one.
     #[error(transparent)]
     Refused(#[from] Refusal),
 }

@@ -31,7 +31,7 @@ mod rules;
 mod trace;
 
 pub use error::{AnnotationSource, Error};
-pub use input::{Facts, Labels, NamespaceFacts, PodFacts, Request};
+pub use input::{Facts, Labels, ObjectMetadata, PodFacts, Request};
 pub use rules::Rejection;
 pub use trace::{Considered, FamilyTrace, Level, Trace};
 
@@ -48,7 +48,7 @@ pub struct Selection {
     pub routing: Routing,
     /// How it came about.
     pub trace: Trace,
-    /// The families that an address is asked for, or else must not be left out.
+    /// The families that an address is requested of, or else must not be left out.
     required: Vec<Family>,
 }
 

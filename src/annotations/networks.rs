@@ -17,7 +17,7 @@ pub struct Network {
     pub namespace: Option<String>,
     /// The name of its definition.
     pub name: String,
-    /// The interface that is asked for.
+    /// The requested interface.
     pub interface: Option<String>,
 }
 

@@ -318,7 +318,7 @@ pub enum ClaimSnapshot {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Surroundings {
     /// Its namespace's labels and annotations.
-    pub namespace: crate::select::NamespaceFacts,
+    pub namespace: crate::select::ObjectMetadata,
     /// Its node's labels.
     pub node: Labels,
 }

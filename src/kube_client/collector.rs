@@ -27,7 +27,7 @@ use crate::collector::{
 };
 use crate::lease::StoredLease;
 use crate::retry::{ApiError, ErrorKind};
-use crate::select::{Labels, NamespaceFacts};
+use crate::select::{Labels, ObjectMetadata};
 
 mod application;
 mod config_map;
@@ -210,7 +210,7 @@ impl Api for KubeClient {
         let request = path.get_metadata(name, &GetParams::default());
         let (what, answer) = self.send(built(request)?).await?;
         let object = answer.object::<LabeledObject>(&what)?;
-        Ok(NamespaceFacts::from(object.unwrap_or_default()).labels)
+        Ok(ObjectMetadata::from(object.unwrap_or_default()).labels)
     }
 
     async fn surroundings(&self, namespace: &str, node: &str) -> Result<Surroundings, ApiError> {
@@ -218,7 +218,7 @@ impl Api for KubeClient {
             let request = Path::new(path).get_metadata(name, &GetParams::default());
             let (what, answer) = self.send(built(request)?).await?;
             let object = answer.object::<LabeledObject>(&what)?;
-            Ok::<_, ApiError>(NamespaceFacts::from(object.unwrap_or_default()))
+            Ok::<_, ApiError>(ObjectMetadata::from(object.unwrap_or_default()))
         };
         let namespace = of(Namespace::url_path(&(), None), namespace).await?;
         let node = of(Node::url_path(&(), None), node).await?;

@@ -4,8 +4,7 @@
 use serde::Deserialize;
 
 use crate::annotations::Annotations;
-use crate::gather::ObjectMetadata;
-use crate::select::{Labels, NamespaceFacts};
+use crate::select::{Labels, ObjectMetadata};
 
 #[derive(Deserialize, Default)]
 pub(super) struct LabeledObject {
@@ -20,19 +19,6 @@ struct Metadata {
 }
 
 impl From<LabeledObject> for ObjectMetadata {
-    fn from(object: LabeledObject) -> Self {
-        let Metadata {
-            labels,
-            annotations,
-        } = object.metadata;
-        Self {
-            labels,
-            annotations,
-        }
-    }
-}
-
-impl From<LabeledObject> for NamespaceFacts {
     fn from(object: LabeledObject) -> Self {
         let Metadata {
             labels,

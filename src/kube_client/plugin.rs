@@ -14,10 +14,11 @@ use super::pod::PodObject;
 use super::request::{api_error, built, list_params};
 use crate::api::{IPPool, ReservedIP, Subnet};
 use crate::cni::PodRef;
-use crate::gather::{ObjectMetadata, Objects};
+use crate::gather::Objects;
 use crate::lease::Freshness;
 use crate::plugin::{Api, PodSnapshot};
 use crate::retry::{ApiError, ErrorKind};
+use crate::select::ObjectMetadata;
 
 /// The user names of kubelets (Kubernetes, "Using Node Authorization").
 const NODE_USER: &str = "system:node:";

@@ -14,9 +14,8 @@ use crate::annotations::{self, Annotations, IpNumber};
 use crate::api::{MAX_TERMINATION_GRACE_PERIOD_SECONDS, TERMINATION_GRACE_PERIOD_SECONDS};
 use crate::claim::{PodIdentity, SetSize};
 use crate::collector::{DerivedRequest, Phase, PodEnd, SharedTexts, StickyPod, Uid};
-use crate::gather::ObjectMetadata;
 use crate::lease::ClaimOwner;
-use crate::select::Labels;
+use crate::select::{Labels, ObjectMetadata};
 use crate::{collector, plugin};
 
 mod network_status;

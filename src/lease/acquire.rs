@@ -56,7 +56,7 @@ pub struct Requester {
     pub is_current: bool,
 }
 
-/// One address that is asked for.
+/// One requested address.
 #[derive(Debug, Clone)]
 pub struct AddressRequest<'a> {
     /// Of which family.
@@ -119,7 +119,7 @@ pub enum Refusal {
     /// Each pool that fits is full, by a consistent read.
     #[error("no free {family} address in {}: enlarge a pool or name a backup", names(.pools))]
     Exhausted {
-        /// The family that was asked for.
+        /// The requested family.
         family: Family,
         /// The pools and what is in them.
         pools: Vec<(PoolName, Usage)>,
@@ -127,7 +127,7 @@ pub enum Refusal {
     /// The pools give no new address, and there is no earlier one to take up again.
     #[error("no new {family} address: {} disabled, and this pod has no earlier address there: name another pool", are(.pools))]
     Disabled {
-        /// The family that was asked for.
+        /// The requested family.
         family: Family,
         /// The pools.
         pools: Vec<PoolName>,
@@ -135,10 +135,10 @@ pub enum Refusal {
     /// The set has no address for this pod.
     #[error(transparent)]
     Set(Unusable),
-    /// The address that was asked for is not available.
+    /// The requested address is not available.
     #[error("{address} was requested and is {}: request another", describe(*.state, .holder.as_deref()))]
     Unavailable {
-        /// The address that was asked for.
+        /// The requested address.
         address: IpAddr,
         /// What its lease says.
         state: State,

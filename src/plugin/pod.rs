@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::cni::PodRef;
-use crate::gather::ObjectMetadata;
 use crate::lease::ClaimOwner;
+use crate::select::ObjectMetadata;
 use crate::select::PodFacts;
 
 /// A pod as the API server has it.

@@ -141,7 +141,7 @@ pub enum Error {
         /// What was considered.
         trace: Box<Trace>,
     },
-    /// The address that was asked for is not in a pool that may serve the pod.
+    /// The requested address is not in a pool that may serve the pod.
     #[error("{address} was requested, and {}", elsewhere(.barred.as_ref(), .candidates))]
     NotInPool {
         /// The address.

@@ -18,7 +18,7 @@ pub struct Facts {
     /// The pod.
     pub pod: PodFacts,
     /// Its namespace.
-    pub namespace: NamespaceFacts,
+    pub namespace: ObjectMetadata,
     /// The labels of its node; `None`: not read, because [`needs_node`](super::needs_node) was
     /// false.
     pub node_labels: Option<Labels>,
@@ -41,12 +41,12 @@ pub struct PodFacts {
     pub annotations: Annotations,
 }
 
-/// A namespace.
+/// Labels and annotations.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct NamespaceFacts {
-    /// Its labels.
+pub struct ObjectMetadata {
+    /// The labels.
     pub labels: Labels,
-    /// Its annotations.
+    /// The annotations.
     pub annotations: Annotations,
 }
 
@@ -67,7 +67,7 @@ pub struct Request {
     pub vrf: Vrf,
     /// Whether the CNI configuration leaves the gateway's default route out.
     pub clean_gateway: bool,
-    /// Addresses that are asked for, at most one of each family.
+    /// The requested addresses, at most one of each family.
     pub requested: Vec<IpAddr>,
     /// The claim that the pod names, if it does.
     pub claim: Option<Claim>,

@@ -260,7 +260,7 @@ mod tests {
             ("blue,blue", "net1 blue", "item 0: default/blue"),
             ("blue,x/blue", "net2 blue", "item 1: x/blue"),
             ("blue@net7,blue", "net7 blue", "item 0: default/blue"),
-            // Another interface was asked for, so it is not that one.
+            // Another interface was requested, so it is not that one.
             ("blue@net7,other", "net2 blue", "item 1: default/other"),
             // By the interface that the list names.
             ("b,x/r@net7", "net7 test", "item 1: x/r"),

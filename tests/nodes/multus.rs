@@ -214,29 +214,32 @@ fn present<'a>(
     Ok(present)
 }
 
+/// The pools of a pod that is attached to `storage`, and to `video` as `cam0`.
+fn pools(env: &TestEnv) -> [(&'static str, String); 3] {
+    [
+        ("eth0", env.name.clone()),
+        ("net1", env.pool_for("storage")),
+        ("cam0", env.pool_for("video")),
+    ]
+}
+
 #[tokio::test]
 async fn each_interface_of_a_pod_has_an_address_of_its_own_pool() -> Result<()> {
     let env = TestEnv::with_pool(2).await?;
     let worker = thin(&env).await?;
     env.network("storage", 100, 2, &json!({})).await?;
     env.network("video", 110, 2, &json!({})).await?;
-    let pools = ["storage", "video"].map(|name| env.pool_for(name));
+    let pools = pools(&env);
     let annotations = json!({
         "k8s.v1.cni.cncf.io/networks": format!("storage, {}/video@cam0", env.name),
         "ipam.leasehold.io/ippools": json!([
-            {"interface": "eth0", "ipv4": [env.name]},
-            {"interface": "net1", "ipv4": [pools[0]]},
-            {"interface": "cam0", "ipv4": [pools[1]]},
+            {"interface": "eth0", "ipv4": [pools[0].1]},
+            {"interface": "net1", "ipv4": [pools[1].1]},
+            {"interface": "cam0", "ipv4": [pools[2].1]},
         ]).to_string(),
     });
     env.attached("web", &worker, &annotations).await?;
-    let [storage, video] = pools;
-    let wanted = [
-        ("eth0", env.name.clone()),
-        ("net1", storage),
-        ("cam0", video),
-    ];
-    let addresses = env.until_attached(&worker, "web", &wanted).await?;
+    let addresses = env.until_attached(&worker, "web", &pools).await?;
 
     let mark = env.nodes.cluster.mark().await?;
     env.delete_pod("web", &DeleteParams::default()).await?;
@@ -268,24 +271,18 @@ async fn a_pod_has_the_addresses_and_the_mac_that_its_annotation_asks_for() -> R
     // Without the capability, what is asked for comes in CNI_ARGS alone.
     env.network("video", 110, 8, &json!({})).await?;
     let mac = format!("02:00:00:00:{:02x}:07", env.address(0).octets()[2]);
-    let pools = ["storage", "video"].map(|name| env.pool_for(name));
+    let pools = pools(&env);
     let annotations = json!({
         "k8s.v1.cni.cncf.io/networks": json!([
             {"name": "storage", "ips": [format!("{}/24", env.address(107))], "mac": mac},
             {"name": "video", "namespace": env.name, "interface": "cam0", "ips": [env.address(115)]},
         ]).to_string(),
         "ipam.leasehold.io/ippools": json!([
-            {"ipv4": [env.name]}, {"ipv4": [pools[0]]}, {"ipv4": [pools[1]]},
+            {"ipv4": [pools[0].1]}, {"ipv4": [pools[1].1]}, {"ipv4": [pools[2].1]},
         ]).to_string(),
     });
     env.attached("web", &worker, &annotations).await?;
-    let [storage, video] = pools;
-    let wanted = [
-        ("eth0", env.name.clone()),
-        ("net1", storage),
-        ("cam0", video),
-    ];
-    let addresses = env.until_attached(&worker, "web", &wanted).await?;
+    let addresses = env.until_attached(&worker, "web", &pools).await?;
     ensure!(
         addresses["net1"] == env.address(107) && addresses["cam0"] == env.address(115),
         "{addresses:?}"

@@ -2,7 +2,7 @@ use super::*;
 use crate::api::{IPPool, IPPoolSpec};
 use crate::collector::Snapshot;
 use crate::collector::tests::scene::{address, held, pod};
-use crate::select::NamespaceFacts;
+use crate::select::ObjectMetadata;
 
 const NETWORKS: &str = "k8s.v1.cni.cncf.io/networks";
 
@@ -49,13 +49,13 @@ fn counts(pod: PodSnapshot, around: &Surroundings, spec: serde_json::Value) -> b
 fn an_annotation_counts_where_a_pool_that_may_serve_the_pod_has_the_address() {
     let none = Surroundings::default();
     let by_namespace = Surroundings {
-        namespace: NamespaceFacts {
+        namespace: ObjectMetadata {
             annotations: [(
                 "ipam.leasehold.io/default-ipv4-ippool".to_owned(),
                 r#"["other"]"#.to_owned(),
             )]
             .into(),
-            ..NamespaceFacts::default()
+            ..ObjectMetadata::default()
         },
         ..Surroundings::default()
     };

@@ -62,7 +62,7 @@ fn network_status_counts_for_the_networks_that_are_asked_for() {
     let entry = |name: &str, interface: &str, ips: &[&str]| json!({"name": name, "interface": interface, "ips": ips});
     for (says, entries, expected) in [
         (
-            "each interface that is asked for",
+            "each requested interface",
             json!([
                 entry("cluster", "eth0", &["10.9.0.1"]),
                 entry("ns/a", "net1", &["10.0.0.2"]),
@@ -81,7 +81,7 @@ fn network_status_counts_for_the_networks_that_are_asked_for() {
             vec![],
         ),
         (
-            "another interface than the one that was asked for",
+            "another interface than the requested one",
             json!([entry("other/b", "net2", &["10.0.0.3"])]),
             vec![],
         ),

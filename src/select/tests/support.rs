@@ -27,7 +27,7 @@ pub fn setup() -> Setup {
                 labels: labels("app"),
                 annotations: Labels::new(),
             },
-            namespace: NamespaceFacts {
+            namespace: ObjectMetadata {
                 labels: labels("team"),
                 annotations: Labels::new(),
             },

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use leasehold::api::{IPLease, State};
 use serde_json::json;
 use testbed::proxy::{Came, Moment, On, Proxy};
-use testbed::{Attachment, Node, Pod};
+use testbed::{Attachment, Call, Node, Pod};
 
 use super::heartbeats::{alive, beat};
 use super::run::Report;
@@ -37,18 +37,11 @@ impl Crash<'_> {
         Ok(eth0.ipam("ipv6Pools", json!(["crash6"])))
     }
 
-    /// Stops this command at its `k`-th call, with SIGKILL; `false`: it makes fewer, and has
-    /// succeeded.
-    async fn stop(
-        &self,
-        eth0: &Attachment,
-        caller: &str,
-        command: &str,
-        at: (Moment, usize),
-    ) -> Result<bool> {
+    /// Stops a process at its `k`-th call, with SIGKILL; `false`: it makes fewer, and has succeeded.
+    async fn stop(&self, call: Call, caller: &str, at: (Moment, usize)) -> Result<bool> {
         let (moment, k) = at;
         let gate = self.proxy.hold_at(moment, On::any().caller(caller).nth(k));
-        let running = eth0.call(command)?.spawn()?;
+        let running = call.spawn()?;
         match gate.arrived_before(running.wait()).await {
             Came::Over(outcome) => {
                 outcome?.success()?;
@@ -76,7 +69,7 @@ impl Crash<'_> {
             let name = format!("add-{moment:?}-{k}").to_lowercase();
             let pod = self.pod(&name).await?;
             let eth0 = self.through_proxy(self.attachment(&pod)?, &name)?;
-            if !self.stop(&eth0, &name, "ADD", (moment, k)).await? {
+            if !self.stop(eth0.call("ADD")?, &name, (moment, k)).await? {
                 self.others.push(pod);
                 return Ok(k - 1);
             }
@@ -101,7 +94,7 @@ impl Crash<'_> {
             if k % 2 == 0 {
                 eth0.remember(None);
             }
-            let stopped = self.stop(&eth0, &name, "DEL", (moment, k)).await?;
+            let stopped = self.stop(eth0.call("DEL")?, &name, (moment, k)).await?;
             self.others.push(pod);
             if !stopped {
                 return Ok(k - 1);
@@ -189,23 +182,9 @@ async fn stop_collector(crash: &Crash<'_>, at: (Moment, usize)) -> Result<bool> 
     let (moment, k) = at;
     let caller = format!("gc-{moment:?}-{k}").to_lowercase();
     let server = (crash.proxy.url_for(&caller), crash.proxy.ca_pem());
-    let call = crash
-        .env
-        .collector(&["--margin", "0"], Some((&server.0, server.1)));
-    let gate = crash
-        .proxy
-        .hold_at(moment, On::any().caller(&caller).nth(k));
-    let running = call.await?.spawn()?;
-    match gate.arrived_before(running.wait()).await {
-        Came::Over(outcome) => {
-            outcome?.success()?;
-            Ok(false)
-        }
-        Came::Arrived(held) => {
-            held.discard();
-            Ok(true)
-        }
-    }
+    let args = ["--margin", "0"];
+    let call = crash.env.collector(&args, Some((&server.0, server.1)));
+    crash.stop(call.await?, &caller, at).await
 }
 
 /// What a run has not finished it has not decided: neither is a lease released that no whole run

@@ -1,7 +1,7 @@
 //! What the history knows for certain: which pods there are, and which sandboxes run on which
 //! addresses.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
@@ -71,6 +71,8 @@ pub struct Model<'a> {
     ending: Vec<Ending>,
     forgeries: BTreeMap<usize, Forgery>,
     collectors: Vec<Running>,
+    /// Of a collector that runs alone: the leases whose marks named their versions when it began.
+    marked: Option<BTreeSet<String>>,
     /// Whether a collector may have met a server that was away.
     excused: bool,
     history: VecDeque<String>,
@@ -92,6 +94,7 @@ impl<'a> Model<'a> {
             ending: Vec::new(),
             forgeries: BTreeMap::new(),
             collectors: Vec::new(),
+            marked: None,
             excused: false,
             history: VecDeque::new(),
         })

@@ -24,7 +24,8 @@ const FORGERS: usize = 3;
 /// A pod whose annotation claims addresses.
 pub(super) struct Forgery {
     pod: Pod,
-    /// How many of them it may have: as many as it asks for networks, if it runs.
+    /// How many of them it may have: as many as it requests networks, if it runs and its pools
+    /// may have them.
     allowed: usize,
 }
 
@@ -76,6 +77,13 @@ impl Model<'_> {
         let pod = pod
             .annotation("k8s.v1.cni.cncf.io/networks", &networks)
             .annotation("k8s.v1.cni.cncf.io/network-status", &status.to_string());
+        // Its pools are others than the one whose addresses it claims.
+        let elsewhere = runs && index.is_multiple_of(2);
+        let pod = if elsewhere {
+            pod.annotation("ipam.leasehold.io/ippool", r#"{"ipv4": ["elsewhere"]}"#)
+        } else {
+            pod
+        };
         let pod = if runs {
             pod.on(&self.places[index % self.places.len()].node)
         } else {
@@ -85,7 +93,7 @@ impl Model<'_> {
         if runs {
             pod.patch_status(json!({"phase": "Running"})).await?;
         }
-        let allowed = usize::from(runs);
+        let allowed = usize::from(runs && !elsewhere);
         self.forgeries
             .insert(index % FORGERS, Forgery { pod, allowed });
         Ok(())

@@ -1,14 +1,18 @@
 //! What happens around the pods: to nodes, the pool, the API server; and the collectors.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use kube::api::{Api, Patch, PatchParams};
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::ResourceExt;
+use kube::api::{Api, ListParams, Patch, PatchParams};
 use leasehold::api::IPPool;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Model;
 use crate::collector::heartbeats::alive;
+use crate::collector::run::SYSTEM;
 
 impl Model<'_> {
     pub(super) async fn partition(&mut self, node: usize) -> Result<()> {
@@ -67,6 +71,11 @@ impl Model<'_> {
 
     pub(super) async fn collect(&mut self, count: usize) -> Result<()> {
         self.await_collectors().await?;
+        // Two that run at once may act on each other's marks.
+        self.marked = match count {
+            1 => Some(self.marked().await?),
+            _ => None,
+        };
         for _ in 0..count {
             let call = self
                 .env
@@ -74,6 +83,39 @@ impl Model<'_> {
                 .await?;
             self.collectors.push(call.spawn()?);
         }
+        Ok(())
+    }
+
+    /// The leases whose marks name the versions that they have.
+    async fn marked(&self) -> Result<BTreeSet<String>> {
+        let maps: Api<ConfigMap> = Api::namespaced(self.env.cluster.admin().await?, SYSTEM);
+        let maps = maps.list(&ListParams::default()).await?.items.into_iter();
+        let maps = maps.filter(|map| map.name_any().starts_with("leasehold-gc-marks"));
+        let marks = maps.flat_map(|map| map.data.unwrap_or_default());
+        let leases = self.leases().await?;
+        let is_valid = |(lease, mark): &(String, String)| {
+            let version = leases.get(lease).and_then(ResourceExt::resource_version);
+            let named = version.map(|version| format!("version={version}"));
+            named.is_some_and(|named| mark.split(' ').any(|field| field == named))
+        };
+        Ok(marks.filter(is_valid).map(|(lease, _)| lease).collect())
+    }
+
+    /// A run releases what looks dead only where an earlier one has marked it, and nothing has
+    /// written the lease since.
+    fn ensure_marked(&self, event: &Value) -> Result<()> {
+        let is_over =
+            ["cooled", "quarantine_over"].contains(&event["reason"].as_str().unwrap_or(""));
+        let (Some(marked), "reclaimed", false) =
+            (&self.marked, event["event"].as_str().unwrap_or(""), is_over)
+        else {
+            return Ok(());
+        };
+        let lease = event["lease"].as_str().unwrap_or("");
+        ensure!(
+            marked.contains(lease),
+            "no mark named this version of it: {event}"
+        );
         Ok(())
     }
 
@@ -86,8 +128,10 @@ impl Model<'_> {
             );
             for line in outcome.stdout.lines() {
                 self.note(format!("collector: {line}"));
+                self.ensure_marked(&serde_json::from_str(line)?)?;
             }
         }
+        self.marked = None;
         self.excused = false;
         Ok(())
     }
