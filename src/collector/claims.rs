@@ -77,6 +77,7 @@ pub(super) struct Plan {
 /// What is known of all claims.
 pub(super) struct AllClaims<'a> {
     pub snapshot: &'a Snapshot,
+    index: &'a SnapshotIndex<'a>,
     applications: &'a Applications<'a>,
     requests: Requests<'a>,
     leases: HashMap<&'a LeaseName, &'a LeaseSnapshot>,
@@ -85,7 +86,7 @@ pub(super) struct AllClaims<'a> {
 }
 
 impl<'a> AllClaims<'a> {
-    pub fn of(index: &SnapshotIndex<'a>, applications: &'a Applications<'a>) -> Self {
+    pub fn of(index: &'a SnapshotIndex<'a>, applications: &'a Applications<'a>) -> Self {
         let snapshot = index.snapshot;
         let mut claims: Vec<&Claim> = snapshot.sets.values().flatten().collect();
         claims.sort_by_key(|claim| (created(claim), &claim.name));
@@ -98,6 +99,7 @@ impl<'a> AllClaims<'a> {
         }
         Self {
             snapshot,
+            index,
             applications,
             requests: Requests::of(snapshot),
             leases: snapshot
@@ -213,8 +215,7 @@ impl<'a> AllClaims<'a> {
 
     /// The claim that the holder's pod names.
     fn pod_of(&self, holder: &super::HolderSnapshot) -> Option<&'a str> {
-        let pod = self.snapshot.pods.iter().find(|pod| pod.is(&holder.uid))?;
-        pod.claim.as_deref()
+        self.index.pod(&holder.uid)?.claim.as_deref()
     }
 
     /// Of the members that are in these pools as many as are asked for; what is missing is to be

@@ -95,8 +95,9 @@ impl AllClaims<'_> {
         };
         let subnet = PoolName::of_subnet(&owner.subnet);
         let pool = pools.get(subnet.as_str()).and_then(Result::ok);
-        for address in addresses {
-            let pool = pool.filter(|pool| pool.usable.contains(address));
+        // What its Subnet gives no more, because it was reserved since, leaves for another to come.
+        let is_given = |address: &IpAddr| pool.is_none_or(|pool| pool.usable.contains(*address));
+        for address in addresses.into_iter().filter(is_given) {
             let member = self.member(claim, address, pool);
             plan.members.insert(address, member);
         }
@@ -208,8 +209,7 @@ impl AllClaims<'_> {
         let (Some(holder), object) = (&lease.holder, owner.object()) else {
             return false;
         };
-        let uid = Uid::from(&holder.uid);
-        let pod = (self.snapshot.pods.iter()).find(|pod| pod.is(&uid));
+        let pod = self.index.pod(&Uid::from(&holder.uid));
         let request = pod.and_then(|pod| pod.derived.as_deref());
         holder.namespace == claim.name.namespace
             && holder.interface == owner.interface

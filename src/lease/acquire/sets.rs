@@ -55,7 +55,9 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
                 Some(size) => size,
                 None => *wanted.insert(self.wanted(set).await?),
             };
-            let missing = size.saturating_sub(claim.joinable(self.request.family).len());
+            let joinable = claim.joinable(self.request.family).into_iter();
+            let given = joinable.filter(|address| pool.usable.contains(*address));
+            let missing = size.saturating_sub(given.count());
             if missing == 0 {
                 let full = || Unusable::full(&claim, self.request.family, &[].into());
                 let full = refusal.unwrap_or_else(full).of_size(set.size);

@@ -202,6 +202,23 @@ async fn reserved_and_excluded_addresses_are_in_no_set() -> Result<()> {
 }
 
 #[tokio::test]
+async fn an_address_that_is_reserved_later_makes_room_for_another() -> Result<()> {
+    let env = Isolation::subnets().start().await?;
+    let racks = env.subnet_for_sets("racks", env.v4(1..=2)).await?;
+    env.application("web", 1).await?;
+    let one = |name| {
+        let pod = env.pod_of("web", name, &[&racks]);
+        pod.annotation("ipam.leasehold.io/ippool-ip-number", "1")
+    };
+    let (_pod, eth0, had) = env.attached(one("web-a")).await?;
+    eth0.del().await?.success()?;
+    let (had, other) = if had == "10.0.0.1" { (1, 2) } else { (2, 1) };
+    env.reserve("printers", json!([env.at(had)])).await?;
+    assert_eq!(env.served(one("web-b")).await?, format!("10.0.0.{other}"));
+    Ok(())
+}
+
+#[tokio::test]
 async fn spiderpools_annotations_ask_for_sets_too() -> Result<()> {
     let env = Isolation::subnets().start().await?;
     let racks = env.subnet_for_sets("racks", env.v4(1..=200)).await?;

@@ -148,3 +148,26 @@ async fn a_stateful_sets_member_stays_while_there_is_a_pod_of_that_name_to_come(
     pod.force_delete().await?;
     db.end().await
 }
+
+#[tokio::test]
+async fn what_its_subnet_gives_no_more_leaves_a_set() -> Result<()> {
+    let env = env("sets-reserved", "10.60.4.0/24").await?;
+    let web = Application::deployment(&env, "web", 0)
+        .await?
+        .at([10, 60, 4]);
+    let pod = web.pod("web-x", "3").create().await?;
+    web.with(&[
+        (1, Held(pod.clone())),
+        (2, Fresh),
+        (3, Released("web-y", 1)),
+    ])
+    .await?;
+    let reserved = [web.address(1), web.address(3)];
+    env.reserve("printers", json!(reserved)).await?;
+    // Not what a pod has: its pod gives it back some time.
+    web.collect_until("1 2 /").await?;
+    let released = async |_: &Report| Ok(web.leases().await? == "1 2");
+    env.collect_until(AT_ONCE, "release it", released).await?;
+    pod.force_delete().await?;
+    web.end().await
+}
