@@ -1,5 +1,6 @@
 //! Sets that the plugin makes of a Subnet: for the pods of an application that name it.
 
+mod crash;
 mod owners;
 mod refusals;
 mod subnets;
