@@ -16,7 +16,7 @@ use crate::env::{Isolation, TestEnv};
 
 impl TestEnv {
     /// Makes or edits a Subnet, whose name follows the environment's; returns the whole name.
-    async fn subnet_for_sets(&self, name: &str, spec: Value) -> Result<String> {
+    pub async fn subnet_for_sets(&self, name: &str, spec: Value) -> Result<String> {
         let name = format!("{}-{name}", self.name());
         let subnet = spec["subnet"].as_str().unwrap_or_default().to_owned();
         self.subnet_of(&name, &subnet, spec).await?;
@@ -24,13 +24,13 @@ impl TestEnv {
     }
 
     /// A Deployment that wants so many pods.
-    async fn application(&self, name: &str, replicas: u32) -> Result<()> {
+    pub async fn application(&self, name: &str, replicas: u32) -> Result<()> {
         self.namespace(self.name(), json!({})).await?;
         self.cluster.deployment(self.name(), name, replicas).await
     }
 
     /// A pod of this Deployment, which names Subnets of IPv4.
-    fn pod_of(&self, deployment: &str, pod: &str, subnets: &[&str]) -> PodBuilder {
+    pub fn pod_of(&self, deployment: &str, pod: &str, subnets: &[&str]) -> PodBuilder {
         let pod = self.pod(pod).of_deployment(deployment);
         let named = json!({"ipv4": subnets}).to_string();
         pod.annotation("ipam.leasehold.io/subnet", &named)
