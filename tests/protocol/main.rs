@@ -239,6 +239,15 @@ fn two_sets_share_no_address_whatever_goes_wrong() {
     });
 }
 
+/// A reply that is lost, a write that comes late, a list that is stale.
+#[test]
+fn a_set_is_made_once_whatever_goes_wrong() {
+    holds(&Scenario {
+        faults: 1,
+        ..Scenario::of(1, SAME_SET)
+    });
+}
+
 /// The proof that the search can find: the rule that stops late calls is taken out.
 #[test]
 fn a_move_without_a_look_at_the_namespace_is_found() {
