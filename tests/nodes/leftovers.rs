@@ -72,7 +72,10 @@ fn nothing_of_a_node_remains_of_a_program_that_was_interrupted() -> Result<()> {
 fn nothing_remains_after(signal: Signal) -> Result<()> {
     let settings = SETTINGS.map(setting);
     let says = std::env::temp_dir().join(format!("victim-{}-{signal}", std::process::id()));
-    let mut victim = Command::new(std::env::current_exe()?)
+    // Of what is run in the background, SIGINT may be ignored, and so it would be by its children.
+    let mut victim = Command::new("env")
+        .arg("--default-signal=INT")
+        .arg(std::env::current_exe()?)
         .args(["--ignored", "--exact", "leftovers::holds_a_node_with_a_pod"])
         .env("VICTIM_SAYS", &says)
         .stdout(Stdio::null())
