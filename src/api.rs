@@ -32,6 +32,7 @@ pub use ip_lease::{
 };
 pub use ippool::{IPPool, IPPoolSpec, IPPoolStatus};
 pub use reserved_ip::{ReservedIP, ReservedIPSpec};
+pub use schema::MAX_CLAIM_SIZE;
 pub use subnet::{RouteSpec, Subnet, SubnetSpec};
 
 pub use k8s_openapi::apimachinery::pkg::apis::meta::v1::{

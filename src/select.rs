@@ -28,11 +28,13 @@ mod interfaces;
 mod precedence;
 mod routing;
 mod rules;
+mod set_size;
 mod trace;
 
 pub use error::{AnnotationSource, Error};
 pub use input::{Facts, Labels, ObjectMetadata, PodFacts, Request};
 pub use rules::Rejection;
+pub use set_size::set_size;
 pub use trace::{Considered, FamilyTrace, Level, Trace};
 
 use interfaces::Interfaces;

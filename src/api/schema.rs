@@ -16,7 +16,7 @@ pub(super) const MAX_ROUTES: u32 = 256;
 pub(super) const MAX_COOLDOWN_SECONDS: i64 = 86_400;
 
 /// Addresses of each family in a claim: its list is one object, and a call reads all its leases.
-pub(super) const MAX_CLAIM_SIZE: i64 = 1024;
+pub const MAX_CLAIM_SIZE: u32 = 1024;
 
 /// The longest address: `ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff`.
 const ADDRESS: u32 = 39;

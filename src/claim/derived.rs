@@ -1,8 +1,8 @@
 //! The set that the plugin makes for an application: what it is called, for whom it is, and how
 //! large it should be.
 
-use super::set::{ClaimName, MOST};
-use crate::api::{ClaimKind, ClaimOwner, ClaimRef, IPClaim, IPClaimSpec, SetOwner};
+use super::set::{Claim, ClaimName, Source};
+use crate::api::{ClaimKind, ClaimOwner, ClaimRef, IPClaim, IPClaimSpec, MAX_CLAIM_SIZE, SetOwner};
 use crate::ip::Vrf;
 
 /// How much of the names of application and Subnet the name of a claim shows.
@@ -34,7 +34,7 @@ impl SetSize {
             Self::Spare(more) => replicas.saturating_add(more),
             Self::Surge => replicas.saturating_add(replicas.div_ceil(4).max(1)),
         };
-        wanted.clamp(1, u32::try_from(MOST).unwrap_or(u32::MAX))
+        wanted.clamp(1, MAX_CLAIM_SIZE)
     }
 
     /// The number of addresses, where that is known without asking for replicas.
@@ -85,6 +85,13 @@ impl DerivedSet {
             namespace: self.namespace.clone(),
             name: format!("{}-{}-{hash:032x}", shown[0], shown[1]),
         }
+    }
+
+    /// Whether this claim is its own, and not one that has its name.
+    #[must_use]
+    pub fn has(&self, claim: &Claim) -> bool {
+        claim.vrf == self.vrf
+            && matches!(&claim.source, Source::Derived(owner) if *owner == self.owner)
     }
 
     /// Its claim, as a call for the pod of this name makes it.

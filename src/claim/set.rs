@@ -4,11 +4,13 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::net::IpAddr;
 
-use crate::api::{ClaimKind, ClaimRef, IPClaim, SetOwner};
+use jiff::Timestamp;
+
+use crate::api::{ClaimKind, ClaimRef, IPClaim, MAX_CLAIM_SIZE, SetOwner};
 use crate::ip::{Family, Span, SpanError, Spans, Vrf};
 
-/// The most addresses that a set may have of a family: its list is one object.
-pub(super) const MOST: u128 = 1024;
+/// The condition of a claim that says whether its application does not exist.
+pub const OWNER_GONE: &str = "OwnerGone";
 
 /// Namespace and name of a claim.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -94,7 +96,9 @@ pub enum InvalidClaim {
     #[error("spec.addresses[{0}] {1}")]
     Span(usize, SpanError),
     /// More than a set may have.
-    #[error("spec.addresses lists {count} {family} addresses: at most {MOST} are possible")]
+    #[error(
+        "spec.addresses lists {count} {family} addresses: at most {MAX_CLAIM_SIZE} are possible"
+    )]
     TooMany {
         /// How many there are.
         count: u128,
@@ -159,7 +163,7 @@ fn listed(texts: &[String]) -> Result<Spans, InvalidClaim> {
     for family in Family::BOTH {
         let of_family = spans.iter().filter(|span| span.family() == family);
         let count = of_family.fold(0, |sum, span| u128::saturating_add(sum, span.len()));
-        if count > MOST {
+        if count > u128::from(MAX_CLAIM_SIZE) {
             return Err(InvalidClaim::TooMany { count, family });
         }
     }
@@ -199,10 +203,22 @@ impl Claim {
         spans.into_iter().flat_map(addresses)
     }
 
-    /// Whether it is a `StatefulSet`'s, whose pods keep their names.
+    /// The name of the `StatefulSet` whose set it is: its pods keep their names.
     #[must_use]
-    pub fn is_of_stateful_set(&self) -> bool {
-        matches!(&self.source, Source::Derived(owner) if owner.object().is_stateful_set())
+    pub fn stateful_set(&self) -> Option<&str> {
+        match &self.source {
+            Source::Derived(owner) => owner.object().is_stateful_set().then_some(&owner.name),
+            Source::Listed(_) | Source::Sized { .. } => None,
+        }
+    }
+
+    /// Since when its application is known not to exist.
+    #[must_use]
+    pub fn owner_gone_since(&self) -> Option<Timestamp> {
+        let conditions = self.object.status.iter().flat_map(|it| &it.conditions);
+        let mut conditions = conditions.into_iter();
+        let gone = conditions.find(|it| it.type_ == OWNER_GONE && it.status == "True")?;
+        Some(gone.last_transition_time.0)
     }
 
     /// What the leases of its members say.

@@ -96,6 +96,14 @@ impl ClaimOwner {
     }
 }
 
+/// The number at the end of a pod's name, as its `StatefulSet` writes it.
+#[must_use]
+pub fn ordinal(stateful_set: &str, pod: &str) -> Option<u64> {
+    let number = pod.strip_prefix(stateful_set)?.strip_prefix('-')?;
+    let ordinal: u64 = number.parse().ok()?;
+    (ordinal.to_string() == number).then_some(ordinal)
+}
+
 impl ClaimRef {
     /// The slot that `holder` is in, of the application `owner`.
     #[must_use]

@@ -12,9 +12,9 @@ use jiff::Timestamp;
 
 use super::index::SnapshotIndex;
 use super::rules::Case;
-use super::snapshot::{LeaseSnapshot, Snapshot};
+use super::snapshot::LeaseSnapshot;
 use crate::api::{Condition, IPClaimStatus, Time};
-use crate::claim::{Claim, ClaimName, Source};
+use crate::claim::{Claim, ClaimName, OWNER_GONE, Source};
 use crate::ip::Family;
 use crate::lease::{LeaseName, State};
 use crate::pool::{Pool, Pools, Scope};
@@ -23,8 +23,8 @@ use crate::text::first_few;
 
 mod derived;
 
+use derived::Requests;
 pub(super) use derived::{ApplicationKey, Applications, Existence, application_of};
-use derived::{OWNER_GONE, Requests};
 
 /// The condition that says whether a set is what was asked for.
 const READY: &str = "Ready";
@@ -76,8 +76,7 @@ pub(super) struct Plan {
 
 /// What is known of all claims.
 pub(super) struct AllClaims<'a> {
-    pub snapshot: &'a Snapshot,
-    index: &'a SnapshotIndex<'a>,
+    pub index: &'a SnapshotIndex<'a>,
     applications: &'a Applications<'a>,
     requests: Requests<'a>,
     leases: HashMap<&'a LeaseName, &'a LeaseSnapshot>,
@@ -98,7 +97,6 @@ impl<'a> AllClaims<'a> {
             }
         }
         Self {
-            snapshot,
             index,
             applications,
             requests: Requests::of(snapshot),

@@ -9,7 +9,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::compact::{SharedTexts, Uid, Version};
-use crate::claim::{Claim, ClaimName, SetSize};
+use crate::api::SetOwner;
+use crate::claim::{Claim, ClaimName, SetSize, ordinal};
 use crate::ip::PoolName;
 use crate::lease::{ClaimKind, ClaimOwner, ClaimRef, LeaseName, State, StoredLease};
 use crate::select::Labels;
@@ -182,6 +183,13 @@ impl PodSnapshot {
     #[must_use]
     pub fn is_alive(&self) -> bool {
         self.phase.end().is_none()
+    }
+
+    /// Whether it asks for a set of this application.
+    #[must_use]
+    pub fn is_of(&self, owner: &SetOwner) -> bool {
+        let application = (self.derived.as_ref()).and_then(|it| it.application.as_ref());
+        application == Some(&owner.object())
     }
 }
 
@@ -386,11 +394,4 @@ impl StatefulSetSnapshot {
         let is_in_range = ordinal >= self.start && ordinal - self.start < self.replicas;
         Some(self.retains || is_in_range)
     }
-}
-
-/// The number at the end of a pod's name, as its StatefulSet writes it.
-fn ordinal(stateful_set: &str, pod: &str) -> Option<u64> {
-    let number = pod.strip_prefix(stateful_set)?.strip_prefix('-')?;
-    let ordinal: u64 = number.parse().ok()?;
-    (ordinal.to_string() == number).then_some(ordinal)
 }

@@ -6,7 +6,7 @@ use kube::core::params::{GetParams, PostParams};
 
 use super::KubeClient;
 use super::answer::Response;
-use super::request::{api_error, built, parse};
+use super::request::{api_error, body, built, parse};
 use crate::api::{ClaimOwner, IPClaim, IPClaimStatus};
 use crate::claim::{Claim, ClaimName, Unusable};
 use crate::lease::{Claims, Replicas};
@@ -65,10 +65,6 @@ impl Claims for KubeClient {
 
 fn path(namespace: &str) -> Path {
     Path::new(IPClaim::url_path(&(), Some(namespace)))
-}
-
-fn body(claim: &IPClaim) -> Result<Vec<u8>, ApiError> {
-    serde_json::to_vec(claim).map_err(|error| api_error("a claim", ErrorKind::Refused, error))
 }
 
 /// An absent object is a lost race as much as a changed one.

@@ -17,7 +17,7 @@ use super::KubeClient;
 use super::answer::Response;
 use super::labeled::LabeledObject;
 use super::pod::PodObject;
-use super::request::{api_error, built};
+use super::request::{api_error, body, built};
 use crate::api::{ClaimOwner, IPClaim, IPLease, IPPool, ReservedIP, Subnet};
 use crate::claim::{Claim, ClaimName};
 use crate::collector::{
@@ -354,8 +354,4 @@ fn exactly(object: &impl ResourceExt) -> DeleteParams {
         }),
         ..DeleteParams::default()
     }
-}
-
-fn body(object: &impl Serialize) -> Result<Vec<u8>, ApiError> {
-    serde_json::to_vec(object).map_err(|error| api_error("an object", ErrorKind::Refused, error))
 }

@@ -10,12 +10,12 @@ use std::time::Duration;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 
-use crate::annotations::{self, Annotations, IpNumber};
+use crate::annotations::{self, Annotations};
 use crate::api::{MAX_TERMINATION_GRACE_PERIOD_SECONDS, TERMINATION_GRACE_PERIOD_SECONDS};
-use crate::claim::{PodIdentity, SetSize};
+use crate::claim::PodIdentity;
 use crate::collector::{DerivedRequest, Phase, PodEnd, SharedTexts, StickyPod, Uid};
 use crate::lease::ClaimOwner;
-use crate::select::{Labels, ObjectMetadata};
+use crate::select::{self, Labels, ObjectMetadata};
 use crate::{collector, plugin};
 
 mod network_status;
@@ -232,14 +232,7 @@ fn sticky(metadata: &Metadata) -> Option<StickyPod> {
 fn derived(metadata: &Metadata) -> Option<DerivedRequest> {
     annotations::names_subnet(&metadata.annotations).then(|| DerivedRequest {
         application: ClaimOwner::application(metadata.controller().as_ref(), &metadata.labels).ok(),
-        size: match annotations::ip_number(&metadata.annotations) {
-            Ok(None) => Some(SetSize::default()),
-            Ok(Some(found)) => Some(match found.value {
-                IpNumber::Fixed(count) => SetSize::Fixed(count),
-                IpNumber::More(more) => SetSize::Spare(more),
-            }),
-            Err(_) => None,
-        },
+        size: select::set_size(&metadata.annotations).ok(),
     })
 }
 

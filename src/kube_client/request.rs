@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use http::{Request, Uri};
 use kube::core::params::{ListParams, VersionMatch};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::lease::Freshness;
@@ -34,6 +35,11 @@ pub(super) fn built(
     request: Result<Request<Vec<u8>>, kube::core::request::Error>,
 ) -> Result<Request<Vec<u8>>, ApiError> {
     request.map_err(|error| api_error("a request", ErrorKind::Refused, error))
+}
+
+/// An object as it is sent.
+pub(super) fn body(object: &impl Serialize) -> Result<Vec<u8>, ApiError> {
+    serde_json::to_vec(object).map_err(|error| api_error("an object", ErrorKind::Refused, error))
 }
 
 /// For messages: to a tenth of a second.

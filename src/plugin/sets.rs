@@ -3,10 +3,10 @@
 
 use super::error::Error;
 use super::pod::BoundPod;
-use crate::annotations::{self, Found, IpNumber};
+use crate::annotations::{self, Found};
 use crate::claim::{DerivedSet, SetOwner, SetSize};
 use crate::lease::{ClaimOwner, SetRequest};
-use crate::select::{Level, Request, Selection};
+use crate::select::{self, Level, Request, Selection};
 
 /// For each family of the selection the sets one of which has its address: of each Subnet that fits
 /// the pod the one of its application. None where the selection is of pools.
@@ -48,16 +48,11 @@ struct Application {
 impl Application {
     fn of(pod: &BoundPod) -> Result<Self, Error> {
         let annotations = &pod.facts.annotations;
-        let number = annotations::ip_number(annotations).map_err(Error::Malformed)?;
         let reclaim = annotations::reclaim(annotations).map_err(Error::Malformed)?;
         Ok(Self {
             namespace: pod.facts.namespace.clone(),
             owner: ClaimOwner::application(pod.owner.as_ref(), &pod.facts.labels)?,
-            size: match number.map(|Found { value, .. }| value) {
-                Some(IpNumber::Fixed(count)) => SetSize::Fixed(count),
-                Some(IpNumber::More(spare)) => SetSize::Spare(spare),
-                None => SetSize::default(),
-            },
+            size: select::set_size(annotations).map_err(Error::Malformed)?,
             reclaim: reclaim.is_none_or(|Found { value, .. }| value),
         })
     }

@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 
 use super::{AllClaims, Plan};
-use crate::api::{ClaimOwner, SetOwner, Time};
+use crate::api::{ClaimOwner, SetOwner};
 use crate::claim::{Claim, SetSize, Source};
 use crate::collector::compact::Uid;
 use crate::collector::rules::Case;
@@ -17,9 +17,6 @@ use crate::collector::snapshot::{ApplicationSnapshot, LeaseSnapshot, Snapshot};
 use crate::ip::PoolName;
 use crate::lease::{Lease, State};
 use crate::pool::Pools;
-
-/// The condition that says whether the application of a set does not exist.
-pub(super) const OWNER_GONE: &str = "OwnerGone";
 
 /// An application: its namespace, group, kind and name.
 pub(in crate::collector) type ApplicationKey<'a> = [&'a str; 4];
@@ -115,7 +112,7 @@ impl AllClaims<'_> {
     /// What names a claim that has no list: a list that was lost, or never written because its
     /// maker died. Nothing, while a maker may be at work.
     fn named(&self, claim: &Claim, case: &Case<'_>) -> Vec<IpAddr> {
-        let leases = self.snapshot.leases.iter();
+        let leases = self.index.snapshot.leases.iter();
         let named: Vec<&LeaseSnapshot> = leases
             .filter(|lease| {
                 lease.name.vrf == claim.vrf
@@ -190,7 +187,7 @@ impl AllClaims<'_> {
             claim.name.namespace.as_str().into(),
             owner.name.as_str().into(),
         );
-        let sets = self.snapshot.stateful_sets.as_ref();
+        let sets = self.index.snapshot.stateful_sets.as_ref();
         match sets.and_then(|sets| sets.get(&name)) {
             Some(Some(set)) => {
                 let pod = lease.holder.as_ref().map_or("", |holder| &*holder.pod);
@@ -206,14 +203,13 @@ impl AllClaims<'_> {
         let Source::Derived(owner) = &claim.source else {
             return true;
         };
-        let (Some(holder), object) = (&lease.holder, owner.object()) else {
+        let Some(holder) = &lease.holder else {
             return false;
         };
         let pod = self.index.pod(&Uid::from(&holder.uid));
-        let request = pod.and_then(|pod| pod.derived.as_deref());
         holder.namespace == claim.name.namespace
             && holder.interface == owner.interface
-            && request.is_some_and(|request| request.application.as_ref() == Some(&object))
+            && pod.is_some_and(|pod| pod.is_of(owner))
     }
 }
 
@@ -231,14 +227,5 @@ impl Claim {
     /// Whether it goes with its application.
     pub(in crate::collector) fn is_reclaimed(&self) -> bool {
         self.object.spec.reclaim != Some(false)
-    }
-
-    /// Since when its application is known not to exist.
-    pub(in crate::collector) fn owner_gone_since(&self) -> Option<jiff::Timestamp> {
-        let conditions = self.object.status.as_ref().map(|status| &status.conditions);
-        let mut conditions = conditions.into_iter().flatten();
-        let gone = conditions.find(|it| it.type_ == OWNER_GONE && it.status == "True")?;
-        let Time(since) = gone.last_transition_time;
-        Some(since)
     }
 }

@@ -37,10 +37,7 @@ impl<'a> Keepers<'a> {
     pub fn set(&self, pod: &PodSnapshot, address: IpAddr) -> Option<&'a Claim> {
         let claim = self.member(address)?;
         let is_its_pod = match &claim.source {
-            Source::Derived(owner) => {
-                let request = pod.derived.as_deref();
-                request.and_then(|request| request.application.as_ref()) == Some(&owner.object())
-            }
+            Source::Derived(owner) => pod.is_of(owner),
             Source::Listed(_) | Source::Sized { .. } => {
                 pod.claim.as_deref() == Some(&*claim.name.name)
             }

@@ -26,7 +26,7 @@ impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
         let applications = self.applications(case.index.snapshot).await?;
         let all = AllClaims::of(case.index, &applications);
         let mut namespaces: HashMap<&str, Labels> = HashMap::new();
-        for claim in all.snapshot.sets.values().flatten() {
+        for claim in case.index.snapshot.sets.values().flatten() {
             if claim.deleting || self.options.dry_run {
                 continue;
             }

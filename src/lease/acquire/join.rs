@@ -17,7 +17,7 @@ use super::hints::Hints;
 use super::search::Search;
 use super::{Allocation, Previous, Refusal, Sets, describe};
 use crate::allocate::{Seed, doublings};
-use crate::claim::{Claim, Unusable};
+use crate::claim::{Claim, Unusable, ordinal};
 use crate::pool::Pool;
 use crate::retry::{Clock, backoff};
 
@@ -100,21 +100,20 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
             let holder = stored.lease.holder.as_ref();
             stored.lease.state == State::Held && holder.is_some_and(|it| it.pod == us.pod)
         });
-        let is_waiting = claim.is_of_stateful_set()
+        let is_waiting = claim.stateful_set().is_some()
             && !(of_our_name.clone()).any(|stored| self.is_own_slot(stored));
         is_waiting.then(|| of_our_name.next())?
     }
 
     /// Whether a member of a `StatefulSet`'s set is kept for the pod that had it last.
     fn is_kept_for_another(&self, claim: &Claim, last: &str) -> bool {
-        let ordinal = last
-            .rsplit_once('-')
-            .and_then(|(_, ordinal)| ordinal.parse().ok());
-        let may_come_back = match (self.replicas.get(), ordinal) {
-            (Some(replicas), Some::<u32>(ordinal)) => ordinal < replicas,
-            (None, _) | (_, None) => true,
+        let Some(stateful_set) = claim.stateful_set() else {
+            return false;
         };
-        claim.is_of_stateful_set() && may_come_back
+        match (self.replicas.get(), ordinal(stateful_set, last)) {
+            (Some(replicas), Some(ordinal)) => ordinal < u64::from(replicas),
+            (None, _) | (_, None) => true,
+        }
     }
 
     /// The leases of the set's members.
@@ -217,7 +216,7 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
         member: Option<&StoredLease>,
     ) -> Option<&Arc<Pool>> {
         if let Sets::Derived(sets) = self.request.sets {
-            let of_claim = sets.iter().find(|it| it.set.name() == claim.name);
+            let of_claim = sets.iter().find(|it| it.set.has(claim));
             return (of_claim.map(|it| &it.pool)).filter(|pool| pool.usable.contains(address));
         }
         let pools = || self.request.candidates.iter().chain(self.request.resumable);

@@ -14,11 +14,8 @@ use super::make::Made;
 use super::office::Watch;
 use super::search::Search;
 use super::{Allocation, Refusal, SetRequest};
-use crate::claim::{Claim, DerivedSet, Source, Unusable};
+use crate::claim::{Claim, DerivedSet, OWNER_GONE, Unusable};
 use crate::retry::{Clock, Commit, backoff};
-
-/// The condition of a claim whose application does not exist.
-const OWNER_GONE: &str = "OwnerGone";
 
 impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
     /// Takes a member of the first of these sets that has one, or can be given one.
@@ -96,7 +93,7 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
                     Commit::Lost => continue,
                 },
             };
-            if claim.vrf != set.vrf || claim.source != Source::Derived(set.owner.clone()) {
+            if !set.has(&claim) {
                 return Err(Refusal::Set(Unusable::OfAnother(name)).into());
             }
             // It has no finalizer, and will be gone in a moment.
@@ -104,7 +101,7 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
                 self.acquirer.leases.back_off(&mut pauses).await?;
                 continue;
             }
-            if !is_owner_gone(&claim) {
+            if claim.owner_gone_since().is_none() {
                 return Ok(claim);
             }
             let cleared = self.write_status(&claim, |status| {
@@ -153,7 +150,7 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
         claim: &Claim,
         refusal: Unusable,
     ) -> Result<Allocation, Error> {
-        if !claim.is_of_stateful_set() || claim.addresses.is_empty() {
+        if claim.stateful_set().is_none() || claim.addresses.is_empty() {
             return Err(Refusal::Set(refusal).into());
         }
         self.replicas.set(Some(self.read_replicas(set).await?));
@@ -164,9 +161,4 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
             outcome => outcome,
         }
     }
-}
-
-fn is_owner_gone(claim: &Claim) -> bool {
-    let conditions = claim.object.status.iter().flat_map(|it| &it.conditions);
-    (conditions.into_iter()).any(|it| it.type_ == OWNER_GONE && it.status == "True")
 }
