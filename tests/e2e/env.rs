@@ -157,6 +157,12 @@ impl TestEnv {
         }
     }
 
+    /// The same, seen from a new node with this label.
+    pub async fn on_labeled(&self, key: &str, value: &str) -> Result<Self> {
+        let node = self.cluster.fresh_node().label(key, value);
+        Ok(self.on(node.create().await?))
+    }
+
     /// The namespace of its pods, which begins the names of what it makes; the vrf's name, where it
     /// has one.
     pub fn name(&self) -> &str {

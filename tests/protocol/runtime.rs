@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -97,11 +98,7 @@ impl Stage<'_> {
         self.invariants.begin_add(container);
         match self.acquire(container, returning, sticky).await {
             Ok(allocations) => {
-                let addresses: Vec<_> = (allocations.iter())
-                    .map(|allocation| allocation.stored.lease.name.address)
-                    .collect();
-                self.fake_store
-                    .learn((), |()| format!("ADD of {container} answers {addresses:?}"));
+                let addresses = self.addresses(container, &allocations);
                 if self.looks_at_namespaces && !self.invariants.exists(container) {
                     self.invariants
                         .break_rule(format!("{container} was answered without a sandbox"));
@@ -130,6 +127,16 @@ impl Stage<'_> {
         }
     }
 
+    /// What an ADD answers.
+    fn addresses(&self, container: &str, allocations: &[Allocation]) -> Vec<IpAddr> {
+        let addresses: Vec<_> = (allocations.iter())
+            .map(|allocation| allocation.stored.lease.name.address)
+            .collect();
+        self.fake_store
+            .learn((), |()| format!("ADD of {container} answers {addresses:?}"));
+        addresses
+    }
+
     async fn add_member(&self, container: &'static str) {
         self.invariants.begin_add(container);
         let clock = LongPauses::default();
@@ -149,11 +156,7 @@ impl Stage<'_> {
         let requester = requester(container);
         match lease::acquire(&leases, &requester, &[request], &hints, &exists).await {
             Ok(allocations) => {
-                let addresses: Vec<_> = (allocations.iter())
-                    .map(|allocation| allocation.stored.lease.name.address)
-                    .collect();
-                self.fake_store
-                    .learn((), |()| format!("ADD of {container} answers {addresses:?}"));
+                let addresses = self.addresses(container, &allocations);
                 self.invariants
                     .answer(&self.fake_store, container, addresses);
             }

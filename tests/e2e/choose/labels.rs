@@ -22,19 +22,13 @@ async fn two_zones_of_one_deployment_are_served_by_two_pools_in_one_annotation()
              node NODE lacks zone=a (nodeAffinity)",
         ),
     ] {
-        let node = env
-            .cluster
-            .fresh_node()
-            .label("zone", zone)
-            .create()
-            .await?;
-        let env = env.on(node.clone());
+        let env = env.on_labeled("zone", zone).await?;
         let pod = env.pod(&format!("web-{zone}")).annotation(
             "ipam.leasehold.io/ippool",
             r#"{"ipv4":["zones-a","zones-b"]}"#,
         );
         let served = env.pools_for(pod).await?;
-        assert_eq!(served.replace(node.name(), "NODE"), pool, "zone {zone}");
+        assert_eq!(served.replace(env.node.name(), "NODE"), pool, "zone {zone}");
     }
     Ok(())
 }

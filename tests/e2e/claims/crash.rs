@@ -3,9 +3,39 @@
 
 use anyhow::{Result, bail, ensure};
 use serde_json::json;
+use testbed::Pod;
 use testbed::proxy::{Came, Moment, On};
 
-use crate::env::Isolation;
+use crate::env::{Isolation, TestEnv};
+
+impl TestEnv {
+    /// Kills the ADD of a pod at its `k`-th request, which arrives all the same, and ends the
+    /// attempt; `false`: it makes fewer, and has succeeded.
+    pub async fn kill_add(
+        &self,
+        pod: &Pod,
+        caller: &str,
+        (moment, k): (Moment, usize),
+    ) -> Result<bool> {
+        let eth0 = self.eth0_via(caller, pod)?;
+        let at = On::any().caller(caller).nth(k);
+        let gate = self.proxy().hold_at(moment, at);
+        let mut process = Box::pin(eth0.call("ADD")?.spawn()?.wait());
+        let is_killed = match gate.arrived_before(&mut process).await {
+            Came::Arrived(_) => true,
+            Came::Over(outcome) => {
+                outcome?.success()?;
+                false
+            }
+        };
+        drop(process);
+        drop(gate);
+        self.until_all_has_arrived(caller).await?;
+        // As runtimes do with an attempt that has failed.
+        eth0.del().await?.success()?;
+        Ok(is_killed)
+    }
+}
 
 #[tokio::test]
 async fn a_set_outlives_a_call_that_is_killed_at_any_request() -> Result<()> {
@@ -22,22 +52,9 @@ async fn a_set_outlives_a_call_that_is_killed_at_any_request() -> Result<()> {
                 .await?;
             let caller = format!("dying-{number}");
             let (pod, _) = env.claiming(&caller, &claim).await?;
-            let eth0 = env.eth0_via(&caller, &pod)?;
-            let gate = env
-                .proxy()
-                .hold_at(moment, On::any().caller(&caller).nth(k));
-            let mut process = Box::pin(eth0.call("ADD")?.spawn()?.wait());
-            match gate.arrived_before(&mut process).await {
-                Came::Arrived(_) => drop(process),
-                Came::Over(outcome) => {
-                    outcome?.success()?;
-                    break;
-                }
+            if !env.kill_add(&pod, &caller, (moment, k)).await? {
+                break;
             }
-            drop(gate);
-            env.until_all_has_arrived(&caller).await?;
-            // As runtimes do with an attempt that has failed.
-            eth0.del().await?.success()?;
             let (_next, next) = env.claiming(&format!("next-{number}"), &claim).await?;
             let added = next.add().await?.success()?;
             ensure!(added.ips()? == [address], "request {k}: {added}");

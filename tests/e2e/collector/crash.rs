@@ -15,6 +15,28 @@ use crate::env::TestEnv;
 /// More calls than any command makes: a loop that does not end is a failure, not a hang.
 const MANY: usize = 60;
 
+/// Stops a process at its `k`-th call, with SIGKILL; `false`: it makes fewer, and has succeeded.
+pub async fn stop(
+    proxy: &Proxy,
+    call: Call,
+    caller: &str,
+    (moment, k): (Moment, usize),
+) -> Result<bool> {
+    let gate = proxy.hold_at(moment, On::any().caller(caller).nth(k));
+    let running = call.spawn()?;
+    match gate.arrived_before(running.wait()).await {
+        Came::Over(outcome) => {
+            outcome?.success()?;
+            Ok(false)
+        }
+        // The one who waited is gone, and with it the process.
+        Came::Arrived(held) => {
+            held.discard();
+            Ok(true)
+        }
+    }
+}
+
 struct Crash<'a> {
     env: &'a TestEnv,
     node: Node,
@@ -37,24 +59,6 @@ impl Crash<'_> {
         Ok(eth0.ipam("ipv6Pools", json!(["crash6"])))
     }
 
-    /// Stops a process at its `k`-th call, with SIGKILL; `false`: it makes fewer, and has succeeded.
-    async fn stop(&self, call: Call, caller: &str, at: (Moment, usize)) -> Result<bool> {
-        let (moment, k) = at;
-        let gate = self.proxy.hold_at(moment, On::any().caller(caller).nth(k));
-        let running = call.spawn()?;
-        match gate.arrived_before(running.wait()).await {
-            Came::Over(outcome) => {
-                outcome?.success()?;
-                Ok(false)
-            }
-            // The one who waited is gone, and with it the process.
-            Came::Arrived(held) => {
-                held.discard();
-                Ok(true)
-            }
-        }
-    }
-
     fn through_proxy(&self, eth0: Attachment, caller: &str) -> Result<Attachment> {
         let url = self.proxy.url_for(caller);
         let between = self.node.identity().server(&url).ca(self.proxy.ca_pem());
@@ -69,7 +73,7 @@ impl Crash<'_> {
             let name = format!("add-{moment:?}-{k}").to_lowercase();
             let pod = self.pod(&name).await?;
             let eth0 = self.through_proxy(self.attachment(&pod)?, &name)?;
-            if !self.stop(eth0.call("ADD")?, &name, (moment, k)).await? {
+            if !stop(&self.proxy, eth0.call("ADD")?, &name, (moment, k)).await? {
                 self.others.push(pod);
                 return Ok(k - 1);
             }
@@ -94,7 +98,7 @@ impl Crash<'_> {
             if k % 2 == 0 {
                 eth0.remember(None);
             }
-            let stopped = self.stop(eth0.call("DEL")?, &name, (moment, k)).await?;
+            let stopped = stop(&self.proxy, eth0.call("DEL")?, &name, (moment, k)).await?;
             self.others.push(pod);
             if !stopped {
                 return Ok(k - 1);
@@ -184,7 +188,7 @@ async fn stop_collector(crash: &Crash<'_>, at: (Moment, usize)) -> Result<bool> 
     let server = (crash.proxy.url_for(&caller), crash.proxy.ca_pem());
     let args = ["--margin", "0"];
     let call = crash.env.collector(&args, Some((&server.0, server.1)));
-    crash.stop(call.await?, &caller, at).await
+    stop(&crash.proxy, call.await?, &caller, at).await
 }
 
 /// What a run has not finished it has not decided: neither is a lease released that no whole run

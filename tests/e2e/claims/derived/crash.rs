@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use anyhow::{Context, Result, ensure};
 use futures_util::future::try_join_all;
 use kube::api::ListParams;
-use testbed::proxy::{Came, Moment, On};
+use testbed::proxy::Moment;
 
 use super::{Isolation, TestEnv};
 
@@ -63,22 +63,7 @@ async fn is_killed(
     }
     let caller = format!("dying-{application}");
     let dying = pod("dying", 3).create().await?;
-    let eth0 = env.eth0_via(&caller, &dying)?;
-    let at = On::any().caller(&caller).nth(k);
-    let gate = env.proxy().hold_at(moment, at);
-    let mut process = Box::pin(eth0.call("ADD")?.spawn()?.wait());
-    let is_killed = match gate.arrived_before(&mut process).await {
-        Came::Arrived(_) => true,
-        Came::Over(outcome) => {
-            outcome?.success()?;
-            false
-        }
-    };
-    drop(process);
-    drop(gate);
-    env.until_all_has_arrived(&caller).await?;
-    // As runtimes do with an attempt that has failed.
-    eth0.del().await?.success()?;
+    let is_killed = env.kill_add(&dying, &caller, (moment, k)).await?;
 
     let (_, next, answer) = env.attached(pod("next", 3)).await?;
     next.check().await?.success().context(answer)?;

@@ -33,13 +33,7 @@ async fn each_zone_has_its_subnet_and_its_set() -> Result<()> {
     let b = env.subnet_for_sets("b", b).await?;
     env.application("web", 2).await?;
     for (zone, expected) in [("a", "10.0.0."), ("b", "10.0.0.1"), ("c", "101: ")] {
-        let node = env
-            .cluster
-            .fresh_node()
-            .label("zone", zone)
-            .create()
-            .await?;
-        let env = env.on(node);
+        let env = env.on_labeled("zone", zone).await?;
         let pod = env.pod_of("web", &format!("web-{zone}"), &[&b, &a]);
         let answer = env.served(pod).await?;
         ensure!(answer.starts_with(expected), "{zone}: {answer}");

@@ -3,30 +3,20 @@
 use anyhow::{Context, Result, ensure};
 use kube::api::PostParams;
 use leasehold::api::State;
-use testbed::proxy::{Came, Moment, On, Proxy};
+use testbed::proxy::{Moment, Proxy};
 
 use super::Member::{Fresh, Held};
 use super::{AT_ONCE, Application, env};
+use crate::collector::crash::stop;
 use crate::collector::run::Report;
 use crate::env::TestEnv;
 
 /// A run that is stopped at its `k`-th call, with SIGKILL; `false`: it makes fewer.
-async fn stop(env: &TestEnv, proxy: &Proxy, (moment, k): (Moment, usize)) -> Result<bool> {
+async fn stop_run(env: &TestEnv, proxy: &Proxy, (moment, k): (Moment, usize)) -> Result<bool> {
     let caller = format!("sets-{moment:?}-{k}").to_lowercase();
     let server = (proxy.url_for(&caller), proxy.ca_pem());
     let call = env.collector(AT_ONCE, Some((&server.0, server.1))).await?;
-    let gate = proxy.hold_at(moment, On::any().caller(&caller).nth(k));
-    let running = call.spawn()?;
-    match gate.arrived_before(running.wait()).await {
-        Came::Over(outcome) => {
-            outcome?.success()?;
-            Ok(false)
-        }
-        Came::Arrived(held) => {
-            held.discard();
-            Ok(true)
-        }
-    }
+    stop(proxy, call, &caller, (moment, k)).await
 }
 
 /// What a pod has is in its set, and what is in a set is the set's or has no lease.
@@ -93,7 +83,7 @@ async fn wherever_the_collector_is_stopped_sets_are_whole_and_become_what_they_s
                 web.lists().await?
             );
             env.collect(&["--claim-grace", "1h"]).await?;
-            let stopped = stop(&env, &proxy, (moment, k)).await?;
+            let stopped = stop_run(&env, &proxy, (moment, k)).await?;
             let at = format!("stopped {moment:?} call {k}");
             whole(&web, 1).await.context(at.clone())?;
 

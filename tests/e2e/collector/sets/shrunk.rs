@@ -71,10 +71,10 @@ async fn a_set_shrinks_to_the_largest_size_that_a_living_pod_asks_for() -> Resul
 
 #[tokio::test]
 async fn no_member_leaves_that_a_pod_has() -> Result<()> {
-    let env = env("sets-held", "10.60.1.0/24").await?;
+    let env = env("sets-held", "10.60.14.0/24").await?;
     let web = Application::deployment(&env, "web", 0)
         .await?
-        .at([10, 60, 1]);
+        .at([10, 60, 14]);
     let mut pods = Vec::new();
     for name in ["web-x", "web-y", "web-z"] {
         pods.push(web.pod(name, "1").create().await?);
@@ -98,10 +98,10 @@ async fn no_member_leaves_that_a_pod_has() -> Result<()> {
 
 #[tokio::test]
 async fn what_a_pod_asks_for_in_no_readable_way_keeps_the_set() -> Result<()> {
-    let env = env("sets-unread", "10.60.2.0/24").await?;
+    let env = env("sets-unread", "10.60.15.0/24").await?;
     let web = Application::deployment(&env, "web", 0)
         .await?
-        .at([10, 60, 2]);
+        .at([10, 60, 15]);
     let pods = [
         web.pod("web-x", "1").create().await?,
         web.pod("web-y", "many").create().await?,
@@ -119,9 +119,11 @@ async fn what_a_pod_asks_for_in_no_readable_way_keeps_the_set() -> Result<()> {
 
 #[tokio::test]
 async fn a_stateful_sets_member_stays_while_there_is_a_pod_of_that_name_to_come() -> Result<()> {
-    let env = env("sets-ordinals", "10.60.3.0/24").await?;
+    let env = env("sets-ordinals", "10.60.16.0/24").await?;
     let kind = ("apps", "v1", "StatefulSet");
-    let db = Application::new(&env, kind, "db", 3).await?.at([10, 60, 3]);
+    let db = Application::new(&env, kind, "db", 3)
+        .await?
+        .at([10, 60, 16]);
     db.with(&[
         (1, Released("db-2", 9)),
         (2, Released("db-5", 1)),
@@ -151,10 +153,10 @@ async fn a_stateful_sets_member_stays_while_there_is_a_pod_of_that_name_to_come(
 
 #[tokio::test]
 async fn what_its_subnet_gives_no_more_leaves_a_set() -> Result<()> {
-    let env = env("sets-reserved", "10.60.4.0/24").await?;
+    let env = env("sets-reserved", "10.60.13.0/24").await?;
     let web = Application::deployment(&env, "web", 0)
         .await?
-        .at([10, 60, 4]);
+        .at([10, 60, 13]);
     let pod = web.pod("web-x", "3").create().await?;
     web.with(&[
         (1, Held(pod.clone())),

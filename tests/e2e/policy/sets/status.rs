@@ -40,7 +40,7 @@ async fn a_node_writes_for_its_own_pods_only() -> Result<()> {
     let (here, there) = (nodes.here.name(), nodes.there.name());
     let (me, them) = (call("mine", here), call("theirs", there));
     let late = json!({"pod": "mine", "node": here, "container": "c1", "renewals": 3});
-    let nobody = "a node names the pod that it writes an IPClaim for, in status.writer";
+    let unnamed = "a node names the pod that it writes an IPClaim for, in status.writer";
     let maker = "a node makes no other call the maker of a set: status.maker must be status.writer, missing, or unchanged";
     hold(
         &nodes,
@@ -70,7 +70,7 @@ async fn a_node_writes_for_its_own_pods_only() -> Result<()> {
                 json!({"writer": me, "maker": null}),
                 "",
             ),
-            ("for no pod", json!({}), json!({"maker": me}), nobody),
+            ("for no pod", json!({}), json!({"maker": me}), unnamed),
             (
                 "as another node",
                 json!({}),
