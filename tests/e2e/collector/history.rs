@@ -17,7 +17,10 @@ use model::Model;
 use step::Step;
 
 /// Room for its pods beside what three nodes may have reserved.
-const SUBNET: &str = "10.69.0.0/26";
+const SUBNET: &str = "10.69.0.0/25";
+
+/// What the sets of applications are made of.
+const OF_SETS: &str = "10.69.1.0/26";
 
 /// Some 100 s on two cores that have nothing else to do.
 const STEPS: usize = 2000;
@@ -36,6 +39,7 @@ async fn whatever_happens_the_living_keep_their_addresses_and_the_dead_give_thei
     // So that leases change their holder, rather than go.
     env.pool_of("history", SUBNET, json!({"cooldownSeconds": 1}))
         .await?;
+    env.subnet_of("history", OF_SETS, json!({})).await?;
     let mut model = Model::new(&env).await?;
     let mut random = StdRng::seed_from_u64(seed);
     for number in 1..=steps {

@@ -151,6 +151,15 @@ impl<'a> Application<'a> {
     /// One of its pods, which asks for a set of this size.
     pub fn pod(&self, name: &str, size: &str) -> PodBuilder {
         let subnet = json!({"ipv4": [self.env.name()]}).to_string();
+        let pod = (self.owned(name)).annotation("ipam.leasehold.io/subnet", &subnet);
+        match size {
+            "" => pod,
+            size => pod.annotation("ipam.spidernet.io/ippool-ip-number", size),
+        }
+    }
+
+    /// One of its pods, which asks for no set.
+    pub fn owned(&self, name: &str) -> PodBuilder {
         let (kind, of) = match &*self.kind.kind {
             "Deployment" => ("ReplicaSet", format!("{}-7d9f8", self.name)),
             kind => (kind, self.name.to_owned()),
@@ -159,16 +168,8 @@ impl<'a> Application<'a> {
             "apiVersion": self.kind.api_version(), "kind": kind, "name": of, "controller": true,
             "uid": "0b5cf4ce-9a1b-4f0e-9a57-6b1a3c5f9a11",
         });
-        let pod = self
-            .env
-            .pod(name)
-            .owner(owner)
-            .label("pod-template-hash", "7d9f8");
-        let pod = pod.annotation("ipam.leasehold.io/subnet", &subnet);
-        match size {
-            "" => pod,
-            size => pod.annotation("ipam.spidernet.io/ippool-ip-number", size),
-        }
+        let pod = self.env.pod(name).owner(owner);
+        pod.label("pod-template-hash", "7d9f8")
     }
 
     /// Its claim, with members of these addresses.

@@ -10,26 +10,39 @@ use kube::ResourceExt;
 use leasehold::api::{IPLease, State};
 use rand::RngExt;
 use rand::rngs::StdRng;
+use rand::seq::IteratorRandom;
 use testbed::{Attachment, Node, Pod, Running};
 
 use super::step::Step;
 use crate::collector::heartbeats::{Heartbeat, alive};
+use crate::collector::run::Report;
+use crate::collector::sets::AT_ONCE;
 use crate::env::TestEnv;
 
 mod forgeries;
+mod kept;
+mod owners;
 mod pods;
 mod surroundings;
 
 use forgeries::{Forgery, MARK};
+use kept::Kept;
+use owners::{Asks, Owner, PODS};
 
-/// Names of pods, so few that each is used again and again.
-const NAMES: usize = 10;
+/// Replicas that an owner may have: fewer than this.
+const REPLICAS: u32 = 4;
 
 /// How long a pod may take to end, in seconds.
 const TERMINATION: u32 = 1;
 
+/// The time that an ADD has, in seconds, as its configuration and the collectors know it.
+const LONGEST_ADD: u32 = 5;
+
 /// How many of the last steps are shown when one fails.
 const TOLD: usize = 40;
+
+/// Leases by their addresses.
+type Leases = BTreeMap<String, IPLease>;
 
 /// A sandbox that runs.
 pub struct Live {
@@ -40,7 +53,7 @@ pub struct Live {
     address: IpAddr,
 }
 
-struct Slot {
+struct Present {
     pod: Pod,
     node: usize,
     /// Until when its containers may run, once it is being deleted.
@@ -63,13 +76,23 @@ struct Place {
 pub struct Model<'a> {
     env: &'a TestEnv,
     places: Vec<Place>,
-    slots: BTreeMap<usize, Slot>,
+    pods: BTreeMap<usize, Present>,
     /// Sandboxes that run on although their pods are gone: their nodes are cut off.
     orphans: Vec<Live>,
     /// Sandboxes of pods that were deleted by force while they were ending: kubelet lets them have
     /// their time.
     ending: Vec<Ending>,
+    owners: Vec<Owner<'a>>,
+    /// What a person's claim asks for; `None`: there is none.
+    by_hand: Option<Asks>,
     forgeries: BTreeMap<usize, Forgery>,
+    /// The leases after the last step.
+    before: Leases,
+    kept: Kept,
+    /// The pods and owners that were not to be expected at some time since the last collector began.
+    unexpected: BTreeSet<&'static str>,
+    /// How often pods were given an address, by the first part of their names.
+    attached: BTreeMap<String, usize>,
     collectors: Vec<Running>,
     /// Of a collector that runs alone: the leases whose marks named their versions when it began.
     marked: Option<BTreeSet<String>>,
@@ -89,10 +112,16 @@ impl<'a> Model<'a> {
         Ok(Self {
             env,
             places,
-            slots: BTreeMap::new(),
+            pods: BTreeMap::new(),
             orphans: Vec::new(),
             ending: Vec::new(),
+            owners: owners::owners(env).await?,
+            by_hand: None,
             forgeries: BTreeMap::new(),
+            before: Leases::new(),
+            kept: Kept::default(),
+            unexpected: BTreeSet::new(),
+            attached: BTreeMap::new(),
             collectors: Vec::new(),
             marked: None,
             excused: false,
@@ -114,34 +143,47 @@ impl<'a> Model<'a> {
     pub async fn take(&mut self, step: Step, random: &mut StdRng) -> Result<()> {
         self.note(format!("{step:?}"));
         self.end_of_time().await?;
-        let index = random.random_range(0..NAMES);
+        let pod = self.choose(step, random);
+        let index = random.random_range(0..PODS.len());
+        let node = index % self.places.len();
         let coin: bool = random.random();
         match step {
-            Step::Create => {
-                self.create(index, random.random_range(0..self.places.len()))
-                    .await
-            }
-            Step::Add => self.attach(index).await,
+            Step::Create => self.create(pod, node).await,
+            Step::Add => self.attach(pod).await,
             Step::Kill => {
                 let after = Duration::from_millis(random.random_range(0..60));
-                self.kill(index, after).await
+                self.kill(pod, node, after).await
             }
-            Step::Restart => self.restart(index, coin).await,
-            Step::Finish => self.finish(index).await,
-            Step::ForceDelete => self.force_delete(index, coin).await,
-            Step::Delete => self.delete(index).await,
-            Step::Recreate => self.recreate(index, coin).await,
-            Step::Partition => self.partition(index % self.places.len()).await,
-            Step::NodeGone => self.node_gone(index % self.places.len()).await,
+            Step::Restart => self.restart(pod, coin).await,
+            Step::Finish => self.finish(pod).await,
+            Step::ForceDelete => self.force_delete(pod, coin).await,
+            Step::Delete => self.delete(pod).await,
+            Step::Recreate => self.recreate(pod, coin).await,
+            Step::Partition => self.partition(node).await,
+            Step::NodeGone => self.node_gone(node).await,
             Step::EditPool => self.edit_pool(index).await,
             Step::Collect => self.collect(1).await,
             Step::CollectTwice => self.collect(2).await,
             Step::RestartServer => self.restart_server().await,
             Step::Forge => self.forge(index, coin).await,
-            Step::Annotate => self.annotate(index).await,
+            Step::Annotate => self.annotate(pod).await,
             Step::NameAddresses => self.name_addresses(index, coin).await,
             Step::CollectUnreadable => self.collect_unreadable().await,
+            Step::Scale => self.scale(index, random.random_range(0..REPLICAS)).await,
+            Step::DeleteOrMakeOwner => {
+                let replicas = random.random_range(0..REPLICAS);
+                self.delete_or_make(index, replicas).await
+            }
+            Step::DeleteSet => self.delete_set(index).await,
+            Step::ClaimByHand => self.claim_by_hand(index, coin).await,
         }
+    }
+
+    /// The index of a pod that the step is about: one that there is not, where it makes one.
+    fn choose(&self, step: Step, random: &mut StdRng) -> usize {
+        let makes = matches!(step, Step::Create | Step::Kill);
+        let fitting = (0..PODS.len()).filter(|index| self.pods.contains_key(index) != makes);
+        fitting.choose(random).unwrap_or_default()
     }
 
     fn reachable(&self, node: usize) -> bool {
@@ -149,9 +191,9 @@ impl<'a> Model<'a> {
     }
 
     fn live(&self) -> impl Iterator<Item = &Live> {
-        self.slots
+        self.pods
             .values()
-            .filter_map(|slot| slot.live.as_ref())
+            .filter_map(|present| present.live.as_ref())
             .chain(&self.orphans)
             .chain(
                 self.ending
@@ -162,8 +204,10 @@ impl<'a> Model<'a> {
     }
 
     /// No address is two sandboxes', and none that runs is without its lease; what others write
-    /// brings no pod more than it may, and goes with the holder that it was written for.
-    pub async fn invariants(&self) -> Result<()> {
+    /// brings no pod more than it may, and goes with the holder that it was written for; what is
+    /// kept is given only to those that it is kept for.
+    pub async fn invariants(&mut self) -> Result<()> {
+        let claims = self.claims().await?;
         let leases = self.leases().await?;
         let mut seen: BTreeMap<IpAddr, &Live> = BTreeMap::new();
         for live in self.live() {
@@ -179,6 +223,9 @@ impl<'a> Model<'a> {
                 live.pod,
                 live.address
             );
+            if let Some(lease) = lease {
+                self.ensure_kept(live, lease)?;
+            }
         }
         for lease in leases.values() {
             let uid = lease.spec.holder.as_ref().map(|holder| &holder.uid);
@@ -191,17 +238,27 @@ impl<'a> Model<'a> {
         for forgery in self.forgeries.values() {
             forgery.ensure_bounded(&leases)?;
         }
+        self.ensure_sets(&claims, &leases)?;
+        self.ensure_names(&leases).await?;
+        self.before = leases;
         Ok(())
     }
 
-    async fn leases(&self) -> Result<BTreeMap<String, IPLease>> {
-        let leases = self.env.leases().await?.into_iter();
-        Ok(leases
+    /// Those of the pool and of the Subnet.
+    async fn leases(&self) -> Result<Leases> {
+        let pools = [
+            self.env.name().to_owned(),
+            format!("subnet/{}", self.env.name()),
+        ];
+        let all = self.env.leases_where("").await?.into_iter();
+        Ok(all
+            .filter(|lease| pools.contains(&lease.spec.pool))
             .map(|lease| (lease.spec.address.clone(), lease))
             .collect())
     }
 
-    /// When the last pod is gone and all nodes are back, nothing is held.
+    /// When the last pod is gone, and what made it, and all nodes are back, nothing is held, and
+    /// nothing is kept.
     pub async fn end(&mut self) -> Result<()> {
         self.await_collectors().await?;
         for node in 0..self.places.len() {
@@ -209,7 +266,7 @@ impl<'a> Model<'a> {
                 self.partition(node).await?;
             }
         }
-        for index in 0..NAMES {
+        for index in 0..PODS.len() {
             self.force_delete(index, index % 2 == 0).await?;
         }
         for forgery in std::mem::take(&mut self.forgeries).into_values() {
@@ -219,7 +276,16 @@ impl<'a> Model<'a> {
             tokio::time::sleep_until(last.into()).await;
             self.end_of_time().await?;
         }
-        self.env.collect_all(&["--margin", "0"]).await?;
+        self.end_owners().await?;
+        let is_over = async |_: &Report| {
+            let leases = self.leases().await?;
+            let is_left = |it: &IPLease| it.spec.state != State::Cooling;
+            Ok(!leases.values().any(is_left) && self.claims().await?.is_empty())
+        };
+        self.env
+            .collect_until(AT_ONCE, "release everything", is_over)
+            .await?;
+        eprintln!("pods were given addresses: {:?}", self.attached);
         self.env.forget().await
     }
 }

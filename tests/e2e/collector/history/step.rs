@@ -10,7 +10,7 @@ pub enum Step {
     Create,
     /// The runtime calls ADD for a pod that has no sandbox.
     Add,
-    /// The same, and the plugin is killed at some moment.
+    /// A pod is created, and the plugin is killed at some moment of its ADD.
     Kill,
     /// A pod's sandbox dies, and a new one takes its place, with or without a DEL of the old one.
     Restart,
@@ -42,28 +42,40 @@ pub enum Step {
     NameAddresses,
     /// A collector runs while an object can't be read.
     CollectUnreadable,
+    /// A StatefulSet or an application gets another number of replicas.
+    Scale,
+    /// It is deleted, or made again, which gives it another uid.
+    DeleteOrMakeOwner,
+    /// The claim of an application's set is deleted, whoever holds its members.
+    DeleteSet,
+    /// A person makes a claim, changes it or deletes it.
+    ClaimByHand,
 }
 
 /// Out of a thousand.
-const WEIGHTS: [(Step, u32); 18] = [
-    (Step::Create, 210),
+const WEIGHTS: [(Step, u32); 22] = [
+    (Step::Create, 190),
     (Step::Add, 80),
-    (Step::Kill, 90),
+    (Step::Kill, 60),
     (Step::Restart, 60),
     (Step::Finish, 70),
-    (Step::ForceDelete, 100),
-    (Step::Delete, 50),
-    (Step::Recreate, 60),
+    (Step::ForceDelete, 80),
+    (Step::Delete, 40),
+    (Step::Recreate, 50),
     (Step::Partition, 40),
     (Step::NodeGone, 10),
-    (Step::EditPool, 40),
+    (Step::EditPool, 30),
     (Step::Collect, 59),
     (Step::CollectTwice, 30),
     (Step::RestartServer, 1),
-    (Step::Forge, 40),
-    (Step::Annotate, 40),
+    (Step::Forge, 30),
+    (Step::Annotate, 30),
     (Step::NameAddresses, 15),
     (Step::CollectUnreadable, 5),
+    (Step::Scale, 40),
+    (Step::DeleteOrMakeOwner, 35),
+    (Step::DeleteSet, 20),
+    (Step::ClaimByHand, 25),
 ];
 
 impl Step {

@@ -52,7 +52,7 @@ impl Forgery {
 }
 
 fn address(last: usize) -> String {
-    format!("10.69.0.{}", last % 62 + 1)
+    format!("10.69.0.{}", last % 126 + 1)
 }
 
 impl Model<'_> {
@@ -100,7 +100,10 @@ impl Model<'_> {
     }
 
     pub(super) async fn annotate(&mut self, index: usize) -> Result<()> {
-        let live = self.slots.get(&index).and_then(|slot| slot.live.as_ref());
+        let live = self
+            .pods
+            .get(&index)
+            .and_then(|present| present.live.as_ref());
         let Some(live) = live else { return Ok(()) };
         let leases: Api<IPLease> = self.env.api().await?;
         let patch = Patch::Merge(json!({"metadata": {
@@ -134,13 +137,12 @@ impl Model<'_> {
         let broken = json!({"apiVersion": "leasehold.io/v1alpha1", "kind": "ReservedIP",
             "metadata": {"name": "history-broken"}, "spec": {"ips": ["fd00::9-fd00::1"]}});
         self.env.cluster.apply_yaml(&broken.to_string()).await?;
-        let call = self.env.collector(&["--margin", "0"], None).await?;
-        let outcome = call.run().await?;
+        let outcome = self.collector().await?.run().await?;
         let reserved: Api<ReservedIP> = self.env.api().await?;
         reserved
             .delete("history-broken", &DeleteParams::default())
             .await?;
         ensure!(outcome.code == Some(1), "{outcome}");
-        Ok(())
+        self.heed(&outcome)
     }
 }

@@ -9,8 +9,9 @@ use kube::ResourceExt;
 use kube::api::{Api, ListParams, Patch, PatchParams};
 use leasehold::api::IPPool;
 use serde_json::{Value, json};
+use testbed::{Call, Outcome};
 
-use super::Model;
+use super::{LONGEST_ADD, Model};
 use crate::collector::heartbeats::alive;
 use crate::collector::run::SYSTEM;
 
@@ -41,8 +42,12 @@ impl Model<'_> {
         self.note(format!("node {node} is gone"));
         self.orphans.retain(|live| live.node != node);
         self.ending.retain(|it| it.live.node != node);
-        for slot in self.slots.values_mut().filter(|slot| slot.node == node) {
-            slot.live = None;
+        for present in self
+            .pods
+            .values_mut()
+            .filter(|present| present.node == node)
+        {
+            present.live = None;
         }
         let place = &mut self.places[node];
         place.heartbeat = None;
@@ -77,13 +82,25 @@ impl Model<'_> {
             _ => None,
         };
         for _ in 0..count {
-            let call = self
-                .env
-                .collector(&["--margin", "0", "--add-timeout", "1"], None)
-                .await?;
+            let call = self.collector().await?;
             self.collectors.push(call.spawn()?);
         }
         Ok(())
+    }
+
+    pub(super) async fn collector(&mut self) -> Result<Call> {
+        self.unexpected.clear();
+        self.note_unexpected();
+        let longest = LONGEST_ADD.to_string();
+        let waits = [
+            "--margin",
+            "0",
+            "--claim-grace",
+            "1",
+            "--add-timeout",
+            &longest,
+        ];
+        self.env.collector(&waits, None).await
     }
 
     /// The leases whose marks name the versions that they have.
@@ -126,13 +143,22 @@ impl Model<'_> {
                 outcome.succeeded() || self.excused,
                 "the collector failed: {outcome}"
             );
-            for line in outcome.stdout.lines() {
-                self.note(format!("collector: {line}"));
-                self.ensure_marked(&serde_json::from_str(line)?)?;
-            }
+            self.heed(&outcome)?;
         }
+        self.ensure_reported()?;
         self.marked = None;
         self.excused = false;
+        Ok(())
+    }
+
+    /// Judges what a run reported.
+    pub(super) fn heed(&mut self, outcome: &Outcome) -> Result<()> {
+        for line in outcome.stdout.lines() {
+            self.note(format!("collector: {line}"));
+            let event = serde_json::from_str(line)?;
+            self.ensure_marked(&event)?;
+            self.ensure_expected(&event)?;
+        }
         Ok(())
     }
 
