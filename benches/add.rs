@@ -27,6 +27,8 @@ mod figures;
 mod floor;
 #[path = "add/full.rs"]
 mod full;
+#[path = "add/kept.rs"]
+mod kept;
 #[path = "add/lists.rs"]
 mod lists;
 #[path = "add/peers.rs"]
@@ -113,7 +115,10 @@ async fn run(arguments: &[String]) -> Result<()> {
         ("recreate", []) => bench.recreate(sizes.storm).await,
         ("exhausted", []) => bench.exhausted(16_383).await,
         ("exhausted", &[size]) => bench.exhausted(size).await,
-        ("sets", []) => bench.sets(sizes.storm).await,
+        ("sets", []) => {
+            bench.sets(sizes.storm).await?;
+            bench.kept().await
+        }
         ("lists", []) => bench.compare_lists(sizes.leases).await,
         _ => bail!("unknown: {command} {numbers:?}"),
     }

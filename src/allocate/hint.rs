@@ -132,6 +132,15 @@ impl Listed {
         listed
     }
 
+    /// Of a list of all that is taken, for those who take no released address.
+    #[must_use]
+    pub fn free(usable: &Spans, taken: &[Taken], seed: Seed) -> Self {
+        Self {
+            open: free(usable, taken, seed).take(MOST).collect(),
+            ..Self::default()
+        }
+    }
+
     /// Of a list of the released addresses.
     #[must_use]
     pub fn released(usable: &Spans, taken: &[Taken], seed: Seed, now: Timestamp) -> Self {
@@ -185,6 +194,22 @@ impl PoolHint {
         let mut open: Vec<IpAddr> = self.open.iter().copied().filter(is_usable).collect();
         open.sort_by_cached_key(|address| seed.rank(*address));
         open.truncate(count);
+        open
+    }
+
+    /// The same, reserved for the caller, who tries them all.
+    pub fn take_open(
+        &mut self,
+        usable: &Spans,
+        seed: Seed,
+        now: Timestamp,
+        count: usize,
+    ) -> Vec<IpAddr> {
+        let open = self.propose(usable, seed, now, count);
+        self.open.retain(|address| !open.contains(address));
+        for address in &open {
+            self.tries(seed, *address);
+        }
         open
     }
 
@@ -261,6 +286,17 @@ impl PoolHint {
         }
         self.listing = Some(now);
         next
+    }
+
+    /// Takes in a list that began at `at`, unless what is known is newer. It may show addresses as
+    /// free that calls try right now.
+    pub fn listed_at(&mut self, mut listed: Listed, at: Timestamp, now: Timestamp) {
+        if self.seen >= at {
+            return;
+        }
+        let tried: BTreeSet<IpAddr> = self.tried.iter().map(|(_, address)| *address).collect();
+        listed.open.retain(|address| !tried.contains(address));
+        self.listed(listed, at, now);
     }
 
     /// Takes in a list that began at `at`.

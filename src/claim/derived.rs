@@ -2,14 +2,16 @@
 //! large it should be.
 
 use super::set::{Claim, ClaimName, Source};
-use crate::api::{ClaimKind, ClaimOwner, ClaimRef, IPClaim, IPClaimSpec, MAX_CLAIM_SIZE, SetOwner};
+use crate::api::{
+    ClaimKind, ClaimOwner, ClaimRef, ClaimWriter, IPClaim, IPClaimSpec, MAX_CLAIM_SIZE, SetOwner,
+};
 use crate::ip::Vrf;
 
 /// How much of the names of application and Subnet the name of a claim shows.
 const SHOWN: usize = 60;
 
-/// The annotation of a claim that names the pod for which it was made. The policy for nodes asks
-/// whether it is a pod of the node.
+/// The annotation of a claim that names the pod for which it was made, and whose call makes the set
+/// unless the status says otherwise. The policy for nodes asks whether it is a pod of the node.
 const MAKER: &str = "ipam.leasehold.io/maker";
 
 /// How many addresses a set should have.
@@ -124,6 +126,23 @@ impl DerivedSet {
     }
 }
 
+impl Claim {
+    /// The call that makes the set or enlarges it. Before the first write of the status that is the
+    /// one that created the claim, of which only the pod is known.
+    #[must_use]
+    pub fn maker(&self) -> Option<ClaimWriter> {
+        let status = self.object.status.clone().unwrap_or_default();
+        if status.writer.is_some() || !self.addresses.is_empty() {
+            return status.maker;
+        }
+        let annotations = self.object.metadata.annotations.as_ref()?;
+        Some(ClaimWriter {
+            pod: annotations.get(MAKER)?.clone(),
+            ..ClaimWriter::default()
+        })
+    }
+}
+
 impl SetOwner {
     /// The object that its pods go back to.
     #[must_use]
@@ -218,6 +237,10 @@ mod tests {
         let set = set("web", "eth0", "racks");
         let claim = super::super::Claim::try_from(set.claim("web-0")).expect("a claim");
         assert_eq!(claim.name, set.name());
+        assert_eq!(
+            claim.maker().map(|maker| maker.pod),
+            Some("web-0".to_owned())
+        );
         assert_eq!(claim.reference(), set.reference());
     }
 }

@@ -9,7 +9,7 @@ use http::header::ACCEPT;
 use jiff::Timestamp;
 use kube::Resource;
 use kube::core::Request as Path;
-use kube::core::params::{DeleteParams, GetParams, ListParams, PostParams, Preconditions};
+use kube::core::params::{DeleteParams, GetParams, PostParams, Preconditions};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -110,14 +110,18 @@ impl Store for KubeClient {
         Ok(table.taken())
     }
 
-    async fn find(&self, whose: LeaseFilter<'_>) -> Result<Vec<StoredLease>, ApiError> {
+    async fn find(
+        &self,
+        whose: LeaseFilter<'_>,
+        freshness: Freshness,
+    ) -> Result<Vec<StoredLease>, ApiError> {
         let selector = match whose {
             LeaseFilter::Pod(uid) => format!("spec.holder.uid={uid}"),
             LeaseFilter::Container(id) => format!("spec.holder.container={id}"),
             LeaseFilter::Node(name) => format!("spec.holder.node={name}"),
             LeaseFilter::Claim(name) => format!("spec.claim.name={name}"),
         };
-        let params = ListParams::default().fields(&selector);
+        let params = list_params(freshness).fields(&selector);
         let (what, answer) = self.send(built(path().list(&params))?).await?;
         let Some(list) = answer.object::<List>(&what)? else {
             return Err(not_installed(&what));

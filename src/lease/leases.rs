@@ -28,9 +28,19 @@ impl<S: Store, C: Clock> Retrying<'_, S, C> {
             .await
     }
 
-    /// The leases of a pod, a sandbox or a node.
+    /// The leases of a pod, a sandbox, a node or a claim, as of now.
     pub async fn find(&self, filter: LeaseFilter<'_>) -> Result<Vec<StoredLease>, Error> {
-        self.retry(async || self.api.find(filter).await).await
+        self.find_at(filter, Freshness::Consistent).await
+    }
+
+    /// The same, read as freshly as that.
+    pub async fn find_at(
+        &self,
+        filter: LeaseFilter<'_>,
+        freshness: Freshness,
+    ) -> Result<Vec<StoredLease>, Error> {
+        self.retry(async || self.api.find(filter, freshness).await)
+            .await
     }
 
     /// Creates a lease where there is none. After an attempt of unknown outcome, a stored lease

@@ -81,8 +81,12 @@ pub trait Store: Claims {
         scope: ListScope<'_>,
         freshness: Freshness,
     ) -> Result<Vec<Taken>, ApiError>;
-    /// The leases that the filter admits, read consistently.
-    async fn find(&self, filter: LeaseFilter<'_>) -> Result<Vec<StoredLease>, ApiError>;
+    /// The leases that the filter admits.
+    async fn find(
+        &self,
+        filter: LeaseFilter<'_>,
+        freshness: Freshness,
+    ) -> Result<Vec<StoredLease>, ApiError>;
 }
 
 /// The claims of a cluster, kept by its API server. Each call is one request and does not retry.

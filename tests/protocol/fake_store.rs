@@ -36,6 +36,9 @@ pub struct FakeStore<'a> {
     versions: RefCell<BTreeMap<LeaseName, u64>>,
     /// What a watch cache that never caught up would show.
     stale: Vec<Taken>,
+    /// What the last write of a lease has changed: a name and what was there before, which a watch
+    /// cache that lags may show yet.
+    changed: RefCell<Option<(LeaseName, Option<StoredLease>)>>,
     /// Whose turn it is.
     turn: Cell<usize>,
     /// How many requests each actor has sent.
@@ -156,6 +159,7 @@ impl<'a> FakeStore<'a> {
             claims: RefCell::default(),
             versions: RefCell::default(),
             stale: Vec::new(),
+            changed: RefCell::default(),
             turn: Cell::new(usize::MAX),
             numbers: RefCell::default(),
             learned: RefCell::default(),
@@ -180,6 +184,18 @@ impl<'a> FakeStore<'a> {
 
     pub fn all(&self) -> Vec<StoredLease> {
         self.leases.borrow().values().cloned().collect()
+    }
+
+    /// All leases as they were before the last write.
+    fn all_behind(&self) -> Vec<StoredLease> {
+        let mut leases = self.leases.borrow().clone();
+        if let Some((name, before)) = &*self.changed.borrow() {
+            match before {
+                Some(before) => leases.insert(name.clone(), before.clone()),
+                None => leases.remove(name),
+            };
+        }
+        leases.into_values().collect()
     }
 
     pub fn held(&self) -> Vec<LeaseName> {
@@ -233,11 +249,16 @@ impl<'a> FakeStore<'a> {
         let claims: Vec<_> = (claims.values())
             .map(|it| claims::version(Some(it)))
             .collect();
+        // Only members of sets are read by lists that may lag.
+        let changed = self.changed.borrow();
+        let changed = (changed.as_ref())
+            .filter(|_| !claims.is_empty() && self.faults.get() > 0)
+            .map(|(name, before)| (name, before.as_ref().map(|before| &before.version)));
         let adrift: Vec<_> = self.adrift.borrow().iter().map(Write::describe).collect();
         let requests = self.requests.borrow();
         let requests: Vec<_> = requests.iter().map(|it| (it.actor, it.family)).collect();
         hash((
-            (stored, claims),
+            (stored, claims, changed),
             requests,
             &*self.versions.borrow(),
             &*self.learned.borrow(),
@@ -326,6 +347,9 @@ impl<'a> FakeStore<'a> {
                 (**seen).clone()
             }),
         };
+        if done.is_some() {
+            *self.changed.borrow_mut() = write.name().cloned().map(|name| (name, stored));
+        }
         done.map(Done::Lease)
     }
 

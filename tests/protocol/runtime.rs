@@ -13,8 +13,8 @@ use leasehold::api::{ClaimRef, IPPool, IPPoolSpec, SetOwner};
 use leasehold::claim::{DerivedSet, SetSize};
 use leasehold::ip::{Family, Vrf};
 use leasehold::lease::{
-    self, AddressRequest, Allocation, CallHints, Error, Holder, Lease, LeaseFilter, LeaseName,
-    Refusal, Requester, SetRequest, Sets, State, Store,
+    self, AddressRequest, Allocation, CallHints, Error, Freshness, Holder, Lease, LeaseFilter,
+    LeaseName, Refusal, Requester, SetRequest, Sets, State, Store,
 };
 use leasehold::pool::{Pool, Pools};
 use leasehold::retry::{self, Clock, Deadline, Retrying};
@@ -208,7 +208,7 @@ impl Stage<'_> {
         let leases = Retrying::new(&self.fake_store, &StoppedClock, deadline());
         let found = self
             .fake_store
-            .find(LeaseFilter::Container(container))
+            .find(LeaseFilter::Container(container), Freshness::Consistent)
             .await;
         begun();
         for stored in found.expect("the store answers") {

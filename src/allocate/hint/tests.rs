@@ -59,6 +59,28 @@ fn propose(hint: &PoolHint, pod: usize, second: i64) -> Vec<IpAddr> {
 }
 
 #[test]
+fn a_list_shows_nobody_what_another_process_tries_right_now() {
+    let free = |second| {
+        let listed = Listed::free(&usable(20), &[], seed(0));
+        (listed, at(second), at(second))
+    };
+    let take = |hint: &mut PoolHint, pod| hint.take_open(&usable(20), seed(pod), at(101), 8);
+    let mut hint = PoolHint::default();
+    let (listed, began, now) = free(100);
+    hint.listed_at(listed, began, now);
+    let first = take(&mut hint, 1);
+    // One that began before the last, and one that began since and does not show the new leases.
+    for second in [99, 101] {
+        let (listed, began, now) = free(second);
+        hint.listed_at(listed, began, now);
+    }
+    let second = take(&mut hint, 2);
+    let given: BTreeSet<&IpAddr> = first.iter().chain(&second).collect();
+    assert_eq!(given.len(), 16, "{first:?} {second:?}");
+    assert_eq!(take(&mut hint, 3).len(), 4, "the rest");
+}
+
+#[test]
 fn no_two_processes_are_given_one_open_address() {
     let open: Vec<IpAddr> = (0..20).map(ip).collect();
     let mut hint = listed(1000, &open, 100);

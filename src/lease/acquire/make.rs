@@ -15,71 +15,27 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use futures_util::future::join_all;
-
-use super::super::record::{Lease, StoredLease};
+use super::super::record::StoredLease;
 use super::super::store::{Freshness, ListScope, Store};
 use super::super::{Error, State};
-use super::eligibility::{self, Cooling, Eligibility};
+use super::Allocation;
 use super::hints::Hints;
+use super::members::{Members, Proposal, is_fresh};
 use super::office::Office;
 use super::search::Search;
-use super::{Allocation, Previous};
-use crate::allocate::{self, Seed, Taken};
+use crate::allocate::Listed;
 use crate::claim::Claim;
 use crate::pool::Pool;
 use crate::retry::{Clock, Commit, backoff};
 
-/// How many leases a maker writes at once: enough to hide their latency, few beside what other
-/// calls write.
-const AT_ONCE: usize = 8;
-
 /// What became of a call's attempt to make a set or to enlarge it.
 pub(super) enum Made {
-    /// It has committed the list.
-    Listed,
+    /// It has committed the list: the claim as of now, and the new members that this pod may take.
+    Listed(Box<Claim>, Vec<StoredLease>),
     /// Another call has the office, or had it and committed.
     Lost,
     /// There are only so many addresses to be had.
     Short(usize),
-}
-
-/// An address that may become a member.
-enum Proposal {
-    /// A member of this set already, which no list names.
-    Adopt(Box<StoredLease>),
-    /// Without a lease, as of a list.
-    Free(IpAddr),
-    /// Released.
-    Released(IpAddr),
-}
-
-impl Proposal {
-    fn address(&self) -> IpAddr {
-        match self {
-            Self::Adopt(stored) => stored.lease.name.address,
-            Self::Free(address) | Self::Released(address) => *address,
-        }
-    }
-}
-
-/// New members, as far as they are made.
-#[derive(Default)]
-struct Members {
-    /// Those whose leases this call has written.
-    made: Vec<Allocation>,
-    /// Those that pods of the set hold, although no list names them: its claim was deleted.
-    held: Vec<IpAddr>,
-    /// Addresses that others were faster to take.
-    lost: BTreeSet<IpAddr>,
-    /// Whether another call makes members of this set too.
-    has_rival: bool,
-}
-
-impl Members {
-    fn count(&self) -> usize {
-        self.made.len() + self.held.len()
-    }
 }
 
 impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
@@ -118,7 +74,7 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
         missing: usize,
         members: &mut Members,
     ) -> Result<bool, Error> {
-        let found = self.members(&office.claim).await?;
+        let found = self.members(&office.claim, Freshness::Consistent).await?;
         let unlisted = (found.into_values()).filter(|stored| {
             let address = stored.lease.name.address;
             pool.usable.contains(address) && !office.claim.lists(address)
@@ -137,9 +93,17 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
         // Other pools' leases lie in this one's way seldom, and all of a vrf may be many.
         let mut scope = ListScope::Pool(&pool.name);
         let mut pauses = backoff();
+        if !self.add_known(pool, office, missing, members).await? {
+            return Ok(false);
+        }
         while members.count() < missing {
+            let at = self.now();
             let taken = self.acquirer.leases.taken(scope, Freshness::Consistent);
-            let proposals = self.proposals(pool, &office.claim, &taken.await?);
+            let (taken, now) = (taken.await?, self.now());
+            let free = Listed::free(&pool.usable, &taken, self.seed_of(pool, &office.claim));
+            self.hint(pool, |hint| hint.listed_at(free, at, now));
+            let known = self.known(pool, &office.claim, missing - members.count());
+            let proposals = self.proposals(pool, &office.claim, &taken, known);
             let lost_before = members.lost.len();
             if !self.add(pool, office, missing, members, proposals).await? {
                 return Ok(false);
@@ -154,7 +118,7 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
         }
         if members.count() < missing {
             let us = Some(&self.requester().holder);
-            let now = self.members(&office.claim).await?;
+            let now = self.members(&office.claim, Freshness::Consistent).await?;
             members.has_rival |= (now.values()).any(|stored| {
                 let address = stored.lease.name.address;
                 is_fresh(stored)
@@ -166,126 +130,10 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
         Ok(true)
     }
 
-    /// The addresses that a list shows to be free, then the released ones, the longest released
-    /// first.
-    fn proposals<'p>(
-        &self,
-        pool: &'p Pool,
-        claim: &Claim,
-        taken: &[Taken],
-    ) -> impl Iterator<Item = Proposal> + use<'p, S, C, H> {
-        let us = &self.requester().holder;
-        let name = claim.name.to_string();
-        let seed = Seed::of(&name, &us.interface, &us.network, pool.name.as_str());
-        let usable = &pool.usable;
-        let cooled = allocate::cooled(usable, taken, self.now(), seed);
-        let cooling = allocate::cooling(usable, taken).map(|(_, address)| address);
-        let listed = claim.addresses.clone();
-        let released = cooled.chain(cooling).map(Proposal::Released);
-        (allocate::free(usable, taken, seed).map(Proposal::Free))
-            .chain(released)
-            .filter(move |proposal| !listed.contains(&proposal.address()))
-    }
-
-    /// Makes members of what is proposed until there are enough, some at a time.
-    async fn add(
-        &self,
-        pool: &Arc<Pool>,
-        office: &mut Office,
-        missing: usize,
-        members: &mut Members,
-        proposals: impl Iterator<Item = Proposal>,
-    ) -> Result<bool, Error> {
-        let mut proposals = proposals;
-        loop {
-            let tried: BTreeSet<IpAddr> = (members.made.iter())
-                .map(|member| member.stored.lease.name.address)
-                .chain(members.held.iter().copied())
-                .chain(members.lost.iter().copied())
-                .collect();
-            let next: Vec<Proposal> = (proposals.by_ref())
-                .filter(|proposal| !tried.contains(&proposal.address()))
-                .take((missing - members.count()).min(AT_ONCE))
-                .collect();
-            if next.is_empty() {
-                return Ok(true);
-            }
-            if !self.renew(office).await? {
-                return Ok(false);
-            }
-            let claim = &office.claim;
-            let writes = (next.iter()).map(async |proposal| {
-                let made = self.make_member(pool, claim, proposal).await;
-                (proposal, made)
-            });
-            // All end: what is written must be known, to be given back.
-            let mut outcome = Ok(());
-            for (proposal, made) in join_all(writes).await {
-                match made {
-                    Ok(Some(member)) => {
-                        let whole = member.stored.check_whole().map_err(Error::from);
-                        outcome = outcome.and(whole);
-                        members.made.push(member);
-                    }
-                    Ok(None) => {
-                        members.lost.insert(proposal.address());
-                        members.has_rival |= matches!(proposal, Proposal::Adopt(_));
-                    }
-                    Err(error) => outcome = outcome.and(Err(error)),
-                }
-            }
-            outcome?;
-        }
-    }
-
-    /// A create, or a replace of what no pod has; `None`: another call was first.
-    async fn make_member(
-        &self,
-        pool: &Arc<Pool>,
-        claim: &Claim,
-        proposal: &Proposal,
-    ) -> Result<Option<Allocation>, Error> {
-        let us = &self.requester().holder;
-        let name = self.name(proposal.address());
-        let lease = Lease {
-            holder: Some(us.clone()),
-            ..Lease::of_a_member(name.clone(), pool, claim.reference())
-        };
-        let stored = match proposal {
-            Proposal::Adopt(stored) => Some((**stored).clone()),
-            Proposal::Free(_) => None,
-            Proposal::Released(_) => self.acquirer.leases.read(&name).await?,
-        };
-        let (previous, written) = match stored {
-            None => (Previous::Absent, self.acquirer.create(&lease).await?),
-            Some(stored) => {
-                let judged = eligibility::judge(&stored, us, Cooling::Any, self.now());
-                let previous = match (proposal, judged) {
-                    // Another call made it, and may list it yet: it is never given back.
-                    (Proposal::Adopt(_), _) => Previous::Own,
-                    (_, Eligibility::Vacant) => Previous::Vacant(Box::new(Lease {
-                        holder: Some(us.clone()),
-                        ..stored.lease.clone()
-                    })),
-                    _ => return Ok(None),
-                };
-                (previous, self.acquirer.replace(&stored, &lease).await?)
-            }
-        };
-        Ok(match written {
-            Commit::Won(stored) => Some(Allocation {
-                stored,
-                pool: pool.clone(),
-                previous,
-            }),
-            Commit::Lost => None,
-        })
-    }
-
     /// Writes the list, which makes the leases members.
     async fn commit(&self, mut office: Office, members: Members) -> Result<Made, Error> {
         let added = (members.made.iter()).map(|member| member.stored.lease.name.address);
-        let added: BTreeSet<IpAddr> = added.chain(members.held).collect();
+        let added: BTreeSet<IpAddr> = added.chain(members.held.iter().copied()).collect();
         loop {
             let all: BTreeSet<IpAddr> = office.claim.addresses.union(&added).copied().collect();
             let written = self.write_status(&office.claim, |status| {
@@ -294,7 +142,13 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
                 status.maker = None;
             });
             match written.await {
-                Ok(Commit::Won(_)) => return Ok(Made::Listed),
+                Ok(Commit::Won(claim)) => {
+                    // Of those that pods have, one may be this pod's.
+                    let is_new = members.held.is_empty();
+                    let made = members.made.into_iter().filter(|_| is_new);
+                    let made = made.map(|member| member.stored).collect();
+                    return Ok(Made::Listed(Box::new(claim), made));
+                }
                 Ok(Commit::Lost) if self.read_office(&mut office).await? => {}
                 Ok(Commit::Lost) => return self.give_back_unlisted(office, members.made).await,
                 Err(Error::Late) => {
@@ -332,11 +186,4 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
         self.acquirer.rollback(unlisted.collect()).await;
         Ok(Made::Lost)
     }
-}
-
-/// Whether it was made and no pod has had it.
-fn is_fresh(stored: &StoredLease) -> bool {
-    stored.lease.state == State::Retained
-        && stored.lease.held_since.is_none()
-        && stored.object.metadata.deletion_timestamp.is_none()
 }

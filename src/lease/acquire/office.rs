@@ -1,7 +1,7 @@
 //! The office of a set's maker: whose call makes the set, or enlarges it.
 //!
 //! It is advisory, so that calls do not make the same set several times. What counts is who commits
-//! the list. A maker says every [`RENEWAL`] that it is still at work; the office of one that is
+//! the list. The call that creates the claim has it at first. A maker says every [`RENEWAL`] that it is still at work; the office of one that is
 //! silent for [`SILENCE`], by the clock of the call that waits, passes on.
 
 use std::time::Duration;
@@ -29,27 +29,24 @@ pub(super) struct Watch {
 
 impl Watch {
     /// Whether the office is free for `us` at `now`, where `maker` has it.
-    pub fn is_free(
-        &mut self,
-        maker: Option<&ClaimWriter>,
-        us: &ClaimWriter,
-        now: Duration,
-    ) -> bool {
+    pub fn is_free(&mut self, maker: Option<ClaimWriter>, us: &ClaimWriter, now: Duration) -> bool {
         let Some(maker) = maker.filter(|maker| !is_same_call(maker, us)) else {
             return true;
         };
         match &self.seen {
-            Some((seen, since)) if seen == maker => now.saturating_sub(*since) >= SILENCE,
+            Some((seen, since)) if *seen == maker => now.saturating_sub(*since) >= SILENCE,
             Some(_) | None => {
-                self.seen = Some((maker.clone(), now));
+                self.seen = Some((maker, now));
                 false
             }
         }
     }
 }
 
-fn is_same_call(one: &ClaimWriter, other: &ClaimWriter) -> bool {
-    one.pod == other.pod && one.node == other.node && one.container == other.container
+/// Of the call that created a claim only the pod is known, and a pod has one at a time.
+fn is_same_call(maker: &ClaimWriter, us: &ClaimWriter) -> bool {
+    let is_unknown = maker.node.is_empty() && maker.container.is_empty();
+    maker.pod == us.pod && (is_unknown || maker.node == us.node && maker.container == us.container)
 }
 
 /// The office of a maker that has it.
@@ -89,6 +86,13 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
     /// `None`: another call has written meanwhile.
     pub(super) async fn take_office(&self, claim: &Claim) -> Result<Option<Office>, Error> {
         let renewed = self.elapsed();
+        if self.created.borrow().as_ref() == Some(claim) {
+            return Ok(Some(Office {
+                claim: claim.clone(),
+                renewals: 0,
+                renewed,
+            }));
+        }
         let maker = Some(self.writer());
         let taken = self.write_status(claim, |status| status.maker = maker);
         Ok(match taken.await? {
@@ -133,10 +137,9 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
         let read = self.acquirer.leases.read_claim(&office.claim.name).await?;
         let us = self.writer();
         let still_ours = read.filter(|now| {
-            let maker = now.object.status.as_ref().and_then(|it| it.maker.as_ref());
             now.object.metadata.uid == office.claim.object.metadata.uid
                 && now.addresses == office.claim.addresses
-                && maker.is_some_and(|maker| is_same_call(maker, &us))
+                && (now.maker()).is_some_and(|maker| is_same_call(&maker, &us))
         });
         let is_ours = still_ours.is_some();
         office.claim = still_ours.unwrap_or_else(|| office.claim.clone());
@@ -162,14 +165,14 @@ mod tests {
         let us = writer("us", 0);
         let mut watch = Watch::default();
         let mut is_free =
-            |maker: Option<&ClaimWriter>, at| watch.is_free(maker, &us, Duration::from_secs(at));
+            |maker: Option<ClaimWriter>, at| watch.is_free(maker, &us, Duration::from_secs(at));
         assert!(is_free(None, 0), "no call has it");
-        assert!(is_free(Some(&us), 0), "this call has it");
-        assert!(!is_free(Some(&writer("a", 0)), 100), "seen just now");
-        assert!(!is_free(Some(&writer("a", 0)), 109));
-        assert!(!is_free(Some(&writer("a", 1)), 110), "it is at work");
-        assert!(!is_free(Some(&writer("b", 0)), 120), "another is");
-        assert!(!is_free(Some(&writer("b", 0)), 129));
-        assert!(is_free(Some(&writer("b", 0)), 130));
+        assert!(is_free(Some(us.clone()), 0), "this call has it");
+        assert!(!is_free(Some(writer("a", 0)), 100), "seen just now");
+        assert!(!is_free(Some(writer("a", 0)), 109));
+        assert!(!is_free(Some(writer("a", 1)), 110), "it is at work");
+        assert!(!is_free(Some(writer("b", 0)), 120), "another is");
+        assert!(!is_free(Some(writer("b", 0)), 129));
+        assert!(is_free(Some(writer("b", 0)), 130));
     }
 }

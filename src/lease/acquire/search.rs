@@ -16,6 +16,7 @@ use super::eligibility::Cooling;
 use super::hints::Hints;
 use super::{Acquirer, AddressRequest, Allocation, Refusal, Requester, Sets};
 use crate::allocate::{PoolHint, Seed, Taken, TakenState, Usage};
+use crate::claim::Claim;
 use crate::ip::{Family, PoolName};
 use crate::pool::Pool;
 use crate::retry::{Clock, backoff};
@@ -31,6 +32,8 @@ pub(super) struct Search<'a, S, C, H> {
     kept: &'a [StoredLease],
     /// How many pods the `StatefulSet` is to have whose set is searched, once it matters.
     pub replicas: Cell<Option<u32>>,
+    /// The claim that this call has created, as it was then: with it came the office of its maker.
+    pub created: RefCell<Option<Claim>>,
     /// Whether it has tried to take an address that no pod had.
     pub has_tried: Cell<bool>,
     /// Addresses whose lease is being deleted: lists show them as cooling for as long as a
@@ -65,6 +68,7 @@ impl<'a, S: Store, C: Clock, H: Hints> Search<'a, S, C, H> {
             request,
             kept,
             replicas: Cell::default(),
+            created: RefCell::default(),
             has_tried: Cell::default(),
             ending: RefCell::default(),
             avoided: RefCell::default(),

@@ -17,6 +17,10 @@ use super::{Allocation, Refusal, SetRequest};
 use crate::claim::{Claim, DerivedSet, OWNER_GONE, Unusable};
 use crate::retry::{Clock, Commit, backoff};
 
+/// How many of the shortest pauses a call leaves out that waits for a maker: that one writes a
+/// dozen objects. And those that waited with it join one after the other.
+const SHORT: usize = 3;
+
 impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
     /// Takes a member of the first of these sets that has one, or can be given one.
     pub(super) async fn join_derived(&self, sets: &[SetRequest]) -> Result<Allocation, Error> {
@@ -33,7 +37,7 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
     async fn join_or_make(&self, request: &SetRequest) -> Result<Allocation, Error> {
         let SetRequest { set, pool } = request;
         let mut watch = Watch::default();
-        let mut pauses = backoff();
+        let mut pauses = backoff().skip(SHORT);
         let mut tried: Option<BTreeSet<IpAddr>> = None;
         let mut refusal = None;
         let mut wanted = None;
@@ -48,6 +52,11 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
                 }
                 tried = Some(claim.addresses.clone());
             }
+            let is_free = watch.is_free(claim.maker(), &self.writer(), self.elapsed());
+            if claim.addresses.is_empty() && !is_free {
+                self.acquirer.leases.back_off(&mut pauses).await?;
+                continue;
+            }
             let size = match wanted {
                 Some(size) => size,
                 None => *wanted.insert(self.wanted(set).await?),
@@ -60,11 +69,12 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
                 let full = refusal.unwrap_or_else(full).of_size(set.size);
                 return self.join_at_last(set, &claim, full).await;
             }
-            let maker = claim.object.status.as_ref();
-            let maker = maker.and_then(|status| status.maker.as_ref());
-            if watch.is_free(maker, &self.writer(), self.elapsed()) {
+            if is_free {
                 match self.make(pool, &claim, missing).await? {
-                    Made::Listed => continue,
+                    Made::Listed(claim, made) => match self.join_made(&claim, made).await? {
+                        Some(allocation) => return Ok(allocation),
+                        None => continue,
+                    },
                     Made::Lost => {}
                     Made::Short(found) => {
                         let no_room = Unusable::NoRoom {
@@ -89,7 +99,10 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
             let claim = match self.acquirer.leases.read_claim(&name).await? {
                 Some(claim) => claim,
                 None => match self.create_claim(set).await? {
-                    Commit::Won(claim) => claim,
+                    Commit::Won(claim) => {
+                        *self.created.borrow_mut() = Some(claim.clone());
+                        claim
+                    }
                     Commit::Lost => continue,
                 },
             };

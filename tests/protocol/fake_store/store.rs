@@ -90,7 +90,11 @@ impl Store for FakeStore<'_> {
         Ok(self.learn(now, |now| format!("list {} leases", now.len())))
     }
 
-    async fn find(&self, filter: LeaseFilter<'_>) -> Result<Vec<StoredLease>, ApiError> {
+    async fn find(
+        &self,
+        filter: LeaseFilter<'_>,
+        freshness: Freshness,
+    ) -> Result<Vec<StoredLease>, ApiError> {
         self.on_its_way(None).await;
         let is_whose = |seen: &&StoredLease| {
             if let LeaseFilter::Claim(name) = filter {
@@ -107,13 +111,16 @@ impl Store for FakeStore<'_> {
                     LeaseFilter::Claim(_) => false,
                 })
         };
-        let found: Vec<StoredLease> = self
-            .leases
-            .borrow()
-            .values()
-            .filter(is_whose)
-            .cloned()
-            .collect();
+        let mut found: Vec<StoredLease> = self.all();
+        found.retain(|seen| is_whose(&seen));
+        if freshness == Freshness::Cached && self.faults.get() > 0 && !self.only_kills {
+            let mut behind = self.all_behind();
+            behind.retain(|seen| is_whose(&seen));
+            if behind != found && self.choices.of(2) == 1 {
+                self.faults.set(self.faults.get() - 1);
+                found = behind;
+            }
+        }
         let versions: Vec<String> = found.iter().map(|seen| seen.version.clone()).collect();
         self.learn(versions, |_| {
             format!(
