@@ -23,6 +23,14 @@ pub use route::Route;
 pub use set::Spans;
 pub use vrf::{InvalidVrf, Vrf};
 
+/// Reads an address as another program reports it: one that is IPv4 and IPv6 at once
+/// (`::ffff:192.0.2.1`) is the IPv4 one.
+#[must_use]
+pub fn reported(text: &str) -> Option<IpAddr> {
+    let address: IpAddr = text.parse().ok()?;
+    Some(address.to_canonical())
+}
+
 /// The family of an address, a span or a pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Family {

@@ -34,7 +34,8 @@ impl<'a> SnapshotIndex<'a> {
         let mirrors = snapshot.pods.iter();
         let mirrors = mirrors.filter_map(|pod| Some((pod.mirrors.as_ref()?, pod)));
         let mut mirrors: Vec<_> = mirrors.collect();
-        mirrors.sort_by_key(|(uid, _)| *uid);
+        // Of several, of which all but one are forged, one that lives comes first.
+        mirrors.sort_by_key(|(uid, pod)| (*uid, !pod.is_alive()));
         let mut index = Self {
             snapshot,
             pods,
@@ -71,14 +72,18 @@ impl<'a> SnapshotIndex<'a> {
         self.snapshot.admitted.contains(&key) || self.explains(pod, address)
     }
 
-    /// The pod that its runtime calls by this uid.
+    /// The pod that its runtime calls by this uid. One whose own uid it is comes before all that
+    /// claim to be its mirror, as anyone may who writes pods.
     #[must_use]
     pub fn pod(&self, uid: &Uid) -> Option<&'a PodSnapshot> {
         if let Ok(at) = self.pods.binary_search_by_key(&uid, |pod| &pod.uid) {
             return Some(self.pods[at]);
         }
-        let at = self.mirrors.binary_search_by_key(&uid, |(uid, _)| *uid);
-        at.ok().map(|at| self.mirrors[at].1)
+        let at = self
+            .mirrors
+            .partition_point(|(mirrored, _)| *mirrored < uid);
+        let (mirrored, pod) = self.mirrors.get(at)?;
+        (*mirrored == uid).then_some(*pod)
     }
 
     /// The leases of an address, in whatever vrf.

@@ -168,10 +168,14 @@ impl MarkTable {
         for page in pages {
             let lines = page.iter().filter(|(key, _)| *key != CONFIRMED);
             let confirmed = page.get(CONFIRMED).and_then(|at| at.parse().ok());
-            let Some(confirmed) = confirmed.filter(|at: &Timestamp| !now.is_future(*at)) else {
-                void.future += lines.count();
+            let Some(confirmed): Option<Timestamp> = confirmed else {
+                void.unreadable += lines.count();
                 continue;
             };
+            if now.is_future(confirmed) {
+                void.future += lines.count();
+                continue;
+            }
             if now.age(confirmed).is_none_or(|age| age > STALE) {
                 void.stale += lines.count();
                 continue;

@@ -118,6 +118,8 @@ labeled! {
         Changed = "changed",
         /// The lease is gone already.
         Vanished = "vanished",
+        /// It is deleted, and its finalizers keep it there.
+        Finalizers = "finalizers",
         /// There are as many marks as there may be.
         NoRoom = "no_room",
     }
@@ -250,7 +252,8 @@ impl KeepReason {
             | Self::TeardownFailed
             | Self::StaticPod
             | Self::Reported
-            | Self::Shared => true,
+            | Self::Shared
+            | Self::Finalizers => true,
             Self::Marked
             | Self::Ending
             | Self::Young
@@ -273,6 +276,7 @@ impl KeepReason {
             | Self::Ending
             | Self::Reported
             | Self::Shared
+            | Self::Finalizers
             | Self::Young
             | Self::Leaving
             | Self::Awaited
@@ -317,6 +321,9 @@ impl KeepReason {
             Self::Alive => "the pod lives".to_owned(),
             Self::Changed => "the lease has changed since it was listed".to_owned(),
             Self::Vanished => "the lease is gone already".to_owned(),
+            Self::Finalizers => {
+                "it is deleted, but its finalizers keep it: remove them from the lease once nothing needs them".to_owned()
+            }
             Self::NoRoom => {
                 "the limit of marks is reached; it waits until others are released".to_owned()
             }

@@ -134,7 +134,7 @@ impl<'a> Case<'a> {
     /// What is to become of a lease, by the lists.
     #[must_use]
     pub fn judge(&self, lease: &LeaseSnapshot) -> Judgment {
-        match lease.state {
+        let judgment = match lease.state {
             State::Held => self.judge_held(lease),
             State::Cooling => cooled::judge(lease, self.now),
             State::Quarantined => quarantine_over::judge(lease, self.now),
@@ -147,7 +147,13 @@ impl<'a> Case<'a> {
             }
             // Only a newer version knows what that is.
             State::Unknown => Judgment::Fine,
+        };
+        // A deletion would change nothing.
+        let is_released = matches!(judgment, Judgment::Due(_)) && lease.state != State::Held;
+        if is_released && lease.deleting {
+            return Keep::unmarked(KeepReason::Finalizers);
         }
+        judgment
     }
 
     fn judge_held(&self, lease: &LeaseSnapshot) -> Judgment {

@@ -35,6 +35,8 @@ pub struct LeaseSnapshot {
     pub holder: Option<HolderSnapshot>,
     /// Whether a second holder shares it, as during a live migration.
     pub shared: bool,
+    /// Whether it was deleted, and finalizers keep it there.
+    pub deleting: bool,
     /// What keeps it beyond its pod.
     pub claim: Option<Box<ClaimRef>>,
     /// When the process that took it began, by its node's clock.
@@ -80,6 +82,7 @@ impl LeaseSnapshot {
     /// What is kept of a lease.
     #[must_use]
     pub fn of(stored: StoredLease, texts: &SharedTexts) -> Self {
+        let deleting = stored.is_being_deleted();
         let StoredLease {
             lease,
             uid,
@@ -104,7 +107,8 @@ impl LeaseSnapshot {
             namespace: texts.share(&holder.namespace),
             pod: texts.share(&holder.pod),
             uid: holder.uid.into(),
-            node: texts.share(&holder.node),
+            // A kubelet may call itself in capitals; no Node is named so.
+            node: texts.share(&holder.node.to_ascii_lowercase()),
             has_container: !holder.container.is_empty(),
             interface: texts.share(&holder.interface),
             network: texts.share(&holder.network),
@@ -117,6 +121,7 @@ impl LeaseSnapshot {
             pool: texts.share(lease.pool.as_str()).into(),
             holder: lease.holder.map(holder),
             shared: lease.co_holder.is_some(),
+            deleting,
             claim: lease.claim.map(Box::new),
             held_since: lease.held_since,
             released_at: lease.released_at,
@@ -136,7 +141,7 @@ pub struct PodSnapshot {
     /// Its uid at the API server.
     pub uid: Uid,
     /// Of a mirror pod: the uid of the static pod that it mirrors, which is the one that the
-    /// runtime knows.
+    /// runtime knows. Anyone who may write pods may forge it.
     pub mirrors: Option<Uid>,
     /// The node that it is bound to; empty before.
     pub node: Arc<str>,
@@ -167,10 +172,13 @@ impl PodSnapshot {
         self.uid == *uid || self.mirrors.as_ref() == Some(uid)
     }
 
-    /// What a runtime calls it.
+    /// What a runtime calls it. A pod that claims to mirror one of the API server's own pods is a
+    /// forgery: nothing is done in that one's name.
     #[must_use]
     pub fn runtime_uid(&self) -> &Uid {
-        self.mirrors.as_ref().unwrap_or(&self.uid)
+        let mirrored = self.mirrors.as_ref();
+        let mirrored = mirrored.filter(|uid| uid.is_of_static_pod());
+        mirrored.unwrap_or(&self.uid)
     }
 
     /// Whether its kubelet reports this address of it.

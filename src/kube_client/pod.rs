@@ -14,6 +14,7 @@ use crate::annotations::{self, Annotations};
 use crate::api::{MAX_TERMINATION_GRACE_PERIOD_SECONDS, TERMINATION_GRACE_PERIOD_SECONDS};
 use crate::claim::PodIdentity;
 use crate::collector::{DerivedRequest, Phase, PodEnd, SharedTexts, StickyPod, Uid};
+use crate::ip;
 use crate::lease::ClaimOwner;
 use crate::select::{self, Labels, ObjectMetadata};
 use crate::{collector, plugin};
@@ -266,7 +267,8 @@ impl PodObject {
             .then(|| attached(&metadata, texts))
             .flatten();
         let own = termination(spec.termination_grace_period_seconds);
-        let mut addresses: Vec<IpAddr> = addresses.filter_map(|ip| ip.ip.parse().ok()).collect();
+        let addresses = addresses.filter_map(|pod_ip| ip::reported(&pod_ip.ip));
+        let mut addresses: Vec<IpAddr> = addresses.collect();
         addresses.shrink_to_fit();
         Ok(collector::PodSnapshot {
             mirrors: metadata.annotations.get(MIRROR).map(Uid::from),

@@ -131,6 +131,19 @@ pub struct StoredLease {
 struct NotStored(String);
 
 impl StoredLease {
+    /// Whether a deletion leaves it there until someone takes its finalizers off.
+    #[must_use]
+    pub fn has_finalizers(&self) -> bool {
+        let finalizers = self.object.metadata.finalizers.as_deref();
+        finalizers.is_some_and(|finalizers| !finalizers.is_empty())
+    }
+
+    /// Whether it was deleted, and finalizers keep it there.
+    #[must_use]
+    pub fn is_being_deleted(&self) -> bool {
+        self.object.metadata.deletion_timestamp.is_some()
+    }
+
     /// Refuses what was not stored whole.
     pub fn check_whole(&self) -> Result<(), retry::Error> {
         match &self.not_stored {

@@ -102,6 +102,16 @@ fn what_can_not_be_read_is_no_mark() {
 }
 
 #[test]
+fn marks_that_no_run_has_confirmed_in_a_readable_way_are_none() {
+    for confirmed in [None, Some("yesterday")] {
+        let mut page = Page::from([("10.0.0.1".to_owned(), full(1).write())]);
+        page.extend(confirmed.map(|at| (CONFIRMED.to_owned(), at.to_owned())));
+        let (read, void) = MarkTable::read(&[page], &now(0));
+        assert_eq!((read.len(), void.unreadable), (0, 1), "{confirmed:?}");
+    }
+}
+
+#[test]
 fn a_mark_is_of_one_version_of_one_object() {
     let marks = marks(vec![(1, full(1))]);
     assert!(marks.of(&held(1, "u")).is_some());

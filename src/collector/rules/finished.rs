@@ -2,7 +2,8 @@
 //!
 //! Kubelet writes `Succeeded` or `Failed` once every container has ended. So does the pod garbage
 //! collector, of pods whose nodes are gone and whose containers may run on, and anyone who may
-//! write a pod's status: then the rule of a pod that is gone decides.
+//! write a pod's status: then the rule of a pod that is gone decides. So it does where a mirror has
+//! ended: anyone who may write pods may forge one, and what it mirrors outlives it.
 
 use super::{Case, Due, Judgment, Keep, Live, gone};
 use crate::collector::reason::{KeepReason, Proof, Reason};
@@ -17,7 +18,8 @@ pub(super) fn judge(
     end: PodEnd,
 ) -> Judgment {
     let is_ready = case.node(holder).is_some_and(|node| node.ready);
-    if !is_ready || pod.deleting || !pod.containers_ended {
+    let is_mirror = pod.uid != holder.uid;
+    if is_mirror || !is_ready || pod.deleting || !pod.containers_ended {
         return gone::judge(case, lease, holder, Some(end));
     }
     if let Some(mark) = case.marks.of(lease) {

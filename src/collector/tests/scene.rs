@@ -61,6 +61,7 @@ pub fn held(last: u8, uid: &str) -> LeaseSnapshot {
             network: "net".into(),
         }),
         shared: false,
+        deleting: false,
         claim: None,
         held_since: Some(at(-10_000)),
         released_at: None,

@@ -106,6 +106,7 @@ impl Identity {
             pool: String::new().into(),
             holder: None,
             shared: false,
+            deleting: false,
             claim: None,
             held_since: None,
             released_at: None,

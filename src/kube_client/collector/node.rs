@@ -1,10 +1,9 @@
 //! What is read of a node and of its heartbeat.
 
-use std::net::IpAddr;
-
 use serde::Deserialize;
 
 use crate::collector::NodeSnapshot;
+use crate::ip;
 
 /// By which an administrator vouches that a node is shut down (Kubernetes, "Non-graceful node
 /// shutdown").
@@ -67,9 +66,7 @@ impl NodeObject {
             .filter(|a| a.kind == "InternalIP");
         let ready = |c: &Condition| c.kind == "Ready" && c.status == "True";
         let node = NodeSnapshot {
-            addresses: internal
-                .filter_map(|a| a.address.parse::<IpAddr>().ok())
-                .collect(),
+            addresses: internal.filter_map(|a| ip::reported(&a.address)).collect(),
             out_of_service: self.spec.taints.iter().any(|t| t.key == OUT_OF_SERVICE),
             ready: self.status.conditions.iter().any(ready),
         };

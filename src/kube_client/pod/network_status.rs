@@ -6,8 +6,9 @@ use serde::Deserialize;
 
 use super::Metadata;
 use crate::annotations::{Network, networks};
+use crate::cni::InterfaceName;
 use crate::collector::{Attached, Report, SharedTexts};
-use crate::ip::Family;
+use crate::ip::{self, Family};
 
 /// The annotation (Network Plumbing Working Group, "network-status").
 pub(super) const NETWORK_STATUS: &str = "k8s.v1.cni.cncf.io/network-status";
@@ -42,6 +43,7 @@ pub(super) fn attached(metadata: &Metadata, texts: &SharedTexts) -> Option<Attac
             // The cluster's default networks come first, so that a place in the list does not
             // determine the interface.
             names(&entry.name, network, &metadata.namespace)
+                && is_interface(&entry.interface)
                 && network
                     .interface
                     .as_deref()
@@ -49,7 +51,7 @@ pub(super) fn attached(metadata: &Metadata, texts: &SharedTexts) -> Option<Attac
                 && reports.iter().all(|r| *r.interface != *entry.interface)
         });
         let Some(entry) = entry else { continue };
-        let addresses = entry.ips.iter().filter_map(|ip| ip.parse::<IpAddr>().ok());
+        let addresses = entry.ips.iter().filter_map(|text| ip::reported(text));
         let addresses: Vec<IpAddr> = addresses.collect();
         for family in Family::BOTH {
             let of_family = addresses.iter().find(|a| Family::of(**a) == family);
@@ -71,6 +73,12 @@ pub(super) fn attached(metadata: &Metadata, texts: &SharedTexts) -> Option<Attac
         labels: metadata.labels.iter().map(pair).collect(),
         annotations: choosing.map(pair).collect(),
     })
+}
+
+/// Whether an interface may have this name: no lease could name another one.
+fn is_interface(name: &str) -> bool {
+    let name = name.parse::<InterfaceName>();
+    name.is_ok_and(|name| !name.chars().any(char::is_control))
 }
 
 /// Whether an entry's name, `namespace/name`, is that of a network that the pod asks for.

@@ -86,6 +86,16 @@ fn network_status_counts_for_the_networks_that_are_asked_for() {
             vec![],
         ),
         (
+            "a name that no interface has",
+            json!([
+                entry("ns/a", "", &["10.0.0.2"]),
+                entry("ns/a", "an-interface-of-17", &["10.0.0.2"]),
+                entry("ns/a", "net1\u{7}", &["10.0.0.2"]),
+                entry("ns/a", "net1/../x", &["10.0.0.2"]),
+            ]),
+            vec![],
+        ),
+        (
             "one address of each family",
             json!([entry(
                 "ns/a",

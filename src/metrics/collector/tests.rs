@@ -137,6 +137,7 @@ fn a_run_leaves_how_full_each_pool_is_and_what_it_did() {
     leasehold_collector_suspect_leases{reason="alive"} 0
     leasehold_collector_suspect_leases{reason="changed"} 0
     leasehold_collector_suspect_leases{reason="vanished"} 0
+    leasehold_collector_suspect_leases{reason="finalizers"} 0
     leasehold_collector_suspect_leases{reason="no_room"} 0
     # HELP leasehold_collector_contested_addresses Addresses that two living pods use.
     # TYPE leasehold_collector_contested_addresses gauge

@@ -1,5 +1,5 @@
 use crate::collector::tests::scene::{Fate, Scene, held, pod, says};
-use crate::collector::{KeepReason, NodeSnapshot, PodEnd, Proof, Reason};
+use crate::collector::{KeepReason, NodeSnapshot, PodEnd, PodSnapshot, Proof, Reason};
 
 #[test]
 fn a_pod_that_has_finished_gives_its_address_back_in_the_next_run() {
@@ -54,6 +54,44 @@ fn a_pod_that_has_finished_gives_its_address_back_in_the_next_run() {
             ),
         ]);
     }
+}
+
+/// As anyone may write it who may write pods.
+#[test]
+fn the_end_of_a_mirror_releases_nothing() {
+    let mirror = |uid: &str| PodSnapshot {
+        mirrors: Some(uid.into()),
+        ..pod("forged").called("forged").finished(PodEnd::Succeeded)
+    };
+    let ended = |uid: &str| Scene::new(held(1, uid)).marked(10_000).pod(mirror(uid));
+    let static_pod = "0123456789abcdef0123456789abcdef";
+    says(vec![
+        (
+            "the pod was deleted, and may still be running",
+            ended("u"),
+            Fate::Kept(KeepReason::Marked),
+        ),
+        (
+            "it is a static pod, which outlives its mirror",
+            ended(static_pod),
+            Fate::Kept(KeepReason::StaticPod),
+        ),
+        (
+            "the pod lives",
+            ended("u").with(|s| s.lists.pods.push(pod("u"))),
+            Fate::Fine,
+        ),
+        (
+            "its own mirror shows that the static pod lives",
+            ended(static_pod).with(|s| {
+                s.lists.pods.push(PodSnapshot {
+                    mirrors: Some(static_pod.into()),
+                    ..pod("mirror")
+                });
+            }),
+            Fate::Fine,
+        ),
+    ]);
 }
 
 #[test]
