@@ -7,13 +7,13 @@ use jiff::Timestamp;
 use super::compact::{SharedTexts, Uid};
 use super::snapshot::{
     ApplicationSnapshot, ClaimSnapshot, LeaseSnapshot, NodeSnapshot, PodSnapshot, StatefulSetName,
-    StatefulSetSnapshot, Surroundings,
+    StatefulSetSnapshot,
 };
 use crate::api::{ClaimOwner, IPClaim, IPPool, ReservedIP, Subnet};
 use crate::claim::{Claim, ClaimName};
 use crate::lease::Store;
 use crate::retry::ApiError;
-use crate::select::Labels;
+use crate::select::{Labels, ObjectMetadata};
 
 /// Which part of a list is asked for.
 #[derive(Debug, Clone, Copy)]
@@ -140,11 +140,10 @@ pub trait Api: Store {
     async fn pool(&self, name: &str) -> Result<Option<IPPool>, ApiError>;
     /// One Subnet, read consistently.
     async fn subnet(&self, name: &str) -> Result<Option<Subnet>, ApiError>;
-    /// The labels of a namespace.
-    async fn namespace_labels(&self, name: &str) -> Result<Labels, ApiError>;
-    /// The labels and annotations of a namespace and a node; empty where one of them does not
-    /// exist.
-    async fn surroundings(&self, namespace: &str, node: &str) -> Result<Surroundings, ApiError>;
+    /// The labels and annotations of a namespace; none where it does not exist.
+    async fn namespace(&self, name: &str) -> Result<ObjectMetadata, ApiError>;
+    /// The labels of a node; none where it does not exist.
+    async fn node_labels(&self, name: &str) -> Result<Labels, ApiError>;
     /// A ConfigMap, read consistently.
     async fn config_map(&self, namespace: &str, name: &str) -> Result<ConfigMapSnapshot, ApiError>;
 

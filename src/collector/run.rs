@@ -4,6 +4,7 @@
 //! its work still reports how things are.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 use std::time::Duration;
 
 use super::api::Api;
@@ -40,6 +41,14 @@ mod recreate;
 /// What is kept of the time for marks and status: a fifth, and no more than this.
 const KEPT_BACK: Duration = Duration::from_mins(1);
 
+/// Requests for as many objects are under way at once: enough to hide the way to the API server,
+/// and no burden on it.
+const AT_ONCE: usize = 8;
+
+/// Each part of the work has one of so many shares of the time that is left for it; the last part,
+/// which releases, has all that remains.
+const SHARES: u32 = 4;
+
 /// Releases what dead pods left behind, recreates what is missing, and counts. Ends early, between
 /// two writes, once `stop` returns true.
 ///
@@ -56,7 +65,7 @@ pub async fn run<W: Api, C: Clock>(
     let client = Retrying::new(api, clock, Deadline::after(work));
     let late_client = Retrying::new(api, clock, Deadline::after(options.deadline));
     let mut run = Run {
-        client: &client,
+        client: Rc::new(client),
         late_client: &late_client,
         options,
         reporter,
@@ -86,6 +95,20 @@ pub async fn run<W: Api, C: Clock>(
         Ok(()) => problems.outcome(),
     };
     (summary, outcome)
+}
+
+/// Where a run begins with what it has to do changes from run to run, so that what takes long or
+/// fails keeps no other from its turn.
+fn rotate<T>(items: &mut [T], chance: f64) {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "a place in a list, by chance"
+    )]
+    let begin = (items.len() as f64 * chance) as usize;
+    let begin = begin.min(items.len());
+    items.rotate_left(begin);
 }
 
 /// Why a run ends before its work is done.
@@ -140,7 +163,7 @@ struct Changes {
 
 struct Run<'a, W, C, T> {
     /// For the work, which ends early enough for marks and status.
-    client: &'a Retrying<'a, W, C>,
+    client: Rc<Retrying<'a, W, C>>,
     /// For marks and status.
     late_client: &'a Retrying<'a, W, C>,
     options: &'a Options,
@@ -157,9 +180,12 @@ struct Run<'a, W, C, T> {
 impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
     async fn through(&mut self) -> Result<(), Stop> {
         let stored = self.read_marks().await;
-        let mut gathered = gather(self.client, self.options, self.reporter).await?;
+        let mut gathered = gather(&self.client, self.options, self.reporter).await?;
         let pools = self.listed(&gathered);
-        self.admit(&mut gathered.snapshot, &pools).await?;
+        let snapshot = &mut gathered.snapshot;
+        let admit = async |run: &mut Self| run.admit(snapshot, &pools).await;
+        self.in_share("the annotations of all pods were not judged", admit)
+            .await?;
         let now = self.now();
         let before = self.valid_marks(stored.as_ref(), &now);
         let index = SnapshotIndex::of(&gathered.snapshot);
@@ -201,14 +227,42 @@ impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
                 marks.set(lease.name.clone(), mark.clone());
             }
         }
-        for missing in &missing {
-            self.recreate(missing, &case.now, marks).await?;
-        }
-        for extended in &grace_extended(case.index) {
-            self.extend(extended).await?;
-        }
-        self.resolve_claims(case, pools).await?;
+        let recreate = async |run: &mut Self| run.recreate(&missing, &case.now, marks).await;
+        self.in_share("some missing leases were not recreated", recreate)
+            .await?;
+        let extended = grace_extended(case.index);
+        let extend = async |run: &mut Self| run.extend(&extended).await;
+        self.in_share(
+            "some leases lack how long their pods may take to end",
+            extend,
+        )
+        .await?;
+        let resolve = async |run: &mut Self| run.resolve_claims(case, pools).await;
+        self.in_share("some IPClaims were not resolved", resolve)
+            .await?;
         self.reclaim(due, case, marks).await
+    }
+
+    /// Does a part of the work in its share of the time: an object that takes long, or that no
+    /// answer comes for, keeps no other part from its turn.
+    async fn in_share(
+        &mut self,
+        what_if_not: &str,
+        work: impl AsyncFnOnce(&mut Self) -> Result<(), Stop>,
+    ) -> Result<(), Stop> {
+        let whole = Rc::clone(&self.client);
+        let now = whole.clock.elapsed();
+        let share = whole.deadline.at.saturating_sub(now) / SHARES;
+        let deadline = Deadline::after(now + share);
+        self.client = Rc::new(Retrying::new(whole.api, whole.clock, deadline));
+        let outcome = work(self).await;
+        self.client = whole;
+        if let Err(Stop::Failed(Error::OutOfTime { .. })) = outcome {
+            let seconds = share.as_secs();
+            self.problem(format!("{what_if_not}: the {seconds} s for it were over"));
+            return self.go_on();
+        }
+        outcome
     }
 
     /// The pools that were listed, and what became known with them.

@@ -22,8 +22,7 @@ use crate::api::{ClaimOwner, IPClaim, IPLease, IPPool, ReservedIP, Subnet};
 use crate::claim::{Claim, ClaimName};
 use crate::collector::{
     Api, ApplicationSnapshot, ClaimSnapshot, ConfigMapSnapshot, LeaseSnapshot, NodeSnapshot,
-    Notice, Page, Part, PodSnapshot, SharedTexts, StatefulSetName, StatefulSetSnapshot,
-    Surroundings, Uid,
+    Notice, Page, Part, PodSnapshot, SharedTexts, StatefulSetName, StatefulSetSnapshot, Uid,
 };
 use crate::lease::StoredLease;
 use crate::retry::{ApiError, ErrorKind};
@@ -205,27 +204,13 @@ impl Api for KubeClient {
         self.one(Subnet::url_path(&(), None), name).await
     }
 
-    async fn namespace_labels(&self, name: &str) -> Result<Labels, ApiError> {
-        let path = Path::new(Namespace::url_path(&(), None));
-        let request = path.get_metadata(name, &GetParams::default());
-        let (what, answer) = self.send(built(request)?).await?;
-        let object = answer.object::<LabeledObject>(&what)?;
-        Ok(ObjectMetadata::from(object.unwrap_or_default()).labels)
+    async fn namespace(&self, name: &str) -> Result<ObjectMetadata, ApiError> {
+        self.metadata_of(Namespace::url_path(&(), None), name).await
     }
 
-    async fn surroundings(&self, namespace: &str, node: &str) -> Result<Surroundings, ApiError> {
-        let of = async |path: String, name: &str| {
-            let request = Path::new(path).get_metadata(name, &GetParams::default());
-            let (what, answer) = self.send(built(request)?).await?;
-            let object = answer.object::<LabeledObject>(&what)?;
-            Ok::<_, ApiError>(ObjectMetadata::from(object.unwrap_or_default()))
-        };
-        let namespace = of(Namespace::url_path(&(), None), namespace).await?;
-        let node = of(Node::url_path(&(), None), node).await?;
-        Ok(Surroundings {
-            namespace,
-            node: node.labels,
-        })
+    async fn node_labels(&self, name: &str) -> Result<Labels, ApiError> {
+        let node = self.metadata_of(Node::url_path(&(), None), name).await?;
+        Ok(node.labels)
     }
 
     async fn config_map(&self, namespace: &str, name: &str) -> Result<ConfigMapSnapshot, ApiError> {
@@ -323,6 +308,14 @@ impl KubeClient {
         let request = built(Path::new(path).get(name, &GetParams::default()))?;
         let (what, answer) = self.send(request).await?;
         answer.object(&what)
+    }
+
+    /// The labels and annotations of an object; none where it does not exist.
+    async fn metadata_of(&self, path: String, name: &str) -> Result<ObjectMetadata, ApiError> {
+        let request = Path::new(path).get_metadata(name, &GetParams::default());
+        let (what, answer) = self.send(built(request)?).await?;
+        let object = answer.object::<LabeledObject>(&what)?;
+        Ok(object.unwrap_or_default().into())
     }
 
     async fn replace_status<K>(&self, object: &K) -> Result<bool, ApiError>

@@ -6,6 +6,7 @@
 mod by_hand;
 mod crash;
 mod faults;
+mod forged;
 mod heartbeats;
 mod held_up;
 mod history;
@@ -19,3 +20,4 @@ pub mod sets;
 mod shipped;
 mod situations;
 mod slots;
+mod stuck;

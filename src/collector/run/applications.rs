@@ -1,10 +1,11 @@
 //! What is known of the applications that sets were made for.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::rc::Rc;
 
 use futures_util::{StreamExt, stream};
 
-use super::{Run, Stop};
+use super::{AT_ONCE, Run, Stop};
 use crate::api::ClaimOwner;
 use crate::claim::Source;
 use crate::collector::api::Api;
@@ -13,9 +14,6 @@ use crate::collector::report::{Event, Reporter};
 use crate::collector::snapshot::{ApplicationSnapshot, Snapshot};
 use crate::retry::{Clock, Error, ErrorKind};
 use crate::text::{chain, counted};
-
-/// Reads under way at once.
-const AT_ONCE: usize = 8;
 
 /// What became of a read.
 enum Read {
@@ -38,7 +36,8 @@ impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
                 Source::Listed(_) | Source::Sized { .. } => None,
             })
             .collect();
-        let (client, stop, deadline) = (self.client, self.stop, self.client.deadline.at);
+        let client = Rc::clone(&self.client);
+        let (client, stop, deadline) = (&*client, self.stop, client.deadline.at);
         let reads = stream::iter(keys)
             .take_while(|_| std::future::ready(!stop() && client.clock.elapsed() <= deadline))
             .map(async |key| {

@@ -34,10 +34,10 @@ impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
             let namespace = claim.name.namespace.as_str();
             if !matches!(claim.source, Source::Derived(_)) && !namespaces.contains_key(namespace) {
                 let api = self.client.api;
-                let read = async || api.namespace_labels(namespace).await;
+                let read = async || api.namespace(namespace).await;
                 match self.client.retry(read).await {
-                    Ok(labels) => {
-                        namespaces.insert(namespace, labels);
+                    Ok(found) => {
+                        namespaces.insert(namespace, found.labels);
                     }
                     Err(error) => {
                         let what = format!("IPClaim {} was not resolved", claim.name);

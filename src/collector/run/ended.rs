@@ -34,7 +34,7 @@ impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
         if !matches!(plan.existence, Some(Existence::Gone(_))) || !is_over(claim) {
             return Ok(false);
         }
-        let (client, api) = (self.client, self.client.api);
+        let (client, api) = (&self.client, self.client.api);
         let namespace = &claim.name.namespace;
         let object = owner.object();
         let application = async || api.application(namespace, &object).await;

@@ -9,18 +9,18 @@ use crate::lease::{Commit, Lease};
 use crate::retry::{Clock, Error};
 
 impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
-    /// Writes into the lease how long the holder's pod is given to end.
-    pub(super) async fn extend(&mut self, extended: &GraceExtended<'_>) -> Result<(), Stop> {
-        self.go_on()?;
+    /// Writes into the leases how long the holders' pods are given to end.
+    pub(super) async fn extend(&mut self, extended: &[GraceExtended<'_>]) -> Result<(), Stop> {
         if self.options.dry_run {
             return Ok(());
         }
-        let name = &extended.lease.name;
-        if let Err(error) = self.try_to_extend(extended).await {
-            self.failed(
-                format!("lease {name} lacks how long its pod may take to end"),
-                error,
-            );
+        for extended in extended {
+            self.go_on()?;
+            let name = &extended.lease.name;
+            if let Err(error) = self.try_to_extend(extended).await {
+                let what = format!("lease {name} lacks how long its pod may take to end");
+                self.failed(what, error);
+            }
         }
         Ok(())
     }

@@ -13,15 +13,15 @@ use super::run::Report;
 use crate::env::TestEnv;
 
 /// A dead pod's address, and the collector behind a proxy.
-struct Faulty {
-    env: TestEnv,
-    proxy: Proxy,
-    dead: std::net::IpAddr,
+pub struct Faulty {
+    pub env: TestEnv,
+    pub proxy: Proxy,
+    pub dead: std::net::IpAddr,
     _heartbeat: Heartbeat,
 }
 
 impl Faulty {
-    async fn new(name: &'static str, subnet: &str) -> Result<Self> {
+    pub async fn new(name: &'static str, subnet: &str) -> Result<Self> {
         let env = super::run::env(name, subnet).await?;
         let node = env.cluster.fresh_node().create().await?;
         let heartbeat = alive(&env.cluster, &node).await?;
@@ -40,7 +40,7 @@ impl Faulty {
         })
     }
 
-    async fn collect(&self, args: &[&str]) -> Result<Outcome> {
+    pub async fn collect(&self, args: &[&str]) -> Result<Outcome> {
         let server = (self.proxy.url_for("collector"), self.proxy.ca_pem());
         let call = self
             .env
