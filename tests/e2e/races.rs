@@ -1,5 +1,6 @@
 //! Many real processes at once: no address twice, and none without a holder.
 
+mod busy;
 mod concurrent_pods;
 mod sets;
 
