@@ -4,8 +4,10 @@
 //!
 //! `LEASEHOLD_BENCH=quick` makes fewer of everything; `LEASEHOLD_BENCH_PLUGIN` names another build
 //! to measure. Instead of all that, `-- full [ADDRESSES…]` measures [nearly full pools](full), `--
-//! recreate` and `-- exhausted [ADDRESSES]` other [storms], `-- sets` the [sets](sets) of many
-//! applications at once, and `-- lists` compares [lists of leases](lists).
+//! recreate [PODS]` and `-- exhausted [ADDRESSES]` other [storms], `-- nodes [NODES]` and `--
+//! interfaces [PODS]` those of [several nodes](nodes), `-- filling [PODS]` what a pool takes as it
+//! [fills](filling), `-- sets` the [sets](sets) of many applications at once, and `-- lists`
+//! compares [lists of leases](lists).
 
 #![expect(clippy::print_stdout, reason = "a benchmark is there to print")]
 
@@ -23,6 +25,8 @@ mod alone;
 mod environment;
 #[path = "add/figures.rs"]
 mod figures;
+#[path = "add/filling.rs"]
+mod filling;
 #[path = "add/floor.rs"]
 mod floor;
 #[path = "add/full.rs"]
@@ -31,6 +35,8 @@ mod full;
 mod kept;
 #[path = "add/lists.rs"]
 mod lists;
+#[path = "add/nodes.rs"]
+mod nodes;
 #[path = "add/peers.rs"]
 mod peers;
 #[path = "add/process.rs"]
@@ -54,6 +60,10 @@ struct Sizes {
     storm: usize,
     /// Pods of Whereabouts' storm: it serves ten a second.
     slow_storm: usize,
+    /// Nodes of a storm.
+    nodes: usize,
+    /// Pods with many interfaces.
+    interfaces: usize,
     /// Leases among which lists are compared.
     leases: usize,
 }
@@ -66,6 +76,8 @@ impl Sizes {
                 calls: 5,
                 storm: 100,
                 slow_storm: 20,
+                nodes: 10,
+                interfaces: 8,
                 leases: 500,
             }
         } else {
@@ -74,6 +86,8 @@ impl Sizes {
                 calls: 20,
                 storm: 1_000,
                 slow_storm: 200,
+                nodes: 100,
+                interfaces: 128,
                 leases: 20_000,
             }
         }
@@ -113,6 +127,13 @@ async fn run(arguments: &[String]) -> Result<()> {
         ("full", []) => bench.full_pools(&[1_000, 16_383]).await,
         ("full", sizes) => bench.full_pools(sizes).await,
         ("recreate", []) => bench.recreate(sizes.storm).await,
+        ("recreate", &[pods]) => bench.recreate(pods).await,
+        ("filling", []) => bench.filling(sizes.storm).await,
+        ("filling", &[pods]) => bench.filling(pods).await,
+        ("nodes", []) => bench.nodes(sizes.nodes).await,
+        ("nodes", &[nodes]) => bench.nodes(nodes).await,
+        ("interfaces", []) => bench.interfaces(sizes.interfaces).await,
+        ("interfaces", &[pods]) => bench.interfaces(pods).await,
         ("exhausted", []) => bench.exhausted(16_383).await,
         ("exhausted", &[size]) => bench.exhausted(size).await,
         ("sets", []) => {

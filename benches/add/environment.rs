@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use anyhow::Result;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde_json::json;
-use testbed::{Attachment, Call, Cluster, Mark, Node, Pod, Sandbox};
+use testbed::{Attachment, Call, Cluster, Mark, Node, Pod, Request, Sandbox};
 
 /// A pool with room for all.
 pub const POOL: &str = "bench";
@@ -54,7 +54,7 @@ impl Bench {
     }
 
     pub async fn attachment_on(&self, pool: &str) -> Result<Attachment> {
-        self.ours(&self.pod().await?, pool)
+        self.ours(&self.pod(&self.node).await?, pool)
     }
 
     /// A pod's interface, in a sandbox of its own.
@@ -69,14 +69,18 @@ impl Bench {
     }
 
     pub async fn pods(&self, count: usize) -> Result<Vec<Pod>> {
-        let pods = stream::iter(0..count).map(|_| self.pod());
+        self.pods_on(&self.node, count).await
+    }
+
+    pub async fn pods_on(&self, node: &Node, count: usize) -> Result<Vec<Pod>> {
+        let pods = stream::iter(0..count).map(|_| self.pod(node));
         pods.buffer_unordered(AT_ONCE).try_collect().await
     }
 
-    async fn pod(&self) -> Result<Pod> {
+    async fn pod(&self, node: &Node) -> Result<Pod> {
         let number = PODS.fetch_add(1, Ordering::Relaxed);
         let pod = self.cluster.pod("bench", &format!("pod-{number}"));
-        pod.on(&self.node).create().await
+        pod.on(node).create().await
     }
 
     /// A GET of the pool on a new connection.
@@ -97,12 +101,19 @@ impl Bench {
             )))
     }
 
-    /// What plugins have requested, as the API server counted.
+    /// How many requests plugins have made, as the API server counted.
     pub async fn requests(&self, since: &Mark) -> Result<usize> {
-        let all = self.cluster.requests_since(since).await?;
-        let of_plugin = |request: &&testbed::Request| {
-            request.user() == self.node.user() || request.user_agent.starts_with("whereabouts/")
+        Ok(self.each_request(since).await?.len())
+    }
+
+    /// The requests of plugins.
+    pub async fn each_request(&self, since: &Mark) -> Result<Vec<Request>> {
+        let mut all = self.cluster.requests_since(since).await?;
+        let of_plugin = |request: &Request| {
+            request.user().starts_with("system:node:")
+                || request.user_agent.starts_with("whereabouts/")
         };
-        Ok(all.iter().filter(of_plugin).count())
+        all.retain(of_plugin);
+        Ok(all)
     }
 }

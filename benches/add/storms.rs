@@ -1,8 +1,9 @@
 //! Many ADDs at once, by default in the same run as [one at a time](super::alone): the floor
 //! process, plenty of room, as many pods as the pool has addresses, Whereabouts.
 //!
-//! - `cargo bench --bench add -- recreate`: all pods of such a pool are deleted and made again at
-//!   once, while the old ones still release.
+//! - `cargo bench --bench add -- recreate [PODS]`: all pods are deleted and others made at once,
+//!   while the old ones still release; by default 1000, in a pool of twice as many addresses, then
+//!   of as many. What was released cools for the default 30 s.
 //! - `-- exhausted [ADDRESSES]`: 200 pods ask a pool that has nothing, by default of 16383
 //!   addresses, three times. The server's CPU beside that of as many `curl` GETs on new
 //!   connections.
@@ -11,18 +12,24 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
-use serde_json::Value;
+use serde_json::{Value, json};
 use testbed::Attachment;
 
 use super::Sizes;
 use super::environment::{Bench, POOL};
 use super::figures::{each, head, milli, per_second, percentile, real, row};
-use super::full::{address, at_a_time, clear, pool};
+use super::full::{address, at_a_time, pool};
 use super::peers::Whereabouts;
 use super::process::children_cpu;
 
 /// Pods that retry.
 const WAITING: usize = 200;
+
+/// When a refused pod of [`recreate`](Bench::recreate) tries again. A kubelet waits some 12 s.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// By then each of them has an address.
+const PATIENCE: Duration = Duration::from_mins(3);
 
 /// What one storm has come to.
 struct Storm {
@@ -130,44 +137,90 @@ impl Bench {
             failed: ended.refused.len(),
             times: ended.each,
         };
-        let given_back = stream::iter(&ended.added).map(Ok::<_, anyhow::Error>);
-        given_back
-            .try_for_each_concurrent(20, async |eth0| {
-                eth0.del().await?.success()?;
-                Ok(())
-            })
-            .await?;
+        give_back(&ended.added).await?;
         Ok(storm)
     }
 
-    /// Every pod is replaced by another one.
+    /// Every pod is replaced by another one, while it still releases its address.
     pub async fn recreate(&self, pods: usize) -> Result<()> {
-        self.pool_of(0, pods).await?;
-        let old = self.attachments_on(&pool(pods), pods).await?;
-        let old = at_a_time(20, old).await?;
-        ensure!(old.refused.is_empty(), "{} failed", old.refused.len());
-        let mut new = self.attachments_on(&pool(pods), pods).await?;
+        head([
+            "a second",
+            "× alone",
+            "p50",
+            "p99",
+            "requests",
+            "server CPU",
+            "refused",
+            "released",
+            "started",
+        ]);
+        let mut unit = None;
+        for (index, size) in [2 * pods, pods].into_iter().enumerate() {
+            let pool = format!("recreate-{size}");
+            let range = format!("{}-{}", address(index, 0), address(index, size - 1));
+            let object = json!({"apiVersion": "leasehold.io/v1alpha1", "kind": "IPPool", "metadata": {"name": pool},
+                "spec": {"subnet": format!("10.{}.0.0/15", 100 + 2 * index), "ips": [range]}});
+            self.cluster.apply_yaml(&object.to_string()).await?;
+            let old = self.attachments_on(&pool, pods).await?;
+            let name = format!("{pods} pods on {size} addresses, 20 at a time");
+            let old = self.replace(&name, Vec::new(), old, &mut unit).await?;
+            let new = self.attachments_on(&pool, pods).await?;
+            let name = format!("{pods} more while those release theirs");
+            self.replace(&name, old, new, &mut unit).await?;
+        }
+        Ok(())
+    }
+
+    /// Prints how the new pods fare while the old ones release, and returns the new ones. One that
+    /// is refused tries again, until it has an address.
+    async fn replace(
+        &self,
+        name: &str,
+        old: Vec<Attachment>,
+        mut waiting: Vec<Attachment>,
+        unit: &mut Option<f64>,
+    ) -> Result<Vec<Attachment>> {
+        let pods = waiting.len();
+        let (mark, server) = (self.cluster.mark().await?, self.cluster.server_cpu()?);
         let begun = Instant::now();
         let release = async {
-            clear(old.added).await?;
+            give_back(&old).await?;
             anyhow::Ok(begun.elapsed())
         };
         let start = async {
-            let mut refused = 0;
-            while !new.is_empty() {
-                new = at_a_time(20, new).await?.refused;
-                refused += new.len();
+            let (mut added, mut each, mut refused) = (Vec::new(), Vec::new(), 0);
+            loop {
+                let ended = at_a_time(20, waiting).await?;
+                added.extend(ended.added);
+                each.extend(ended.each);
+                waiting = ended.refused;
+                if waiting.is_empty() {
+                    each.sort_unstable();
+                    return anyhow::Ok((begun.elapsed(), added, each, refused));
+                }
+                refused += waiting.len();
+                ensure!(begun.elapsed() < PATIENCE, "{} are left", waiting.len());
+                tokio::time::sleep(RETRY).await;
             }
-            anyhow::Ok((begun.elapsed(), refused))
         };
-        let (released, started) = tokio::join!(release, start);
-        let (released, (started, refused)) = (released?, started?);
-        println!(
-            "{pods} pods replaced: released after {:.1} s, started after {:.1} s, {refused} ADDs refused meanwhile",
-            released.as_secs_f64(),
-            started.as_secs_f64()
+        let (released, (started, added, times, refused)) = tokio::try_join!(release, start)?;
+        let server = self.cluster.server_cpu()?.saturating_sub(server);
+        let rate = per_second(pods, started);
+        row(
+            name,
+            [
+                format!("{rate:.0}"),
+                format!("{:.2}", rate / *unit.get_or_insert(rate)),
+                milli(percentile(&times, 50)),
+                milli(percentile(&times, 99)),
+                format!("{:.1}", real(self.requests(&mark).await?) / real(pods)),
+                each(server, pods),
+                refused.to_string(),
+                format!("{:.1} s", released.as_secs_f64()),
+                format!("{:.1} s", started.as_secs_f64()),
+            ],
         );
-        Ok(())
+        Ok(added)
     }
 
     /// Pods that retry on a pool in which nothing is free.
@@ -198,4 +251,15 @@ impl Bench {
         }
         Ok(())
     }
+}
+
+/// DELs, twenty at a time.
+pub async fn give_back(added: &[Attachment]) -> Result<()> {
+    let added = stream::iter(added).map(Ok::<_, anyhow::Error>);
+    added
+        .try_for_each_concurrent(20, async |eth0| {
+            eth0.del().await?.success()?;
+            Ok(())
+        })
+        .await
 }

@@ -269,6 +269,7 @@ impl Attachment {
             .env("CNI_ARGS", self.cni_args())
             .env("CNI_PATH", cni_path(&self.node, &self.ipam_plugin))
             .inside(self.node.netns())
+            .cache(self.node.cache())
     }
 
     /// In random order, as containerd sends them: it keeps them in a map.

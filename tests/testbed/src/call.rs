@@ -17,9 +17,9 @@ use tokio::process::{Child, Command};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
-use crate::guardian;
 use crate::netns::Netns;
 use crate::outcome::Outcome;
+use crate::{guardian, mounts};
 
 /// No plugin's own deadline is longer: what runs on after this hangs.
 const PATIENCE: Duration = Duration::from_mins(3);
@@ -32,6 +32,7 @@ pub struct Call {
     env: BTreeMap<OsString, OsString>,
     stdin: Vec<u8>,
     inside: Option<PathBuf>,
+    cache: Option<PathBuf>,
 }
 
 /// A call that is being made. Dropped, it is killed with all that it started.
@@ -54,6 +55,7 @@ impl Call {
             env: BTreeMap::new(),
             stdin: Vec::new(),
             inside: None,
+            cache: None,
         };
         call.env(
             "PATH",
@@ -106,6 +108,13 @@ impl Call {
         self
     }
 
+    /// Run with this folder as `/run/leasehold`: a node's.
+    #[must_use]
+    pub fn cache(mut self, folder: Option<&Path>) -> Self {
+        self.cache = folder.map(Path::to_owned);
+        self
+    }
+
     /// Makes the call, and waits for what comes of it.
     pub async fn run(&self) -> Result<Outcome> {
         self.spawn()?.wait().await
@@ -124,10 +133,7 @@ impl Call {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         let begun = Instant::now();
-        let mut child = match &self.inside {
-            None => command.spawn().context("start the plugin")?,
-            Some(netns) => spawn_inside(&mut command, netns)?,
-        };
+        let mut child = self.start(&mut command)?;
         let group = Pid::from_raw(
             child
                 .id()
@@ -149,17 +155,23 @@ impl Call {
             stderr: collect(stderr.context("stderr")?),
         })
     }
-}
 
-/// Spawned from a thread that is inside, since a child is where its parent's thread is.
-fn spawn_inside(command: &mut Command, netns: &Path) -> Result<Child> {
-    let runtime = Handle::current();
-    crate::netns::enter(netns, || {
-        let _guard = runtime.enter();
-        command
-            .spawn()
-            .context("start the plugin inside the node's namespace")
-    })
+    /// From a thread that is inside, since a child is where its parent's thread is.
+    fn start(&self, command: &mut Command) -> Result<Child> {
+        let runtime = Handle::current();
+        let mut spawn = || {
+            let _guard = runtime.enter();
+            command.spawn().context("start the plugin")
+        };
+        let spawn = || match &self.cache {
+            None => spawn(),
+            Some(folder) => mounts::enter(folder, spawn),
+        };
+        match &self.inside {
+            None => spawn(),
+            Some(netns) => crate::netns::enter(netns, spawn).context("inside the node's namespace"),
+        }
+    }
 }
 
 fn collect(mut pipe: impl AsyncReadExt + Unpin + Send + 'static) -> JoinHandle<Vec<u8>> {

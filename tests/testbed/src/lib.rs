@@ -47,6 +47,7 @@ mod in_force;
 mod kubeconfig;
 mod leases;
 mod manifests;
+mod mounts;
 mod netns;
 mod node;
 mod outcome;

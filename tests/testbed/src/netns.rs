@@ -151,7 +151,7 @@ pub(crate) fn enter<T: Send>(path: &Path, work: impl FnOnce() -> Result<T> + Sen
 }
 
 /// Namespaces are a thread's own: on a thread that ends, no way back is needed.
-fn in_a_thread<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+pub(crate) fn in_a_thread<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     std::thread::scope(|scope| {
         scope
             .spawn(work)

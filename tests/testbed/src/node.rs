@@ -24,6 +24,7 @@ pub struct Node {
     name: String,
     kubeconfig: PathBuf,
     uplink: Option<Arc<Uplink>>,
+    cache: Option<PathBuf>,
 }
 
 /// A node to be registered.
@@ -33,6 +34,7 @@ pub struct NodeBuilder {
     name: String,
     labels: BTreeMap<String, String>,
     segment: Option<Segment>,
+    own_cache: bool,
 }
 
 impl NodeBuilder {
@@ -42,6 +44,7 @@ impl NodeBuilder {
             name: name.to_owned(),
             labels: BTreeMap::new(),
             segment: None,
+            own_cache: false,
         }
     }
 
@@ -59,6 +62,14 @@ impl NodeBuilder {
         self
     }
 
+    /// With `/run/leasehold` for itself. Its calls leave notes for each other there; else all nodes
+    /// share the machine's.
+    #[must_use]
+    pub fn own_cache(mut self) -> Self {
+        self.own_cache = true;
+        self
+    }
+
     /// Registers it, ready. Registered already is fine: its labels are then these.
     pub async fn create(self) -> Result<Node> {
         let Self {
@@ -66,6 +77,7 @@ impl NodeBuilder {
             name,
             labels,
             segment,
+            own_cache,
         } = self;
         ensure!(
             cluster.knows_node(&name),
@@ -79,16 +91,22 @@ impl NodeBuilder {
             .await
             .context("register a node")?;
         set_ready(&nodes, &name, "True").await?;
-        let path = cluster.dir().join("nodes").join(&name).join("kubeconfig");
+        let folder = cluster.dir().join("nodes").join(&name);
+        let path = folder.join("kubeconfig");
         let kubeconfig = cluster.plane().node(0, &name).write(&path)?;
         let uplink = segment
             .map(|segment| segment.join(&cluster).map(Arc::new))
             .transpose()?;
+        let cache = own_cache.then(|| folder.join("cache"));
+        if let Some(cache) = &cache {
+            std::fs::create_dir_all(cache).context("make a node's folder of notes")?;
+        }
         Ok(Node {
             cluster,
             name,
             kubeconfig,
             uplink,
+            cache,
         })
     }
 }
@@ -167,6 +185,12 @@ impl Node {
     #[must_use]
     pub fn netns(&self) -> Option<&Netns> {
         self.uplink.as_ref().map(|uplink| uplink.netns())
+    }
+
+    /// What is `/run/leasehold` for its calls, where it has that for itself.
+    #[must_use]
+    pub fn cache(&self) -> Option<&Path> {
+        self.cache.as_deref()
     }
 
     /// Deletes its object.
