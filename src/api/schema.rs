@@ -189,7 +189,7 @@ pub(super) fn members(_: &mut SchemaGenerator) -> Schema {
 pub(super) fn sample(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "array",
-        "maxItems": 64,
+        "maxItems": 256,
         "items": {"type": "string", "maxLength": ADDRESS},
     })
 }

@@ -145,12 +145,13 @@ impl Counted {
         for leases in by_vrf.values_mut() {
             leases.sort_unstable_by_key(|lease| lease.name.address);
         }
+        let sampled = sample::size(counting.len());
         let sound = counting.iter().copied().flatten();
         let mut shared = overlaps(sound.map(|pool| &**pool));
         let counted = |pool: Result<&Arc<Pool>, &InvalidPool>| match pool {
             Ok(pool) => {
                 let leases = by_vrf.get(&pool.vrf).map_or(&[][..], Vec::as_slice);
-                let mut counted = Self::of(pool, leases, findings);
+                let mut counted = Self::of(pool, leases, findings, sampled);
                 counted.overlaps = shared.remove(&pool.name).unwrap_or_default();
                 counted.out_of_range = out_of_range.remove(&pool.name).unwrap_or_default();
                 counted
@@ -184,7 +185,8 @@ impl Counted {
         }
     }
 
-    fn of(pool: &Pool, leases: &[CountedLease<'_>], findings: &Findings) -> Self {
+    /// `sampled` addresses at most are in its sample.
+    fn of(pool: &Pool, leases: &[CountedLease<'_>], findings: &Findings, sampled: usize) -> Self {
         let mut counted = Self {
             vrf: Some(pool.vrf.clone()),
             family: Some(pool.family()),
@@ -199,7 +201,7 @@ impl Counted {
         let free = pool.usable.len() - inside;
         counted.free = saturate(free);
         if free < inside {
-            counted.sample = sample(pool, leases, free);
+            counted.sample = sample(pool, leases, free, sampled);
         }
         let contested = findings.contested.iter();
         counted.contested = contested

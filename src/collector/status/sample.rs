@@ -6,15 +6,31 @@ use super::CountedLease;
 use crate::allocate::{Seed, order};
 use crate::pool::Pool;
 
-/// How many: each ADD reads the samples of all pools. The schema has the same limit.
-const MOST: u128 = 64;
+/// How many of all pools together: each ADD reads all samples, and a thousand addresses cost it
+/// 0.2 ms.
+const TOTAL: usize = 1024;
 
-/// Up to [`MOST`] of the `free` addresses of a pool, in their order. `leases` are all of its vrf,
+/// How many of a pool: 64 at least, and as many as the schema admits at most. What a node needs
+/// within a minute beyond these costs a list of the pool.
+const LEAST: usize = 64;
+const MOST: usize = 256;
+
+/// How many addresses the sample of each of so many pools may have.
+pub(super) fn size(pools: usize) -> usize {
+    (TOTAL / pools.max(1)).clamp(LEAST, MOST)
+}
+
+/// Up to `most` of the `free` addresses of a pool, in their order. `leases` are all of its vrf,
 /// sorted by address.
 ///
 /// Those of the last sample stay as long as they are free, so that a run in which nothing changes
 /// writes nothing. The others come from anywhere in the pool.
-pub(super) fn sample(pool: &Pool, leases: &[CountedLease<'_>], free: u128) -> Vec<IpAddr> {
+pub(super) fn sample(
+    pool: &Pool,
+    leases: &[CountedLease<'_>],
+    free: u128,
+    most: usize,
+) -> Vec<IpAddr> {
     let is_free = |address: &IpAddr| {
         let found = leases.binary_search_by_key(address, |lease| lease.name.address);
         found.is_err()
@@ -29,7 +45,7 @@ pub(super) fn sample(pool: &Pool, leases: &[CountedLease<'_>], free: u128) -> Ve
     let seed = Seed::of(&pool.uid, "", "", &leases.len().to_string());
     let others = order(&pool.usable, seed);
     let others = others.filter(|address| is_free(address) && !sample.contains(address));
-    let wanted = usize::try_from(free.min(MOST)).unwrap_or_default();
+    let wanted = usize::try_from(free).map_or(most, |free| free.min(most));
     let more: Vec<IpAddr> = others.take(wanted.saturating_sub(sample.len())).collect();
     sample.extend(more);
     sample.truncate(wanted);
@@ -82,7 +98,7 @@ mod tests {
                 over: None,
             })
             .collect();
-        sample(&pool(before), &leases, free.len() as u128)
+        sample(&pool(before), &leases, free.len() as u128, LEAST)
     }
 
     proptest! {
@@ -110,6 +126,12 @@ mod tests {
             let kept = first.iter().filter(|address| left.contains(address));
             prop_assert!(kept.into_iter().all(|address| next.contains(address)));
         }
+    }
+
+    #[test]
+    fn the_more_pools_there_are_the_smaller_is_the_sample_of_each() {
+        let sizes = [0, 1, 4, 5, 16, 17, 1000].map(size);
+        assert_eq!(sizes, [256, 256, 256, 204, 64, 64, 64]);
     }
 
     #[test]
