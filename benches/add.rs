@@ -4,9 +4,10 @@
 //!
 //! `LEASEHOLD_BENCH=quick` makes fewer of everything; `LEASEHOLD_BENCH_PLUGIN` names another build
 //! to measure. Instead of all that, `-- full [ADDRESSES…]` measures [nearly full pools](full), `--
-//! recreate [PODS]` and `-- exhausted [ADDRESSES]` other [storms], `-- nodes [NODES]` and `--
-//! interfaces [PODS]` those of [several nodes](nodes), `-- filling [PODS]` what a pool takes as it
-//! [fills](filling), `-- sets` the [sets](sets) of many applications at once, and `-- lists`
+//! variants [ADDRESSES]` [other sorts](variants) of them, `-- exhausted [ADDRESSES]` pods that [retry
+//! on a full one](exhausted), `-- recreate [PODS]` another of the [storms], `-- nodes [NODES]` and
+//! `-- interfaces [PODS]` those of [several nodes](nodes), `-- filling [PODS]` what a pool takes as
+//! it [fills](filling), `-- sets` the [sets](sets) of many applications at once, and `-- lists`
 //! compares [lists of leases](lists).
 
 #![expect(clippy::print_stdout, reason = "a benchmark is there to print")]
@@ -17,12 +18,13 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use environment::{Bench, POOL};
-use figures::{milli, per_second, real};
 
 #[path = "add/alone.rs"]
 mod alone;
 #[path = "add/environment.rs"]
 mod environment;
+#[path = "add/exhausted.rs"]
+mod exhausted;
 #[path = "add/figures.rs"]
 mod figures;
 #[path = "add/filling.rs"]
@@ -45,6 +47,10 @@ mod process;
 mod sets;
 #[path = "add/storms.rs"]
 mod storms;
+#[path = "add/table.rs"]
+mod table;
+#[path = "add/variants.rs"]
+mod variants;
 #[path = "add/whereabouts.rs"]
 mod whereabouts;
 
@@ -136,6 +142,8 @@ async fn run(arguments: &[String]) -> Result<()> {
         ("interfaces", &[pods]) => bench.interfaces(pods).await,
         ("exhausted", []) => bench.exhausted(16_383).await,
         ("exhausted", &[size]) => bench.exhausted(size).await,
+        ("variants", []) => bench.variants(16_383).await,
+        ("variants", &[size]) => bench.variants(size).await,
         ("sets", []) => {
             bench.sets(sizes.storm).await?;
             bench.kept().await

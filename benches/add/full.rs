@@ -3,153 +3,162 @@
 //!
 //! Each pool is filled by the admin to 50, 90, 99 and 99.9 % with leases of other nodes' pods,
 //! scattered. At each level: ADDs alone, then twenty at a time, on one node; what they took is
-//! given back before the next. In the same run a `curl` GET on a new connection, and ADDs in a pool
-//! with room.
+//! given back before the next. Pods of this node take the last 400 addresses, and the last 200 of
+//! them are a row: every address must be found. In the same run a `curl` GET on a new connection,
+//! and ADDs in a pool with room.
+//!
+//! The collector counts each minute, so the status is what it would just have written. In one row
+//! it has not counted since the level before.
 
-use std::net::Ipv4Addr;
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use kube::api::{Api, Patch, PatchParams};
 use leasehold::api::IPPool;
-use serde_json::json;
+use serde_json::{Value, json};
 use testbed::Attachment;
 use tokio::task::JoinSet;
 
-use super::{Bench, milli, per_second, real};
+use super::environment::Bench;
+use super::figures::{percentile, real};
+use super::storms::give_back;
+use super::table::Row;
 
-/// Shares of a pool that are taken, in thousandths, and whether the collector has just written its
-/// status.
+/// Shares of a pool that are taken, in thousandths, and whether the collector has just counted.
 const LEVELS: [(usize, bool); 5] = [
-    (500, false),
-    (900, false),
+    (500, true),
+    (900, true),
     (990, false),
     (990, true),
     (999, true),
 ];
 
-/// What a row of the table measures.
-struct Row {
-    name: String,
-    pool: String,
-    alone: usize,
-    burst: usize,
+/// So many addresses are left to pods of this node, twenty at a time.
+const REST: usize = 400;
+
+/// So many of those pods are the last.
+const LAST: usize = 200;
+
+/// How many addresses the collector names where there are few pools.
+const SAMPLE: usize = 256;
+
+/// A pool's leases as the collector counts them.
+#[derive(Default)]
+pub struct Counted {
+    pub held: usize,
+    pub cooling: usize,
+    pub free: Vec<IpAddr>,
+    pub overlaps: bool,
 }
 
 impl Bench {
     /// The table for pools of these sizes.
     pub async fn full_pools(&self, sizes: &[usize]) -> Result<()> {
-        println!(
-            "{:28} {:>9} {:>9} {:>9} | {:>7} {:>9} {:>9} {:>9} {:>6}",
-            "", "alone p50", "max", "requests", "20: a s", "p50", "p99", "requests", "failed"
-        );
-        let mut curl = Vec::new();
-        for _ in 0..20 {
-            curl.push(self.curl()?.run().await?.success()?.elapsed);
-        }
-        curl.sort_unstable();
-        println!("{:28} {:>9}", "curl GET, new connection", milli(curl[10]));
-        self.row(&Row {
-            name: "plenty of room".to_owned(),
-            pool: super::POOL.to_owned(),
-            alone: 20,
-            burst: 200,
-        })
-        .await?;
+        self.begin_table().await?;
         for (index, &size) in sizes.iter().enumerate() {
             self.pool_of(index, size).await?;
             let mut filled = 0;
+            let mut is_last_done = false;
             for (level, counted) in LEVELS {
                 let wanted = size * level / 1000;
-                let numbers = (filled..wanted).map(|number| scattered(number, size));
-                let addresses = numbers.map(|number| address(index, number).into());
-                self.cluster.hold(&pool(size), addresses).await?;
-                filled = wanted;
-                let status = if counted {
-                    self.write_status(index, size, filled).await?;
-                    ", counted"
+                if size - wanted < REST && !std::mem::replace(&mut is_last_done, true) {
+                    self.fill(index, size, &mut filled, size - REST).await?;
+                    self.last(index, size).await?;
+                }
+                self.fill(index, size, &mut filled, wanted).await?;
+                let (status, pools) = if counted {
+                    self.count(index, size, filled).await?;
+                    ("", vec![pool(size)])
                 } else {
-                    ""
+                    (", not counted since", Vec::new())
                 };
-                let free = size - filled;
-                self.row(&Row {
+                let row = Row {
                     name: format!("{size}, {:.1} % taken{status}", real(level) / 10.0),
-                    pool: pool(size),
-                    alone: (free / 2).clamp(1, 20),
-                    burst: if free > 4 { (free * 2 / 3).min(100) } else { 0 },
-                })
-                .await?;
+                    ipam: vec![("ipv4Pools", json!([pool(size)]))],
+                    free: size - filled,
+                    counted: pools,
+                };
+                self.measure_row(&row).await?;
             }
         }
         Ok(())
+    }
+
+    /// Fills the pool from so many addresses to so many.
+    async fn fill(&self, index: usize, size: usize, filled: &mut usize, to: usize) -> Result<()> {
+        let numbers = (*filled..to).map(|number| scattered(number, size));
+        let addresses = numbers.map(|number| address(index, number).into());
+        self.cluster.hold(&pool(size), addresses).await?;
+        *filled = to;
+        Ok(())
+    }
+
+    async fn count(&self, index: usize, size: usize, filled: usize) -> Result<()> {
+        let free = (filled..size).map(|number| address(index, scattered(number, size)).into());
+        let counted = Counted {
+            held: filled,
+            free: free.collect(),
+            ..Counted::default()
+        };
+        self.write_status(&pool(size), counted).await
+    }
+
+    /// The pods that take the last addresses of the pool.
+    async fn last(&self, index: usize, size: usize) -> Result<()> {
+        self.count(index, size, size - REST).await?;
+        let mut waiting = self.attachments_on(&pool(size), REST).await?;
+        let last = waiting.split_off(REST - LAST);
+        let before = at_a_time(20, waiting).await?;
+        let name = format!("{size}, the last {LAST} addresses");
+        let ended = self.measure_once(&name, last).await?;
+        let mut found = BTreeSet::new();
+        for eth0 in before.added.iter().chain(&ended.added) {
+            found.extend(eth0.ips()?);
+        }
+        ensure!(found.len() == REST, "{} of {REST} were found", found.len());
+        give_back(&before.added).await?;
+        give_back(&ended.added).await
     }
 
     pub async fn pool_of(&self, index: usize, size: usize) -> Result<()> {
         let range = format!("{}-{}", address(index, 0), address(index, size - 1));
         let object = json!({"apiVersion": "leasehold.io/v1alpha1", "kind": "IPPool", "metadata": {"name": pool(size)},
-            "spec": {"subnet": format!("10.{}.0.0/15", 100 + 2 * index), "ips": [range], "cooldownSeconds": 0}});
+            "spec": {"subnet": subnet(index), "ips": [range], "cooldownSeconds": 0}});
         self.cluster.apply_yaml(&object.to_string()).await
     }
 
-    /// What the collector would write.
-    async fn write_status(&self, index: usize, size: usize, filled: usize) -> Result<()> {
+    /// What the collector would write now.
+    pub async fn write_status(&self, pool: &str, counted: Counted) -> Result<()> {
+        let Counted {
+            held,
+            cooling,
+            free,
+            overlaps,
+        } = counted;
+        let sampled = if free.len() < held + cooling {
+            free.len().min(SAMPLE)
+        } else {
+            0
+        };
+        let sample: Vec<_> = free.iter().take(sampled).collect();
+        let overlapping = json!({"type": "Overlapping", "status": if overlaps { "True" } else { "False" },
+            "reason": "Bench", "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z"});
+        let status = json!({"capacity": held + cooling + free.len(), "held": held, "cooling": cooling,
+            "free": free.len(), "retained": 0, "quarantined": 0, "reclaimed": 0, "sample": sample,
+            "conditions": [overlapping], "observedAt": now()});
+        self.patch_status(pool, status).await
+    }
+
+    pub async fn patch_status(&self, pool: &str, status: Value) -> Result<()> {
         let pools: Api<IPPool> = Api::all(self.cluster.admin().await?);
-        let free = (filled..size).map(|number| address(index, scattered(number, size)));
-        let sample: Vec<String> = free
-            .map(|free| free.to_string())
-            .step_by((size - filled).div_ceil(64))
-            .collect();
-        let status = json!({"status": {"capacity": size, "held": filled, "free": size - filled, "cooling": 0, "retained": 0,
-            "quarantined": 0, "reclaimed": 0, "observedAt": "2026-01-01T00:00:00.000000Z", "sample": sample}});
-        let (params, patch) = (PatchParams::default(), Patch::Merge(status));
-        pools.patch_status(&pool(size), &params, &patch).await?;
+        let patch = Patch::Merge(json!({"status": status}));
+        pools
+            .patch_status(pool, &PatchParams::default(), &patch)
+            .await?;
         Ok(())
     }
-
-    async fn row(&self, row: &Row) -> Result<()> {
-        let mark = self.cluster.mark().await?;
-        let (mut alone, mut added) = (Vec::new(), Vec::new());
-        for _ in 0..row.alone {
-            let eth0 = self.attachment_on(&row.pool).await?;
-            alone.push(eth0.add().await?.success()?.elapsed);
-            added.push(eth0);
-        }
-        alone.sort_unstable();
-        let requests = real(self.requests(&mark).await?) / real(row.alone);
-        print!(
-            "{:28} {:>9} {:>9} {requests:>9.1} | ",
-            row.name,
-            milli(alone[alone.len() / 2]),
-            milli(alone[alone.len() - 1])
-        );
-        clear(added).await?;
-        if row.burst > 0 {
-            let mut waiting = Vec::new();
-            for _ in 0..row.burst {
-                waiting.push(self.attachment_on(&row.pool).await?);
-            }
-            let mark = self.cluster.mark().await?;
-            let ended = at_a_time(20, waiting).await?;
-            let requests = real(self.requests(&mark).await?) / real(row.burst);
-            let [p50, p99] = ended.percentiles().map(milli);
-            print!(
-                "{:>7.0} {p50:>9} {p99:>9} {requests:>9.1} {:>6}",
-                per_second(row.burst, ended.elapsed),
-                ended.refused.len()
-            );
-            clear(ended.added).await?;
-        }
-        println!();
-        Ok(())
-    }
-}
-
-/// Gives back what the ADDs took: the pools have no cooldown.
-pub async fn clear(attachments: Vec<Attachment>) -> Result<()> {
-    for eth0 in attachments {
-        eth0.del().await?.success()?;
-    }
-    Ok(())
 }
 
 /// How ADDs have ended.
@@ -165,8 +174,7 @@ pub struct Ended {
 impl Ended {
     /// The median, and the 99th percentile.
     pub fn percentiles(&self) -> [Duration; 2] {
-        let last = self.each.len() - 1;
-        [50, 99].map(|percent| self.each[(self.each.len() * percent / 100).min(last)])
+        [50, 99].map(|percent| percentile(&self.each, percent))
     }
 }
 
@@ -203,8 +211,18 @@ pub async fn at_a_time(count: usize, mut waiting: Vec<Attachment>) -> Result<End
     }
 }
 
+/// The time of a count.
+pub fn now() -> String {
+    format!("{:.6}", jiff::Timestamp::now())
+}
+
 pub fn pool(size: usize) -> String {
     format!("full-{size}")
+}
+
+/// The subnet of the pool with this index.
+pub fn subnet(index: usize) -> String {
+    format!("10.{}.0.0/15", 100 + 2 * index)
 }
 
 pub fn address(index: usize, number: usize) -> Ipv4Addr {

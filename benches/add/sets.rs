@@ -16,8 +16,9 @@ use testbed::{Attachment, Pod};
 
 use super::environment::Bench;
 use super::figures::{each, head, milli, per_second, real, row};
-use super::full::{Ended, address, at_a_time, clear, scattered};
+use super::full::{Ended, address, at_a_time, scattered};
 use super::process::children_cpu;
+use super::storms::give_back;
 
 pub const NAMESPACE: &str = "bench";
 const SUBNET: &str = "sets";
@@ -66,7 +67,7 @@ impl Bench {
             let name = format!("{applications} Deployments × {REPLICAS}, {order}");
             let ended = self.measure(&name, waiting).await?;
             self.ensure_exact(&ended.added, applications).await?;
-            clear(ended.added).await?;
+            give_back(&ended.added).await?;
             self.end_sets().await?;
             let after = self.plain(pods).await?;
             let ratio = 2.0 * ended.elapsed.as_secs_f64() / (before + after);
@@ -101,7 +102,7 @@ impl Bench {
     async fn plain(&self, pods: usize) -> Result<f64> {
         let waiting = self.attachments_on(PLAIN, pods).await?;
         let ended = self.measure(&format!("{pods} plain pods"), waiting).await?;
-        clear(ended.added).await?;
+        give_back(&ended.added).await?;
         Ok(ended.elapsed.as_secs_f64())
     }
 

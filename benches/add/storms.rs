@@ -1,12 +1,9 @@
 //! Many ADDs at once, by default in the same run as [one at a time](super::alone): the floor
 //! process, plenty of room, as many pods as the pool has addresses, Whereabouts.
 //!
-//! - `cargo bench --bench add -- recreate [PODS]`: all pods are deleted and others made at once,
-//!   while the old ones still release; by default 1000, in a pool of twice as many addresses, then
-//!   of as many. What was released cools for the default 30 s.
-//! - `-- exhausted [ADDRESSES]`: 200 pods ask a pool that has nothing, by default of 16383
-//!   addresses, three times. The server's CPU beside that of as many `curl` GETs on new
-//!   connections.
+//! `cargo bench --bench add -- recreate [PODS]`: all pods are deleted and others made at once, while
+//! the old ones still release; by default 1000, in a pool of twice as many addresses, then of as
+//! many. What was released cools for the default 30 s.
 
 use std::time::{Duration, Instant};
 
@@ -21,9 +18,6 @@ use super::figures::{each, head, milli, per_second, percentile, real, row};
 use super::full::{address, at_a_time, pool};
 use super::peers::Whereabouts;
 use super::process::children_cpu;
-
-/// Pods that retry.
-const WAITING: usize = 200;
 
 /// When a refused pod of [`recreate`](Bench::recreate) tries again. A kubelet waits some 12 s.
 const RETRY: Duration = Duration::from_secs(1);
@@ -221,35 +215,6 @@ impl Bench {
             ],
         );
         Ok(added)
-    }
-
-    /// Pods that retry on a pool in which nothing is free.
-    pub async fn exhausted(&self, size: usize) -> Result<()> {
-        self.pool_of(0, size).await?;
-        let addresses = (0..size).map(|number| address(0, number).into());
-        self.cluster.hold(&pool(size), addresses).await?;
-        let before = self.cluster.server_cpu()?;
-        for _ in 0..WAITING {
-            self.curl()?.run().await?.success()?;
-        }
-        let curl = self.cluster.server_cpu()?.saturating_sub(before);
-        println!("{WAITING} curl GETs: {} of the server", milli(curl));
-        let mut waiting = self.attachments_on(&pool(size), WAITING).await?;
-        for round in 1..=3 {
-            let (before, mark) = (self.cluster.server_cpu()?, self.cluster.mark().await?);
-            let ended = at_a_time(20, waiting).await?;
-            ensure!(ended.added.is_empty(), "an address was found");
-            let cpu = self.cluster.server_cpu()?.saturating_sub(before);
-            println!(
-                "{WAITING} ADDs, {size} addresses, round {round}: {} of the server = {:.1} x curl, {:.1} requests, {:.1} s",
-                milli(cpu),
-                cpu.as_secs_f64() / curl.as_secs_f64(),
-                real(self.requests(&mark).await?) / real(WAITING),
-                ended.elapsed.as_secs_f64()
-            );
-            waiting = ended.refused;
-        }
-        Ok(())
     }
 }
 

@@ -69,6 +69,7 @@ pub use call::{Call, Running};
 pub use cluster::{Cluster, longest_node_name, repository, shared};
 pub use guardian::{clean_up, keep};
 pub use kubeconfig::Kubeconfig;
+pub use leases::Leased;
 pub use manifests::Refused;
 pub use netns::Netns;
 pub use node::{Node, NodeBuilder};
