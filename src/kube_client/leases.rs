@@ -101,6 +101,7 @@ impl Store for KubeClient {
             ListScope::Pool(pool) => format!("spec.pool={pool}"),
             ListScope::Cooling(pool) => format!("spec.pool={pool},spec.state=Cooling"),
             ListScope::Vrf(vrf) => format!("spec.vrf={vrf}"),
+            ListScope::CoolingInVrf(vrf) => format!("spec.vrf={vrf},spec.state=Cooling"),
         };
         let request = built(path().list(&list_params(freshness).fields(&selector)))?;
         let (what, answer) = self.send(as_table(request)?).await?;

@@ -30,6 +30,8 @@ pub enum ListScope<'a> {
     Cooling(&'a PoolName),
     /// All of a vrf: where pools overlap, an address of the one may be held out of the other.
     Vrf(&'a Vrf),
+    /// Of those the ones that cool.
+    CoolingInVrf(&'a Vrf),
 }
 
 /// Which leases to find.

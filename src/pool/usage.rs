@@ -59,6 +59,8 @@ pub struct Count {
     pub usage: Usage,
     /// Some of the free ones, where most of the pool is taken.
     pub sample: Vec<IpAddr>,
+    /// Whether another pool may give some of its addresses: leases of both lie in it.
+    pub overlaps: bool,
 }
 
 impl Count {
@@ -79,6 +81,8 @@ impl Count {
             sample: (status.sample.iter())
                 .filter_map(|address| address.parse().ok())
                 .collect(),
+            overlaps: (status.conditions.iter())
+                .any(|condition| condition.type_ == "Overlapping" && condition.status == "True"),
         })
     }
 }

@@ -8,7 +8,7 @@ use std::{fs, io};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
-use testbed::{Attachment, Mark, Outcome};
+use testbed::{Attachment, Leased, Mark, Outcome};
 
 use crate::env::{Isolation, TestEnv, with};
 
@@ -111,6 +111,35 @@ async fn a_large_pool_that_the_collector_has_just_found_full_is_listed_by_no_nod
         !lists.is_empty() && lists.iter().all(is_of_released),
         "{lists:?}"
     );
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_another_pool_has_released_in_a_full_one_is_found() -> Result<()> {
+    let env = Isolation::subnets().start().await?;
+    let outer = env.pool("outer", env.v4(1..=700)).await?;
+    let inner = env.pool("inner", env.v4(1..=600)).await?;
+    env.hold(&outer, 1..=599).await?;
+    let at = jiff::Timestamp::now().to_string();
+    let released = Leased {
+        pool: &outer,
+        vrf: None,
+        released: Some(&at),
+    };
+    let last: IpAddr = env.at(600).into();
+    env.cluster.lease(released, [last].into_iter()).await?;
+    let overlapping = json!({"type": "Overlapping", "status": "True", "reason": "SharedAddresses",
+        "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z"});
+    let status = json!({"capacity": 600, "held": 599, "cooling": 1, "free": 0, "observedAt": at,
+        "conditions": [overlapping]});
+    env.report(&inner, &status).await?;
+    let mark = env.cluster.mark().await?;
+    let (eth0, outcome) = env.add_to("pod", &inner).await?;
+    outcome.success()?;
+    assert_eq!(eth0.ips()?, [last]);
+    let lists = env.lists(&mark).await?;
+    let is_of_released = |uri: &String| uri.contains("spec.state%3DCooling");
+    ensure!(lists.iter().all(is_of_released), "{lists:?}");
     Ok(())
 }
 

@@ -136,21 +136,27 @@ fn a_repeated_add_looks_where_the_one_before_it_wrote() {
 fn the_node_probes_until_that_has_cost_what_a_list_costs() {
     let mut hint = PoolHint::default();
     let mut probes = 0;
-    while hint.may_probe(16_383) {
+    while hint.may_probe(16_383, at(100)) {
         assert_eq!(hint.find(&[], &[ip(1), ip(2)], at(100)), None);
         probes += 2;
     }
     assert_eq!(probes, 16_383 / 20 + 1);
-    assert!(!hint.may_probe(16_383), "nor does the next ADD");
-    hint.listed(Listed::default(), at(101), at(101));
-    assert!(hint.may_probe(16_383), "until it has been listed");
-    assert!(!hint.may_probe(19), "a small pool is listed at once");
+    let next = at(101);
+    assert!(!hint.may_probe(16_383, next), "nor does the next ADD");
+    hint.listed(Listed::default(), next, next);
+    assert!(hint.may_probe(16_383, next), "until it has been listed");
+    assert!(!hint.may_probe(19, next), "a small pool is listed at once");
 }
 
 #[test]
-fn a_pool_in_which_a_list_has_found_nothing_is_not_probed() {
-    assert!(!listed(60_000, &[], 100).may_probe(60_000));
-    assert!(listed(60_000, &[ip(1)], 100).may_probe(60_000));
+fn a_pool_in_which_a_list_has_found_nothing_or_few_that_are_kept_is_not_probed() {
+    assert!(!listed(60_000, &[], 100).may_probe(60_000, at(100)));
+    let few: Vec<IpAddr> = (0..OPEN - 1).map(ip).collect();
+    let hint = listed(60_000, &few, 100);
+    assert!(!hint.may_probe(60_000, at(160)));
+    assert!(hint.may_probe(60_000, at(161)), "others have been released");
+    let many: Vec<IpAddr> = (0..OPEN).map(ip).collect();
+    assert!(listed(60_000, &many, 100).may_probe(60_000, at(100)));
 }
 
 #[test]
@@ -254,7 +260,7 @@ fn a_large_pool_in_which_the_collector_found_nothing_is_not_listed_for_a_minute(
         ("by a clock that is ahead", &full, 99, Turn::List),
         ("one is free", &counted(1, 100, &[], 30), 101, Turn::List),
         (
-            "nothing ever cools in it",
+            "nothing ever cools in it, as after a list of one's own",
             &counted(0, 100, &[], 0),
             101,
             Turn::List,
@@ -286,6 +292,24 @@ fn a_large_pool_in_which_the_collector_found_nothing_is_not_listed_for_a_minute(
 }
 
 #[test]
+fn where_nothing_cools_the_count_of_a_full_pool_stands_for_a_list() {
+    let mut pool = counted(0, 100, &[], 0);
+    pool.usable = usable(60_000);
+    pool.count.as_mut().expect("a count").usage.usable = 60_000;
+    for (second, expected) in [
+        (101, Turn::ListReleased),
+        (136, Turn::ListReleased),
+        (137, Turn::List),
+    ] {
+        let mut hint = PoolHint::default();
+        hint.learn(&pool, at(second));
+        // As good as a list of its own is only what this search has seen itself.
+        let turn = hint.turn(at(100), at(second));
+        assert_eq!(turn, expected, "at {second} s");
+    }
+}
+
+#[test]
 fn what_was_released_in_a_full_pool_leaves_it_full_once_it_is_taken() {
     let mut hint = PoolHint::default();
     hint.learn(&counted(0, 100, &[], 30), at(101));
@@ -305,7 +329,7 @@ fn a_hint_that_nobody_can_have_written_is_no_more_than_untrue() {
     let mut hint: PoolHint = serde_json::from_value(strange).expect("a hint");
     assert_eq!(hint.turn(at(100), at(100)), Turn::List);
     assert_eq!(hint.settle(&[], &[ip(1)]), None);
-    assert!(!hint.may_probe(20_000));
+    assert!(!hint.may_probe(20_000, at(100)));
 }
 
 #[test]

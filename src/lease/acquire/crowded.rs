@@ -50,7 +50,7 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
     /// has cooled.
     pub(super) async fn search_pool(&self, pool: &Arc<Pool>) -> Result<SearchOutcome, Error> {
         let began = self.now();
-        let mut overlapped = false;
+        let mut overlapped = pool.count.as_ref().is_some_and(|count| count.overlaps);
         if let Some(allocation) = self.try_blindly(pool, &mut overlapped).await? {
             return Ok(SearchOutcome::Found(allocation));
         }
@@ -68,8 +68,9 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
                     self.acquirer.leases.back_off(&mut waits).await?;
                     continue;
                 }
+                // Leases that no list of this pool's own shows lie here.
+                Turn::ListReleased if overlapped => ListScope::CoolingInVrf(&pool.vrf),
                 Turn::ListReleased => ListScope::Cooling(&pool.name),
-                // Taken, and not in this pool's list: another pool's lease lies here.
                 Turn::List if overlapped => ListScope::Vrf(&pool.vrf),
                 Turn::List => ListScope::Pool(&pool.name),
             };
@@ -92,7 +93,7 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
         }
     }
 
-    /// A create at the first address of the pod's order, unless most of the pool is known to be
+    /// A create at the first address of the pod's order, unless much of the pool is known to be
     /// taken; then what the node knows; then GETs along that order, for as long as a list would
     /// cost more.
     async fn try_blindly(
@@ -127,7 +128,7 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
         }
         let rows = leases_at_most(pool);
         let mut count = FIRST;
-        while self.hint(pool, |hint| hint.may_probe(rows)) {
+        while self.hint(pool, |hint| hint.may_probe(rows, self.now())) {
             let next: Vec<IpAddr> = order.by_ref().take(count).collect();
             if next.is_empty() {
                 break;
@@ -245,20 +246,22 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
         let (usable, seed, now) = (&pool.usable, self.seed(pool), self.now());
         let listed = match scope {
             ListScope::Pool(_) | ListScope::Vrf(_) => Listed::all(usable, &taken, seed, now),
-            ListScope::Cooling(_) => Listed::released(usable, &taken, seed, now),
+            ListScope::Cooling(_) | ListScope::CoolingInVrf(_) => {
+                Listed::released(usable, &taken, seed, now)
+            }
         };
         self.hint(pool, |hint| hint.listed(listed, at, now));
         Ok(None)
     }
 }
 
-/// Whether most of the pool is known to be taken, so that a create would more likely be lost than
-/// not.
+/// Whether so much of the pool is known to be taken, a third, that a blind create costs more than
+/// GETs do: it is lost as often, and then costs three times as much.
 fn is_crowded(pool: &Pool) -> bool {
     pool.count.as_ref().is_some_and(|count| {
         // The status saturates where pools are large beyond all use.
         let free = count.usage.free;
-        free < u128::from(i64::MAX.unsigned_abs()) && free * 2 < pool.usable.len()
+        free < u128::from(i64::MAX.unsigned_abs()) && free * 3 < pool.usable.len().saturating_mul(2)
     })
 }
 

@@ -76,7 +76,7 @@ impl Store for FakeStore<'_> {
             } else {
                 Family::V4
             }),
-            ListScope::Vrf(_) => None,
+            ListScope::Vrf(_) | ListScope::CoolingInVrf(_) => None,
         };
         self.on_its_way(family).await;
         let now = self.taken_now();
