@@ -1,10 +1,13 @@
-//! What very many objects have, in little memory: uids and versions as numbers, texts that several
-//! share once.
+//! What very many objects have, in little memory: uids, versions and times as numbers, texts that
+//! several share once, behind a thin pointer.
 
 use std::cell::RefCell;
 use std::collections::HashSet;
 use std::fmt;
-use std::sync::Arc;
+use std::num::NonZeroU64;
+
+use arcstr::ArcStr;
+use jiff::Timestamp;
 
 /// A uid: as a rule a UUID, and as a number less than half of its text.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -84,20 +87,42 @@ impl fmt::Display for Version {
     }
 }
 
+/// A moment to the microsecond, as Kubernetes writes times, in a third of the memory of an
+/// `Option<Timestamp>`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Moment(NonZeroU64);
+
+impl From<Timestamp> for Moment {
+    fn from(at: Timestamp) -> Self {
+        let since_first = at
+            .as_microsecond()
+            .abs_diff(Timestamp::MIN.as_microsecond());
+        Self(NonZeroU64::MIN.saturating_add(since_first))
+    }
+}
+
+impl From<Moment> for Timestamp {
+    fn from(Moment(number): Moment) -> Self {
+        let first = Self::MIN.as_microsecond();
+        let at = first.saturating_add_unsigned(number.get() - 1);
+        Self::from_microsecond(at).unwrap_or(Self::MAX)
+    }
+}
+
 /// Texts that many objects have, each once: names of nodes, namespaces, networks.
 #[derive(Debug, Default)]
-pub struct SharedTexts(RefCell<HashSet<Arc<str>>>);
+pub struct SharedTexts(RefCell<HashSet<ArcStr>>);
 
 impl SharedTexts {
     /// The one copy of this text.
     #[must_use]
-    pub fn share(&self, text: &str) -> Arc<str> {
+    pub fn share(&self, text: &str) -> ArcStr {
         let mut texts = self.0.borrow_mut();
         if let Some(known) = texts.get(text) {
-            return Arc::clone(known);
+            return known.clone();
         }
-        let new: Arc<str> = text.into();
-        texts.insert(Arc::clone(&new));
+        let new = ArcStr::from(text);
+        texts.insert(new.clone());
         new
     }
 }
@@ -114,6 +139,7 @@ mod tests {
         assert!(matches!(Uid::from(uid), Uid::Uuid(_)));
         assert_eq!(Version::from("1234567"), Version::Number(1_234_567));
         assert_eq!((size_of::<Uid>(), size_of::<Version>()), (24, 16));
+        assert_eq!(size_of::<Option<Moment>>(), 8);
     }
 
     proptest! {
@@ -124,6 +150,14 @@ mod tests {
         ) {
             prop_assert_eq!(Uid::from(&text).to_string(), text.clone());
             prop_assert_eq!(Version::from(&text).to_string(), text);
+        }
+
+        #[test]
+        fn a_moment_is_a_time_to_the_microsecond(
+            micros in Timestamp::MIN.as_microsecond()..=Timestamp::MAX.as_microsecond()
+        ) {
+            let at = Timestamp::from_microsecond(micros).expect("a time");
+            prop_assert_eq!(Timestamp::from(Moment::from(at)), at);
         }
     }
 }

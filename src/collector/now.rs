@@ -40,7 +40,8 @@ impl Now {
 
     /// Whether a time that is written in an object has come, by both clocks.
     #[must_use]
-    pub fn has_come(&self, at: Timestamp) -> bool {
+    pub fn has_come(&self, at: impl Into<Timestamp>) -> bool {
+        let at = at.into();
         self.own >= at && self.server.is_none_or(|server| server >= at)
     }
 }

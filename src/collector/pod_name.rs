@@ -1,7 +1,8 @@
 //! What a pod is called.
 
 use std::fmt;
-use std::sync::Arc;
+
+use arcstr::ArcStr;
 
 use super::snapshot::PodSnapshot;
 
@@ -9,9 +10,9 @@ use super::snapshot::PodSnapshot;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PodName {
     /// Its namespace.
-    pub namespace: Arc<str>,
+    pub namespace: ArcStr,
     /// Its name.
-    pub name: Arc<str>,
+    pub name: ArcStr,
 }
 
 impl From<&PodSnapshot> for PodName {

@@ -3,12 +3,12 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
+use arcstr::ArcStr;
 use jiff::Timestamp;
 
-use super::compact::{SharedTexts, Uid, Version};
+use super::compact::{Moment, SharedTexts, Uid, Version};
 use crate::api::SetOwner;
 use crate::claim::{Claim, ClaimName, SetSize, ordinal};
 use crate::ip::PoolName;
@@ -40,12 +40,12 @@ pub struct LeaseSnapshot {
     /// What keeps it beyond its pod.
     pub claim: Option<Box<ClaimRef>>,
     /// When the process that took it began, by its node's clock.
-    pub held_since: Option<Timestamp>,
+    pub held_since: Option<Moment>,
     /// When it was released last.
-    pub released_at: Option<Timestamp>,
+    pub released_at: Option<Moment>,
     /// When this state ends by itself, if it does: the cooldown, the quarantine, a day without a
     /// pod of the name.
-    pub over: Option<Timestamp>,
+    pub over: Option<Moment>,
     /// How long the holder's containers may take to end.
     pub termination: Duration,
 }
@@ -54,19 +54,19 @@ pub struct LeaseSnapshot {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HolderSnapshot {
     /// The pod's namespace.
-    pub namespace: Arc<str>,
+    pub namespace: ArcStr,
     /// The pod's name.
-    pub pod: Arc<str>,
+    pub pod: ArcStr,
     /// The pod's uid as its runtime knows it.
     pub uid: Uid,
     /// Its node; empty in a lease that was recreated for a pod that was bound to none.
-    pub node: Arc<str>,
+    pub node: ArcStr,
     /// Whether a container took it, rather than the collector, which knows of none.
     pub has_container: bool,
     /// The interface.
-    pub interface: Arc<str>,
+    pub interface: ArcStr,
     /// The `name` of the CNI configuration.
-    pub network: Arc<str>,
+    pub network: ArcStr,
 }
 
 impl HolderSnapshot {
@@ -123,9 +123,9 @@ impl LeaseSnapshot {
             shared: lease.co_holder.is_some(),
             deleting,
             claim: lease.claim.map(Box::new),
-            held_since: lease.held_since,
-            released_at: lease.released_at,
-            over,
+            held_since: lease.held_since.map(Moment::from),
+            released_at: lease.released_at.map(Moment::from),
+            over: over.map(Moment::from),
             termination: lease.termination,
         }
     }
@@ -135,16 +135,16 @@ impl LeaseSnapshot {
 #[derive(Debug, Clone, PartialEq)]
 pub struct PodSnapshot {
     /// Its namespace.
-    pub namespace: Arc<str>,
+    pub namespace: ArcStr,
     /// Its name.
-    pub name: Arc<str>,
+    pub name: ArcStr,
     /// Its uid at the API server.
     pub uid: Uid,
     /// Of a mirror pod: the uid of the static pod that it mirrors, which is the one that the
     /// runtime knows. Anyone who may write pods may forge it.
     pub mirrors: Option<Uid>,
     /// The node that it is bound to; empty before.
-    pub node: Arc<str>,
+    pub node: ArcStr,
     /// Its `status.phase`.
     pub phase: Phase,
     /// Whether it has a deletion timestamp.
@@ -260,7 +260,7 @@ pub enum PodEnd {
 }
 
 /// Labels or annotations of one of very many pods: a map of its own would take a kilobyte.
-pub type Pairs = Box<[(Arc<str>, Arc<str>)]>;
+pub type Pairs = Box<[(ArcStr, ArcStr)]>;
 
 /// What a pod's annotations report of interfaces besides its first. Anyone who may write pods may
 /// write them.
@@ -279,9 +279,9 @@ pub struct Attached {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
     /// The interface.
-    pub interface: Arc<str>,
+    pub interface: ArcStr,
     /// The name of the network, as the annotation `networks` asks for it.
-    pub network: Arc<str>,
+    pub network: ArcStr,
     /// The address.
     pub address: IpAddr,
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::compact::Moment;
 use super::pod_name::PodName;
 use crate::allocate::CHEAP_ROWS;
 use crate::api::{Condition, IPPoolStatus, MicroTime};
@@ -63,7 +64,7 @@ pub struct Counted {
     /// The leases out of it that look dead and are kept.
     pub kept: KeptLeases,
     /// When the next quarantine ends.
-    quarantine_ends: Option<Timestamp>,
+    quarantine_ends: Option<Moment>,
     contested: Vec<(IpAddr, Vec<PodName>)>,
 }
 
@@ -84,7 +85,7 @@ pub struct CountedLease<'a> {
     /// The pool that it came out of.
     pub pool: &'a PoolName,
     /// When this state ends by itself.
-    pub over: Option<Timestamp>,
+    pub over: Option<Moment>,
 }
 
 /// What else is known of pools.
@@ -288,7 +289,10 @@ impl Counted {
             .filter(|(count, _)| *count > 0)
             .map(|(count, state)| format!("{count} {state}"))
             .collect();
-        let returns = [self.kept.returns(), self.quarantine_ends];
+        let returns = [
+            self.kept.returns(),
+            self.quarantine_ends.map(Timestamp::from),
+        ];
         let returns = match returns.into_iter().flatten().min() {
             Some(at) => format!("the next one returns at {at:.0}"),
             None => "none returns by itself until a pod ends".to_owned(),

@@ -2,14 +2,15 @@
 
 use std::borrow::Borrow;
 use std::fmt;
-use std::sync::Arc;
+
+use arcstr::ArcStr;
 
 /// What precedes the name of a Subnet: no IPPool can have a name with a slash.
 const OF_SUBNET: &str = "subnet/";
 
 /// The name of an IPPool, or `subnet/NAME` for the pool that a Subnet is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PoolName(Arc<str>);
+pub struct PoolName(ArcStr);
 
 impl PoolName {
     /// As it is written.
@@ -31,7 +32,7 @@ impl PoolName {
     }
 }
 
-impl<T: Into<Arc<str>>> From<T> for PoolName {
+impl<T: Into<ArcStr>> From<T> for PoolName {
     fn from(name: T) -> Self {
         Self(name.into())
     }

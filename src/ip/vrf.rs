@@ -3,12 +3,14 @@
 use std::fmt;
 use std::str::FromStr;
 
+use arcstr::ArcStr;
+
 /// A VRF: empty for the cluster's own address space, else a DNS label (RFC 1123) that begins with
 /// a letter.
 ///
 /// The letter distinguishes it from an address where both are joined to the name of a lease.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Vrf(String);
+pub struct Vrf(ArcStr);
 
 /// A text that is not a vrf.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -42,7 +44,7 @@ impl FromStr for Vrf {
             && text.starts_with(|c: char| c.is_ascii_lowercase())
             && !text.ends_with('-');
         if text.is_empty() || label {
-            Ok(Self(text.to_owned()))
+            Ok(Self(text.into()))
         } else {
             Err(InvalidVrf(text.to_owned()))
         }

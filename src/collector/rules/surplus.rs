@@ -6,10 +6,8 @@
 
 use std::cmp::Reverse;
 
-use jiff::Timestamp;
-
 use super::{Case, Judgment, Keep, Live, holders_pod};
-use crate::collector::compact::Uid;
+use crate::collector::compact::{Moment, Uid};
 use crate::collector::index::SnapshotIndex;
 use crate::collector::now::Now;
 use crate::collector::reason::{KeepReason, Reason};
@@ -63,7 +61,7 @@ struct Rank<'a> {
     has_container: bool,
     is_reported: bool,
     /// By its node's clock; one that lies ahead proves nothing.
-    held_since: Option<Timestamp>,
+    held_since: Option<Moment>,
     /// So that two runs choose the same one.
     name: Reverse<&'a LeaseName>,
 }
@@ -141,7 +139,9 @@ fn rank<'a>(
         is_on_its_node: pod.is_some_and(|pod| pod.node.eq_ignore_ascii_case(&holder.node)),
         has_container: holder.has_container,
         is_reported: pod.is_some_and(|pod| pod.has_address(lease.name.address)),
-        held_since: lease.held_since.filter(|since| *since <= now.own),
+        held_since: lease
+            .held_since
+            .filter(|since| *since <= Moment::from(now.own)),
         name: Reverse(&lease.name),
     }
 }

@@ -59,7 +59,8 @@ fn status_with(
         name,
         state: *state,
         pool: &from,
-        over: (*state == State::Quarantined).then(|| now() + jiff::SignedDuration::from_secs(600)),
+        over: (*state == State::Quarantined)
+            .then(|| (now() + jiff::SignedDuration::from_secs(600)).into()),
     });
     let counted = Counted::pools(&pools, leases, findings);
     let counted = counted

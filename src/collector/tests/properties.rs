@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::scene::{at, held, options, pod};
 use crate::api::{IPPool, IPPoolSpec};
+use crate::collector::compact::Moment;
 use crate::collector::index::SnapshotIndex;
 use crate::collector::marks::{Gone, Mark, MarkTable};
 use crate::collector::now::Now;
@@ -32,8 +33,8 @@ fn lease() -> impl Strategy<Value = LeaseSnapshot> {
             let mut lease = LeaseSnapshot {
                 state,
                 shared,
-                held_since,
-                over,
+                held_since: held_since.map(Moment::from),
+                over: over.map(Moment::from),
                 ..held(last, uid)
             };
             if let Some(holder) = &mut lease.holder {

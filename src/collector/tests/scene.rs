@@ -63,7 +63,7 @@ pub fn held(last: u8, uid: &str) -> LeaseSnapshot {
         shared: false,
         deleting: false,
         claim: None,
-        held_since: Some(at(-10_000)),
+        held_since: Some(at(-10_000).into()),
         released_at: None,
         over: None,
         termination: Duration::from_secs(30),

@@ -129,7 +129,7 @@ fn an_address_that_no_stateful_set_keeps_goes_after_a_day_without_a_pod() {
         retained().with(|s| {
             let lease = &mut s.lists.leases[0];
             lease.claim.as_mut().expect("a slot").owner = None;
-            lease.over = over.map(at);
+            lease.over = over.map(|over| at(over).into());
         })
     };
     says(vec![

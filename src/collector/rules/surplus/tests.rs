@@ -74,7 +74,7 @@ fn a_lease_that_a_call_left_behind_goes_once_no_add_can_be_working_on_it() {
 #[test]
 fn the_legitimate_lease_is_the_one_on_the_pods_own_node() {
     let forged = |lease: &mut LeaseSnapshot| {
-        lease.held_since = Some(at(1_000_000));
+        lease.held_since = Some(at(1_000_000).into());
         lease.holder.as_mut().expect("a holder").node = "n2".into();
     };
     let without_address = |s: &mut Scene| s.lists.pods[0].addresses.clear();
@@ -111,9 +111,9 @@ fn the_legitimate_lease_is_the_one_on_the_pods_own_node() {
         ),
         (
             "a time that lies ahead proves nothing",
-            beside(|other| other.held_since = Some(at(-5)))
+            beside(|other| other.held_since = Some(at(-5).into()))
                 .with(without_address)
-                .with(|s| s.lists.leases[0].held_since = Some(at(1_000_000))),
+                .with(|s| s.lists.leases[0].held_since = Some(at(1_000_000).into())),
             released(),
         ),
     ]);
@@ -123,7 +123,7 @@ fn the_legitimate_lease_is_the_one_on_the_pods_own_node() {
 fn an_annotation_makes_no_lease_surplus() {
     let scene = beside(|_| {}).with(|s| {
         s.lists.pods[0].addresses.clear();
-        s.lists.leases[0].held_since = Some(at(-5));
+        s.lists.leases[0].held_since = Some(at(-5).into());
         s.lists.admitted.insert(("u".into(), address(2)));
     });
     assert_eq!(scene.fate(), Fate::Fine);

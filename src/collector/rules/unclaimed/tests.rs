@@ -79,7 +79,7 @@ fn what_cools_or_is_in_quarantine_ends_with_its_time() {
         let over = |over: Option<i64>| {
             Scene::new(held(1, "u")).with(|s| {
                 s.lists.leases[0].state = state;
-                s.lists.leases[0].over = over.map(at);
+                s.lists.leases[0].over = over.map(|over| at(over).into());
             })
         };
         says(vec![
