@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use super::now::Now;
 use super::snapshot::Snapshot;
 use crate::api::{ReservedIP, ReservedIPSpec};
-use crate::ip::{Family, Span, Spans};
+use crate::ip::{Family, Span, Spans, reported};
 use crate::pool::Pools;
 
 /// The name of the ReservedIP, and with `-2`, `-3` behind it of those that follow where one is too
@@ -42,8 +42,8 @@ impl NodeAddresses {
     #[must_use]
     pub fn read(data: &BTreeMap<String, String>) -> Self {
         let item = |text: &str| match text.split_once('@') {
-            None => Some((text.parse().ok()?, None)),
-            Some((address, since)) => Some((address.parse().ok()?, Some(since.parse().ok()?))),
+            None => Some((reported(text)?, None)),
+            Some((address, since)) => Some((reported(address)?, Some(since.parse().ok()?))),
         };
         let line = |text: &str| text.split_ascii_whitespace().filter_map(item).collect();
         Self(

@@ -291,6 +291,11 @@ impl KeepReason {
     /// The reason with the node's name, and what to do.
     #[must_use]
     pub fn explain(self, node: &str) -> String {
+        let node = if node.is_empty() {
+            "without a name"
+        } else {
+            node
+        };
         match self {
             Self::Marked => "this run is the first to see it; the next one decides".to_owned(),
             Self::Silent => format!(

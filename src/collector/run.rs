@@ -37,17 +37,12 @@ mod notices;
 mod pools;
 mod reclaim;
 mod recreate;
+mod share;
+
+use share::{AT_ONCE, rotate};
 
 /// What is kept of the time for marks and status: a fifth, and no more than this.
 const KEPT_BACK: Duration = Duration::from_mins(1);
-
-/// Requests for as many objects are under way at once: enough to hide the way to the API server,
-/// and no burden on it.
-const AT_ONCE: usize = 8;
-
-/// Each part of the work has one of so many shares of the time that is left for it; the last part,
-/// which releases, has all that remains.
-const SHARES: u32 = 4;
 
 /// Releases what dead pods left behind, recreates what is missing, and counts. Ends early, between
 /// two writes, once `stop` returns true.
@@ -95,20 +90,6 @@ pub async fn run<W: Api, C: Clock>(
         Ok(()) => problems.outcome(),
     };
     (summary, outcome)
-}
-
-/// Where a run begins with what it has to do changes from run to run, so that what takes long or
-/// fails keeps no other from its turn.
-fn rotate<T>(items: &mut [T], chance: f64) {
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        clippy::cast_precision_loss,
-        reason = "a place in a list, by chance"
-    )]
-    let begin = (items.len() as f64 * chance) as usize;
-    let begin = begin.min(items.len());
-    items.rotate_left(begin);
 }
 
 /// Why a run ends before its work is done.
@@ -241,28 +222,6 @@ impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
         self.in_share("some IPClaims were not resolved", resolve)
             .await?;
         self.reclaim(due, case, marks).await
-    }
-
-    /// Does a part of the work in its share of the time: an object that takes long, or that no
-    /// answer comes for, keeps no other part from its turn.
-    async fn in_share(
-        &mut self,
-        what_if_not: &str,
-        work: impl AsyncFnOnce(&mut Self) -> Result<(), Stop>,
-    ) -> Result<(), Stop> {
-        let whole = Rc::clone(&self.client);
-        let now = whole.clock.elapsed();
-        let share = whole.deadline.at.saturating_sub(now) / SHARES;
-        let deadline = Deadline::after(now + share);
-        self.client = Rc::new(Retrying::new(whole.api, whole.clock, deadline));
-        let outcome = work(self).await;
-        self.client = whole;
-        if let Err(Stop::Failed(Error::OutOfTime { .. })) = outcome {
-            let seconds = share.as_secs();
-            self.problem(format!("{what_if_not}: the {seconds} s for it were over"));
-            return self.go_on();
-        }
-        outcome
     }
 
     /// The pools that were listed, and what became known with them.

@@ -90,10 +90,10 @@ fn an_address_that_vanished_is_kept_for_a_day() {
 fn what_can_not_be_read_is_not_remembered() {
     let data = BTreeMap::from([(
         "n1".to_owned(),
-        "10.0.0.3 x 10.0.0.4@soon 10.0.0.5".to_owned(),
+        "10.0.0.3 x 10.0.0.4@soon 10.0.0.5 ::ffff:10.0.0.6".to_owned(),
     )]);
     assert_eq!(
         NodeAddresses::read(&data).write()["n1"],
-        "10.0.0.3 10.0.0.5"
+        "10.0.0.3 10.0.0.5 10.0.0.6"
     );
 }
