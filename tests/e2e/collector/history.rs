@@ -22,8 +22,8 @@ const SUBNET: &str = "10.69.0.0/25";
 /// What the sets of applications are made of.
 const OF_SETS: &str = "10.69.1.0/26";
 
-/// Some 100 s on two cores that have nothing else to do.
-const STEPS: usize = 2000;
+/// As many as CI has time for: a minute or two on two cores that have nothing else to do.
+const STEPS: usize = 1500;
 
 fn from_env<T: std::str::FromStr>(name: &str) -> Option<T> {
     env::var(name).ok()?.parse().ok()

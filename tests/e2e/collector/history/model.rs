@@ -159,7 +159,11 @@ impl<'a> Model<'a> {
             Step::ForceDelete => self.force_delete(pod, coin).await,
             Step::Delete => self.delete(pod).await,
             Step::Recreate => self.recreate(pod, coin).await,
-            Step::Partition => self.partition(node).await,
+            Step::CutOff => {
+                self.cut_off(node);
+                Ok(())
+            }
+            Step::Reconnect => self.reconnect().await,
             Step::NodeGone => self.node_gone(node).await,
             Step::EditPool => self.edit_pool(index).await,
             Step::Collect => self.collect(1).await,
@@ -170,10 +174,8 @@ impl<'a> Model<'a> {
             Step::NameAddresses => self.name_addresses(index, coin).await,
             Step::CollectUnreadable => self.collect_unreadable().await,
             Step::Scale => self.scale(index, random.random_range(0..REPLICAS)).await,
-            Step::DeleteOrMakeOwner => {
-                let replicas = random.random_range(0..REPLICAS);
-                self.delete_or_make(index, replicas).await
-            }
+            Step::DeleteOwner => self.delete_owner(index).await,
+            Step::MakeOwners => self.make_owners(random.random_range(0..REPLICAS)).await,
             Step::DeleteSet => self.delete_set(index).await,
             Step::ClaimByHand => self.claim_by_hand(index, coin).await,
         }
@@ -261,11 +263,7 @@ impl<'a> Model<'a> {
     /// nothing is kept.
     pub async fn end(&mut self) -> Result<()> {
         self.await_collectors().await?;
-        for node in 0..self.places.len() {
-            if !self.reachable(node) {
-                self.partition(node).await?;
-            }
-        }
+        self.reconnect().await?;
         for index in 0..PODS.len() {
             self.force_delete(index, index % 2 == 0).await?;
         }

@@ -22,8 +22,10 @@ pub enum Step {
     Delete,
     /// Its object goes, and another of its name is attached before the DEL of the old one.
     Recreate,
-    /// A node is cut off, or comes back.
-    Partition,
+    /// A node is cut off.
+    CutOff,
+    /// Those that were cut off are back.
+    Reconnect,
     /// A node's machine is gone, and registered anew.
     NodeGone,
     /// The pool excludes other addresses, or none; or gives nothing for a while.
@@ -44,8 +46,10 @@ pub enum Step {
     CollectUnreadable,
     /// A StatefulSet or an application gets another number of replicas.
     Scale,
-    /// It is deleted, or made again, which gives it another uid.
-    DeleteOrMakeOwner,
+    /// One is deleted.
+    DeleteOwner,
+    /// Those that were deleted are made again, with other uids.
+    MakeOwners,
     /// The claim of an application's set is deleted, whoever holds its members.
     DeleteSet,
     /// A person makes a claim, changes it or deletes it.
@@ -53,7 +57,7 @@ pub enum Step {
 }
 
 /// Out of a thousand.
-const WEIGHTS: [(Step, u32); 22] = [
+const WEIGHTS: [(Step, u32); 24] = [
     (Step::Create, 190),
     (Step::Add, 80),
     (Step::Kill, 60),
@@ -62,7 +66,8 @@ const WEIGHTS: [(Step, u32); 22] = [
     (Step::ForceDelete, 80),
     (Step::Delete, 40),
     (Step::Recreate, 50),
-    (Step::Partition, 40),
+    (Step::CutOff, 20),
+    (Step::Reconnect, 20),
     (Step::NodeGone, 10),
     (Step::EditPool, 30),
     (Step::Collect, 59),
@@ -73,7 +78,8 @@ const WEIGHTS: [(Step, u32); 22] = [
     (Step::NameAddresses, 15),
     (Step::CollectUnreadable, 5),
     (Step::Scale, 40),
-    (Step::DeleteOrMakeOwner, 35),
+    (Step::DeleteOwner, 15),
+    (Step::MakeOwners, 20),
     (Step::DeleteSet, 20),
     (Step::ClaimByHand, 25),
 ];

@@ -24,12 +24,11 @@ pub(super) enum Keeper {
 }
 
 /// All pods there may be, so few that each name is used again and again.
-pub(super) const PODS: [(&str, Keeper); 17] = [
+pub(super) const PODS: [(&str, Keeper); 16] = [
     ("web-0", Keeper::Nothing),
     ("web-1", Keeper::Nothing),
     ("web-2", Keeper::Nothing),
     ("web-3", Keeper::Nothing),
-    ("web-4", Keeper::Nothing),
     ("db-0", Keeper::Name),
     ("db-1", Keeper::Name),
     ("db-2", Keeper::Name),
@@ -149,16 +148,23 @@ impl Model<'_> {
         Ok(())
     }
 
-    /// The new one has another uid.
-    pub(super) async fn delete_or_make(&mut self, index: usize, replicas: u32) -> Result<()> {
+    pub(super) async fn delete_owner(&mut self, index: usize) -> Result<()> {
         let owner = &mut self.owners[index % OWNERS.len()];
         if owner.replicas.take().is_some() {
             owner.object.delete().await?;
-        } else {
-            owner.object.create(replicas).await?;
-            owner.replicas = Some(replicas);
         }
         self.note_unexpected();
+        Ok(())
+    }
+
+    /// Those that were deleted. They have other uids.
+    pub(super) async fn make_owners(&mut self, replicas: u32) -> Result<()> {
+        for owner in &mut self.owners {
+            if owner.replicas.is_none() {
+                owner.object.create(replicas).await?;
+                owner.replicas = Some(replicas);
+            }
+        }
         Ok(())
     }
 
@@ -215,9 +221,7 @@ impl Model<'_> {
     /// All of it goes.
     pub(super) async fn end_owners(&mut self) -> Result<()> {
         for index in 0..OWNERS.len() {
-            if self.owners[index].replicas.is_some() {
-                self.delete_or_make(index, 0).await?;
-            }
+            self.delete_owner(index).await?;
         }
         self.delete_claim(BY_HAND).await
     }

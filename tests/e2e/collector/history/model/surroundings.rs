@@ -16,24 +16,22 @@ use crate::collector::heartbeats::alive;
 use crate::collector::run::SYSTEM;
 
 impl Model<'_> {
-    pub(super) async fn partition(&mut self, node: usize) -> Result<()> {
+    pub(super) fn cut_off(&mut self, node: usize) {
         if self.places[node].heartbeat.take().is_some() {
             self.note(format!("node {node} is cut off"));
-            return Ok(());
         }
-        // Kubelet ends what runs for pods that are gone, and some of its calls of DEL are lost.
-        let (back, still): (Vec<_>, Vec<_>) = std::mem::take(&mut self.orphans)
-            .into_iter()
-            .partition(|live| live.node == node);
-        self.orphans = still;
-        for (number, live) in back.into_iter().enumerate() {
+    }
+
+    /// Kubelet ends what runs for pods that are gone, and some of its calls of DEL are lost.
+    pub(super) async fn reconnect(&mut self) -> Result<()> {
+        for (number, live) in std::mem::take(&mut self.orphans).into_iter().enumerate() {
             if number % 2 == 0 {
                 live.eth0.del().await?.success()?;
             }
         }
-        self.places[node].heartbeat =
-            Some(alive(&self.env.cluster, &self.places[node].node).await?);
-        self.note(format!("node {node} is back"));
+        for place in self.places.iter_mut().filter(|it| it.heartbeat.is_none()) {
+            place.heartbeat = Some(alive(&self.env.cluster, &place.node).await?);
+        }
         Ok(())
     }
 
@@ -168,7 +166,7 @@ impl Model<'_> {
         self.env.cluster.restart_api_server(0).await?;
         // It serves lists only once its caches are filled.
         let full = async {
-            while self.leases().await.is_err() {
+            while self.claims().await.is_err() || self.leases().await.is_err() {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         };
