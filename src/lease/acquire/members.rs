@@ -22,9 +22,8 @@ use crate::claim::Claim;
 use crate::pool::Pool;
 use crate::retry::{Clock, Commit};
 
-/// How many leases a maker writes at once: enough to hide their latency, few beside what other
-/// calls write.
-const AT_ONCE: usize = 8;
+/// How many leases a maker writes at once: those of most sets, few beside what other calls write.
+const AT_ONCE: usize = 16;
 
 /// An address that may become a member.
 pub(super) enum Proposal {
