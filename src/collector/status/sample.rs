@@ -6,8 +6,7 @@ use super::CountedLease;
 use crate::allocate::{Seed, order};
 use crate::pool::Pool;
 
-/// How many of all pools together: each ADD reads all samples, and a thousand addresses cost it
-/// 0.2 ms.
+/// How many of all pools together: each ADD reads all samples.
 const TOTAL: usize = 1024;
 
 /// How many of a pool: 64 at least, and as many as the schema admits at most. What a node needs

@@ -256,7 +256,7 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
 }
 
 /// Whether so much of the pool is known to be taken, a third, that a blind create costs more than
-/// GETs do: it is lost as often, and then costs three times as much.
+/// GETs do: a lost one and the read after it 4.8 ms of the API server, [`FIRST`] GETs 2 ms.
 fn is_crowded(pool: &Pool) -> bool {
     pool.count.as_ref().is_some_and(|count| {
         // The status saturates where pools are large beyond all use.
