@@ -96,7 +96,9 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
         if !self.add_known(pool, office, missing, members).await? {
             return Ok(false);
         }
+        let mut was_short = false;
         while members.count() < missing {
+            members.lost.clear();
             let at = self.now();
             let taken = self.acquirer.leases.taken(scope, Freshness::Consistent);
             let (taken, now) = (taken.await?, self.now());
@@ -104,30 +106,39 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
             self.hint(pool, |hint| hint.listed_at(free, at, now));
             let known = self.known(pool, &office.claim, missing - members.count());
             let proposals = self.proposals(pool, &office.claim, &taken, known);
-            let lost_before = members.lost.len();
             if !self.add(pool, office, missing, members, proposals).await? {
                 return Ok(false);
             }
-            if members.lost.len() == lost_before {
+            if members.count() == missing {
                 break;
             }
-            if let ListScope::Vrf(_) = scope {
-                self.acquirer.leases.back_off(&mut pauses).await?;
+            if !members.lost.is_empty() {
+                if let ListScope::Vrf(_) = scope {
+                    self.acquirer.leases.back_off(&mut pauses).await?;
+                }
+                scope = ListScope::Vrf(&pool.vrf);
+                continue;
             }
-            scope = ListScope::Vrf(&pool.vrf);
-        }
-        if members.count() < missing {
-            let us = Some(&self.requester().holder);
-            let now = self.members(&office.claim, Freshness::Consistent).await?;
-            members.has_rival |= (now.values()).any(|stored| {
-                let address = stored.lease.name.address;
-                is_fresh(stored)
-                    && pool.usable.contains(address)
-                    && !office.claim.lists(address)
-                    && stored.lease.holder.as_ref() != us
-            });
+            members.has_rival |= self.has_rival(pool, office).await?;
+            // What a rival has given back between the list and that look, another list shows.
+            if members.has_rival || std::mem::replace(&mut was_short, true) {
+                break;
+            }
         }
         Ok(true)
+    }
+
+    /// Whether another call has made members of this set that no list names.
+    async fn has_rival(&self, pool: &Pool, office: &Office) -> Result<bool, Error> {
+        let us = Some(&self.requester().holder);
+        let members = self.members(&office.claim, Freshness::Consistent).await?;
+        Ok(members.values().any(|stored| {
+            let address = stored.lease.name.address;
+            is_fresh(stored)
+                && pool.usable.contains(address)
+                && !office.claim.lists(address)
+                && stored.lease.holder.as_ref() != us
+        }))
     }
 
     /// Writes the list, which makes the leases members.
@@ -174,7 +185,9 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
         }
     }
 
-    /// Gives back what the list does not name. Where that can't be read, it is kept.
+    /// Gives back what the list does not name: it may be this call's own, whose reply was lost before
+    /// the collector wrote the claim. Another call's list needs no such care, because what that
+    /// adopts has another version. Where the list can't be read, all is kept.
     async fn give_back_unlisted(
         &self,
         office: Office,

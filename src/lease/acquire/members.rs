@@ -51,7 +51,7 @@ pub(super) struct Members {
     pub made: Vec<Allocation>,
     /// Those that pods of the set hold, although no list names them: its claim was deleted.
     pub held: Vec<IpAddr>,
-    /// Addresses that others were faster to take.
+    /// Addresses that others were faster to take since the last list: they may give them back.
     pub lost: BTreeSet<IpAddr>,
     /// Whether another call makes members of this set too.
     pub has_rival: bool,
@@ -117,15 +117,14 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
         let usable = &pool.usable;
         let cooled = allocate::cooled(usable, taken, self.now(), seed);
         let cooling = allocate::cooling(usable, taken).map(|(_, address)| address);
-        let listed = claim.addresses.clone();
         let released = cooled.chain(cooling).map(Proposal::Released);
-        let tried: BTreeSet<IpAddr> = known.iter().copied().collect();
+        let mut excluded: BTreeSet<IpAddr> = known.iter().copied().collect();
+        excluded.extend(&claim.addresses);
+        excluded.extend(&*self.ending.borrow());
+        excluded.extend(self.avoided.borrow().keys());
         let known = known.into_iter().map(Proposal::Free);
         let others = (allocate::free(usable, taken, seed).map(Proposal::Free)).chain(released);
-        known.chain(others.filter(move |proposal| {
-            let address = proposal.address();
-            !listed.contains(&address) && !tried.contains(&address)
-        }))
+        known.chain(others.filter(move |proposal| !excluded.contains(&proposal.address())))
     }
 
     /// Makes members of what is proposed until there are enough, some at a time.
@@ -208,7 +207,16 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
                         holder: Some(us.clone()),
                         ..stored.lease.clone()
                     })),
-                    _ => return Ok(None),
+                    (_, Eligibility::Avoided) => {
+                        self.avoid(&stored, pool);
+                        return Ok(None);
+                    }
+                    _ => {
+                        if stored.object.metadata.deletion_timestamp.is_some() {
+                            self.ending.borrow_mut().insert(name.address);
+                        }
+                        return Ok(None);
+                    }
                 };
                 (previous, self.acquirer.replace(&stored, &lease).await?)
             }
