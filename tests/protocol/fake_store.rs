@@ -4,7 +4,7 @@
 //! others to judge. Every answer is kept by actor, since what an actor does next is a function of
 //! the answers that it had.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, Ref, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::future::poll_fn;
@@ -16,9 +16,10 @@ use leasehold::allocate::Taken;
 use leasehold::api::{IPClaim, IPClaimStatus};
 use leasehold::claim::{Claim, ClaimName};
 use leasehold::ip::Family;
-use leasehold::lease::{Holder, Lease, LeaseName, State, StoredLease};
+use leasehold::lease::{ClaimKind, Holder, Lease, LeaseName, State, StoredLease};
 use leasehold::retry::{ApiError, ErrorKind};
 
+use crate::runtime::application_of;
 use crate::search::Choices;
 
 mod claims;
@@ -54,8 +55,13 @@ pub struct FakeStore<'a> {
     pub adrift: RefCell<Vec<Write>>,
     /// Names where a holder was seen while such a write was under way to them, and who saw it.
     left: RefCell<BTreeSet<(usize, LeaseName)>>,
+    /// Leases that no call answers for: their last write came late, or was of a set's maker that
+    /// took over what another had made, and leaves it to the collector.
+    unowned: RefCell<BTreeSet<LeaseName>>,
     /// How many things may still go wrong.
     pub faults: Cell<usize>,
+    /// Applications of whose sets only one actor knows.
+    pub private: Vec<&'static str>,
     /// Whether nothing else goes wrong than that a process is killed.
     pub only_kills: bool,
     /// Whether a list by claim shows any lease.
@@ -68,6 +74,9 @@ pub struct RequestId {
     pub actor: usize,
     family: Option<Family>,
     number: usize,
+    /// Whether it is about a set of which no other actor knows: when it arrives makes no difference
+    /// to any.
+    is_private: bool,
 }
 
 /// A write as it goes over the wire.
@@ -120,6 +129,15 @@ impl Write {
         }
     }
 
+    /// The name of the claim that is written.
+    fn claim(&self) -> Option<&str> {
+        match self {
+            Self::CreateClaim(claim) => claim.metadata.name.as_deref(),
+            Self::ClaimStatus(seen, _) => Some(&seen.name.name),
+            Self::Create(_) | Self::Replace(..) | Self::Delete(_) => None,
+        }
+    }
+
     /// In words that are the same for the same write only.
     fn describe(&self) -> String {
         let version = |seen: &StoredLease| format!("{} ({})", describe(&seen.lease), seen.version);
@@ -145,6 +163,12 @@ fn describe(lease: &Lease) -> String {
     format!("{} {:?} by {holder}", lease.name, lease.state)
 }
 
+/// Whether it was made for a set and no pod has had it.
+pub fn is_fresh(lease: &Lease) -> bool {
+    let is_of_a_set = (lease.claim.as_ref()).is_some_and(|claim| claim.kind == ClaimKind::IPClaim);
+    is_of_a_set && lease.state == State::Retained && lease.held_since.is_none()
+}
+
 pub fn hash(what: impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
     what.hash(&mut hasher);
@@ -167,7 +191,9 @@ impl<'a> FakeStore<'a> {
             arriving: Cell::default(),
             adrift: RefCell::default(),
             left: RefCell::default(),
+            unowned: RefCell::default(),
             faults: Cell::new(faults),
+            private: Vec::new(),
             only_kills: false,
             lists_claims: true,
         };
@@ -178,12 +204,16 @@ impl<'a> FakeStore<'a> {
         fake_store
     }
 
-    pub fn get(&self, name: &LeaseName) -> Option<StoredLease> {
+    fn get(&self, name: &LeaseName) -> Option<StoredLease> {
         self.leases.borrow().get(name).cloned()
     }
 
-    pub fn all(&self) -> Vec<StoredLease> {
-        self.leases.borrow().values().cloned().collect()
+    pub fn leases(&self) -> Ref<'_, BTreeMap<LeaseName, StoredLease>> {
+        self.leases.borrow()
+    }
+
+    pub fn is_unowned(&self, name: &LeaseName) -> bool {
+        self.unowned.borrow().contains(name)
     }
 
     /// All leases as they were before the last write.
@@ -215,14 +245,18 @@ impl<'a> FakeStore<'a> {
         kept.map(|seen| seen.lease.name.clone()).collect()
     }
 
-    /// Another lease that is kept for the pod's name, beside those of these addresses.
+    /// Another lease that is kept for the pod's name, beside those of these addresses. One whose
+    /// write came late, when its sender had given it back, is the collector's to release.
     pub fn second_of_slot(&self, holder: &Holder, addresses: &[IpAddr]) -> Option<LeaseName> {
         let leases = self.leases.borrow();
         let mut kept = leases.values().filter(|seen| {
             let claim = seen.lease.claim.as_ref();
             claim.is_some_and(|claim| claim.is_slot_of(holder))
         });
-        let second = kept.find(|seen| !addresses.contains(&seen.lease.name.address))?;
+        let second = kept.find(|seen| {
+            let name = &seen.lease.name;
+            !addresses.contains(&name.address) && !self.is_unowned(name)
+        })?;
         Some(second.lease.name.clone())
     }
 
@@ -263,7 +297,7 @@ impl<'a> FakeStore<'a> {
             &*self.versions.borrow(),
             &*self.learned.borrow(),
             adrift,
-            &*self.left.borrow(),
+            (&*self.left.borrow(), &*self.unowned.borrow()),
             self.faults.get(),
         ))
     }
@@ -284,6 +318,14 @@ impl<'a> FakeStore<'a> {
         self.requests.borrow().iter().copied().collect()
     }
 
+    /// One that may as well arrive before all others, and before what was delayed.
+    pub fn private_request(&self) -> Option<RequestId> {
+        let has_delayed = !self.adrift.borrow().is_empty();
+        let requests = self.requests.borrow();
+        let mut private = requests.iter().filter(|it| it.is_private && !has_delayed);
+        private.next().copied()
+    }
+
     /// It is an actor's turn: this request of it arrives, or it has sent none so far.
     pub fn turn_of(&self, actor: usize, arriving: Option<RequestId>) {
         self.turn.set(actor);
@@ -292,10 +334,20 @@ impl<'a> FakeStore<'a> {
 
     /// A request of whose turn it is is under way, until a step in which it arrives.
     pub async fn on_its_way(&self, family: Option<Family>) {
-        self.sent(family, None).arrival().await;
+        self.sent(family, None, None).arrival().await;
     }
 
-    fn sent(&self, family: Option<Family>, write: Option<Write>) -> Sent<'_, 'a> {
+    /// The same of a request about the set of an IPClaim of this name.
+    async fn on_its_way_to_claim(&self, family: Option<Family>, name: &str) {
+        self.sent(family, None, Some(name)).arrival().await;
+    }
+
+    fn sent(
+        &self,
+        family: Option<Family>,
+        write: Option<Write>,
+        claim: Option<&str>,
+    ) -> Sent<'_, 'a> {
         let actor = self.turn.get();
         let mut numbers = self.numbers.borrow_mut();
         let number = numbers.entry(actor).or_default();
@@ -305,6 +357,7 @@ impl<'a> FakeStore<'a> {
             actor,
             family,
             number,
+            is_private: claim.is_some_and(|claim| self.private.contains(&application_of(claim))),
         };
         self.requests.borrow_mut().insert(id);
         Sent {
@@ -318,6 +371,9 @@ impl<'a> FakeStore<'a> {
     pub fn arrive(&self, index: usize) {
         let write = self.adrift.borrow_mut().remove(index);
         let done = self.carry_out(&write).is_some();
+        if let (true, Some(name)) = (done, write.name()) {
+            self.unowned.borrow_mut().insert(name.clone());
+        }
         self.choices.record(|| {
             format!(
                 "late: {}: {}",
@@ -349,8 +405,21 @@ impl<'a> FakeStore<'a> {
         };
         if done.is_some() {
             *self.changed.borrow_mut() = write.name().cloned().map(|name| (name, stored));
+            self.note_owner(write);
         }
         done.map(Done::Lease)
+    }
+
+    fn note_owner(&self, write: &Write) {
+        let mut unowned = self.unowned.borrow_mut();
+        if let Write::Replace(seen, lease) = write
+            && is_fresh(&seen.lease)
+            && is_fresh(lease)
+        {
+            unowned.insert(lease.name.clone());
+        } else if let Some(name) = write.name() {
+            unowned.remove(name);
+        }
     }
 
     fn put(&self, lease: &Lease, over: Option<&StoredLease>) -> StoredLease {
@@ -381,7 +450,8 @@ impl<'a> FakeStore<'a> {
     /// Sends a write. In some runs the reply is lost, or the write comes so late that its sender
     /// waits no longer.
     async fn send(&self, write: Write, family: Family) -> Result<Option<Done>, ApiError> {
-        let mut sent = self.sent(Some(family), Some(write));
+        let claim = write.claim().map(str::to_owned);
+        let mut sent = self.sent(Some(family), Some(write), claim.as_deref());
         sent.arrival().await;
         let write = sent.write.take().expect("it was sent");
         let fate = self

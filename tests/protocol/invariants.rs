@@ -7,14 +7,13 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::Hash;
 use std::net::IpAddr;
-use std::sync::Arc;
 
+use leasehold::claim::Claim;
 use leasehold::ip::Vrf;
-use leasehold::lease::{ClaimKind, Holder, Lease, LeaseName, State};
-use leasehold::pool::Pool;
+use leasehold::lease::{ClaimKind, Holder, LeaseName, State};
 
-use crate::fake_store::{FakeStore, hash};
-use crate::runtime::application_of;
+use crate::fake_store::{FakeStore, hash, is_fresh};
+use crate::runtime::{Stage, application_of};
 
 /// The runtime's view: sandboxes, and what ADD answered.
 #[derive(Default)]
@@ -25,9 +24,11 @@ pub struct Invariants {
     gone: RefCell<BTreeSet<&'static str>>,
     /// What an ADD answered, by container: a promise until that container's DEL begins.
     promised: RefCell<BTreeMap<&'static str, Vec<IpAddr>>>,
-    /// Containers whose ADD runs and has not met a moment in which all addresses of a family were
-    /// held.
+    /// Containers whose ADD runs and has not met a moment in which there was no address for it.
     room: RefCell<BTreeSet<&'static str>>,
+    /// Containers whose calls were killed, or ran out of time: the collector takes up what they
+    /// leave.
+    abandoned: RefCell<BTreeSet<&'static str>>,
     /// What was broken, in words.
     broken: RefCell<Option<String>>,
 }
@@ -51,6 +52,10 @@ impl Invariants {
 
     pub fn end_namespace(&self, container: &'static str) {
         self.gone.borrow_mut().insert(container);
+    }
+
+    pub fn abandon(&self, container: &'static str) {
+        self.abandoned.borrow_mut().insert(container);
     }
 
     pub fn begin_add(&self, container: &'static str) {
@@ -97,7 +102,7 @@ impl Invariants {
         }
     }
 
-    /// ADD found a pool exhausted: there must have been a moment, while it ran, in which it was.
+    /// ADD found no address: there must have been a moment, while it ran, in which there was none.
     pub fn refuse(&self, fake_store: &FakeStore<'_>, container: &'static str) {
         self.holds_only(fake_store, container, &[]);
         if self.room.borrow().contains(container) {
@@ -121,23 +126,15 @@ impl Invariants {
     }
 
     /// Checks the leases after a step.
-    pub fn look(&self, fake_store: &FakeStore<'_>, pools: &[Arc<Pool>]) -> Result<(), String> {
-        let kept = fake_store.unavailable();
-        let is_full = |pool: &Arc<Pool>| {
-            let inside = kept.iter().filter(|it| pool.usable.contains(it.address));
-            inside.count() as u128 == pool.usable.len()
-        };
-        if pools.iter().any(is_full) {
-            self.room.borrow_mut().clear();
-        }
+    pub fn look(&self, stage: &Stage<'_>) -> Result<(), String> {
+        self.room
+            .borrow_mut()
+            .retain(|container| has_room(stage, container));
+        let leases = stage.fake_store.leases();
         for (&container, addresses) in &*self.promised.borrow() {
             for &address in addresses {
-                let name = LeaseName {
-                    vrf: Vrf::default(),
-                    address,
-                };
-                if !fake_store
-                    .get(&name)
+                if !leases
+                    .get(&name_of(address))
                     .is_some_and(|seen| seen.is_held_by(container, "eth0"))
                 {
                     return Err(format!(
@@ -150,23 +147,69 @@ impl Invariants {
     }
 }
 
-/// Checks the sets after a step: each is as large as it is to be or not made yet, no two share an
+fn name_of(address: IpAddr) -> LeaseName {
+    LeaseName {
+        vrf: Vrf::default(),
+        address,
+    }
+}
+
+/// Whether there is an address for a container's ADD: one of each pool, or a member of its set, or
+/// as many addresses as that lacks.
+fn has_room(stage: &Stage<'_>, container: &str) -> bool {
+    let Some(size) = stage.size_for(container) else {
+        let kept = stage.fake_store.unavailable();
+        return stage.pools.iter().all(|pool| {
+            let inside = kept.iter().filter(|it| pool.usable.contains(it.address));
+            (inside.count() as u128) < pool.usable.len()
+        });
+    };
+    let (claims, leases) = (stage.fake_store.claims(), stage.fake_store.leases());
+    let of_application = |claim: &&Claim| application_of_set(claim) == application_of(container);
+    let Some(claim) = claims.values().find(of_application) else {
+        return true;
+    };
+    let is_open = |address: IpAddr| {
+        leases.get(&name_of(address)).is_none_or(|seen| {
+            let is_member = claim.name.is_in(seen.lease.claim.as_ref());
+            match seen.lease.state {
+                State::Cooling => true,
+                State::Retained => is_member,
+                State::Held | State::Quarantined | State::Unknown => false,
+            }
+        })
+    };
+    let missing = size.saturating_sub(claim.addresses.len());
+    let usable = &stage.pools[0].usable;
+    let all = (0..usable.len()).filter_map(|index| usable.nth(index));
+    let unlisted = all.filter(|address| !claim.lists(*address) && is_open(*address));
+    claim.addresses.iter().any(|address| is_open(*address))
+        || missing > 0 && unlisted.count() >= missing
+}
+
+fn application_of_set(claim: &Claim) -> String {
+    let owner = claim.reference().owner;
+    owner.map(|owner| owner.name).unwrap_or_default()
+}
+
+/// Checks the sets after a step: each is as large as it is to be or as it was, no two share an
 /// address, and what is listed has a lease of that set, held by no other application's pod.
-pub fn look_at_sets(fake_store: &FakeStore<'_>, size: u32) -> Result<(), String> {
+pub fn look_at_sets(stage: &Stage<'_>, size_before: usize) -> Result<(), String> {
     let mut listed = BTreeSet::new();
-    for claim in fake_store.claims() {
+    let leases = stage.fake_store.leases();
+    for claim in stage.fake_store.claims().values() {
         let (name, count) = (&claim.name, claim.addresses.len());
-        if count != 0 && count as u128 != u128::from(size) {
+        let size = stage.size_for(&application_of_set(claim));
+        if count != 0 && count != size_before && Some(count) != size {
             return Err(format!(
-                "{name} has {count} addresses and is to have {size}"
+                "{name} has {count} addresses and is to have {size:?}"
             ));
         }
         for &address in &claim.addresses {
             if !listed.insert(address) {
                 return Err(format!("{address} is in the lists of two sets"));
             }
-            let vrf = Vrf::default();
-            let Some(stored) = fake_store.get(&LeaseName { vrf, address }) else {
+            let Some(stored) = leases.get(&name_of(address)) else {
                 return Err(format!("{name} lists {address}, which has no lease"));
             };
             if !name.is_in(stored.lease.claim.as_ref()) {
@@ -176,47 +219,62 @@ pub fn look_at_sets(fake_store: &FakeStore<'_>, size: u32) -> Result<(), String>
             }
         }
     }
-    for stored in fake_store.all() {
-        let Lease {
-            name,
-            state,
-            claim,
-            holder,
-            ..
-        } = stored.lease;
-        let owner = claim.and_then(|claim| claim.owner).map(|owner| owner.name);
-        let holder = holder.filter(|_| state == State::Held);
-        if let (Some(owner), Some(holder)) = (owner, holder)
-            && owner != application_of(&holder.pod)
+    for stored in leases.values() {
+        let lease = &stored.lease;
+        let owner = (lease.claim.as_ref()).and_then(|claim| claim.owner.as_ref());
+        if let (Some(owner), Some(holder)) = (owner, &lease.holder)
+            && lease.state == State::Held
+            && owner.name != application_of(&holder.pod)
         {
             return Err(format!(
-                "{name} is a member of {owner}'s set, and {} has it",
-                holder.pod
+                "{} is a member of {}'s set, and {} has it",
+                lease.name, owner.name, holder.pod
             ));
         }
     }
     Ok(())
 }
 
-/// Checks what is left when no call runs: of sets only their members, and leases that no list names
-/// and no pod has had.
-pub fn look_at_leftovers(fake_store: &FakeStore<'_>) -> Result<(), String> {
-    let claims = fake_store.claims();
-    for stored in fake_store.all() {
-        let Lease {
-            name,
-            state,
-            held_since,
-            claim,
-            ..
-        } = &stored.lease;
-        let is_listed = claims.iter().any(|claim| claim.lists(name.address));
-        let is_of_a_set = claim
-            .as_ref()
-            .is_some_and(|it| it.kind == ClaimKind::IPClaim);
-        if is_of_a_set && !is_listed && (*state != State::Retained || held_since.is_some()) {
+/// Checks the slots after a step: what is kept for a pod's name was never another pod's.
+pub fn look_at_slots(fake_store: &FakeStore<'_>) -> Result<(), String> {
+    for stored in fake_store.leases().values() {
+        let lease = &stored.lease;
+        if let (Some(claim), Some(holder)) = (&lease.claim, &lease.holder)
+            && claim.kind == ClaimKind::Pod
+            && !claim.is_slot_of(holder)
+        {
             return Err(format!(
-                "{name} is of a set that does not list it, and {state:?}"
+                "{} is kept for {}, and {} has it",
+                lease.name, claim.name, holder.pod
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Checks what is left when no call runs: of sets only their members, and leases that are left to
+/// the collector.
+pub fn look_at_leftovers(stage: &Stage<'_>) -> Result<(), String> {
+    let claims = stage.fake_store.claims();
+    let abandoned = stage.invariants.abandoned.borrow();
+    for stored in stage.fake_store.leases().values() {
+        let (name, lease) = (&stored.lease.name, &stored.lease);
+        let is_of_a_set =
+            (lease.claim.as_ref()).is_some_and(|claim| claim.kind == ClaimKind::IPClaim);
+        let is_listed = claims.values().any(|claim| claim.lists(name.address));
+        if !is_of_a_set || is_listed {
+            continue;
+        }
+        if !is_fresh(lease) {
+            return Err(format!(
+                "{name} is of a set that does not list it, and {:?}",
+                lease.state
+            ));
+        }
+        let maker = lease.holder.as_ref().map(|it| it.container.as_str());
+        if !stage.fake_store.is_unowned(name) && !maker.is_some_and(|it| abandoned.contains(it)) {
+            return Err(format!(
+                "{maker:?} has made {name}, which no list names, and has not given it back"
             ));
         }
     }

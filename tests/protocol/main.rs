@@ -2,18 +2,22 @@
 //!
 //! No API server and no time here: a [`fake_store`] of leases that admits writes as etcd does (a
 //! name once, a version once), and [`runtime`]s whose calls stop before each request. [`search`]
-//! goes through every order of their steps; in some runs a reply is lost, a write arrives when its
-//! sender waits no longer, a list is stale, or a process is killed. After each step [`invariants`]
-//! says which rule is broken. That the real API server is such a store is for `tests/e2e` to show.
+//! goes through every order of their steps, or through those in which actors come in between each
+//! other's steps so often and no more (`Scenario::switches`); in some runs a reply is lost, a write
+//! arrives when its sender waits no longer, a list is stale, or a process is killed. After each step
+//! [`invariants`] says which rule is broken. That the real API server is such a store is for
+//! `tests/e2e` to show.
 
 mod fake_store;
 mod invariants;
 mod runtime;
 mod scenario;
 mod search;
+mod sets;
+mod slots;
 
 use leasehold::lease::State::{Cooling, Held};
-use runtime::Act::{Add, AddAgain, AddMember, AddSticky, Del, DelFailed, EndNamespace};
+use runtime::Act::{Add, AddAgain, Del, DelFailed, EndNamespace};
 use runtime::{Act, Initial};
 use scenario::Scenario;
 
@@ -35,7 +39,10 @@ const COME_AND_GONE: &[Act] = &[Add("c1"), Del("c1"), Del("c1")];
 fn holds(scenario: &Scenario) {
     match scenario.explore() {
         // Fewer would mean that the scenario does not run at all.
-        Ok(states) => assert!(states > 50, "{scenario:?} has only {states} states"),
+        Ok(states) => {
+            println!("{states} states: {scenario:?}");
+            assert!(states > 50, "{scenario:?} has only {states} states");
+        }
         Err(fault) => panic!("{scenario:?}: {fault}"),
     }
 }
@@ -162,90 +169,6 @@ fn a_list_is_not_believed_where_it_may_be_wrong() {
             ..Scenario::of(4, &[&[Del("c0"), Add("c3")]])
         });
     }
-}
-
-/// The node of the first was given up, or its pod deleted by force: both pods of the name are there
-/// for a while. A rival takes what they may want, and keeps it: where it gives it back between the
-/// tries of two pods that start for the first time, they may get an address each, and the collector
-/// releases the one that is left.
-#[test]
-fn pods_of_one_name_have_one_address_one_after_the_other() {
-    let first: &[Act] = &[AddSticky("s1"), Del("s1"), Del("s1")];
-    let second: &[Act] = &[AddSticky("s2"), Del("s2")];
-    for (addresses, cooldown, before, faults) in [
-        (1, 30, &[][..], 1),
-        (2, 0, &[], 1),
-        (2, 30, &COOLED[..1], 1),
-        (3, 30, &[("10.0.0.1", "c9", Held)], 0),
-    ] {
-        holds(&Scenario {
-            before,
-            cooldown,
-            faults,
-            ..Scenario::of(addresses, &[first, second])
-        });
-        holds(&Scenario {
-            before,
-            cooldown,
-            ..Scenario::of(addresses, &[first, second, RIVAL])
-        });
-    }
-}
-
-#[test]
-fn a_slot_that_does_not_list_what_is_kept_for_it_is_found() {
-    let scenario = Scenario {
-        before: &[("10.0.0.1", "c9", Held)],
-        lists_claims: false,
-        ..Scenario::of(
-            3,
-            &[&[AddSticky("s1"), Del("s1")], &[AddSticky("s2")], RIVAL],
-        )
-    };
-    let fault = scenario.explore().expect_err("a second address");
-    assert!(fault.contains("s2 was answered"), "{fault}");
-}
-
-const SAME_SET: &[&[Act]] = &[&[AddMember("m1")], &[AddMember("m2")]];
-const TWO_SETS: &[&[Act]] = &[&[AddMember("m1")], &[AddMember("o1")]];
-
-/// Another call finishes what the first one has begun.
-#[test]
-fn a_set_is_made_whole_although_its_maker_is_killed() {
-    for before in [&[][..], &COOLED[..1]] {
-        holds(&Scenario {
-            before,
-            faults: 1,
-            only_kills: true,
-            ..Scenario::of(2, SAME_SET)
-        });
-    }
-}
-
-/// Each takes the other one for dead, however often.
-#[test]
-fn a_set_is_made_once_by_two_that_make_it() {
-    holds(&Scenario {
-        set_size: 2,
-        ..Scenario::of(2, SAME_SET)
-    });
-}
-
-#[test]
-fn two_sets_share_no_address_whatever_goes_wrong() {
-    holds(&Scenario {
-        faults: 1,
-        ..Scenario::of(2, TWO_SETS)
-    });
-}
-
-/// A reply that is lost, a write that comes late, a list that is stale.
-#[test]
-fn a_set_is_made_once_whatever_goes_wrong() {
-    holds(&Scenario {
-        faults: 1,
-        ..Scenario::of(1, SAME_SET)
-    });
 }
 
 /// The proof that the search can find: the rule that stops late calls is taken out.

@@ -13,8 +13,8 @@ use leasehold::api::{ClaimRef, IPPool, IPPoolSpec, SetOwner};
 use leasehold::claim::{DerivedSet, SetSize};
 use leasehold::ip::{Family, Vrf};
 use leasehold::lease::{
-    self, AddressRequest, Allocation, CallHints, Error, Freshness, Holder, Lease, LeaseFilter,
-    LeaseName, Refusal, Requester, SetRequest, Sets, State, Store,
+    self, AddressRequest, Allocation, CallHints, Claims, Error, Freshness, Holder, Lease,
+    LeaseFilter, LeaseName, Refusal, Requester, SetRequest, Sets, State, Store,
 };
 use leasehold::pool::{Pool, Pools};
 use leasehold::retry::{self, Clock, Deadline, Retrying};
@@ -25,15 +25,15 @@ use crate::invariants::Invariants;
 /// The name of the IPv6 pool.
 pub const V6_POOL: &str = "q";
 
-/// What a runtime does. Containers `c1` and `c2` are sandboxes of one pod, and so is `c0`, from
-/// before.
+/// What a runtime does. Containers `c0`, `c1` and `c2` are sandboxes of one pod, `c3` is another's.
+/// `s…` are of pods of one name, `m…` of pods of one application with a set, `o…` of another's.
 #[derive(Debug, Clone, Copy)]
 pub enum Act {
     /// ADD, for a pod of which nothing shows that it had a sandbox before.
     Add(&'static str),
     /// ADD, for a pod that shows it.
     AddAgain(&'static str),
-    /// ADD, for a pod of an application with a set: `m…` are of one, `o…` of another.
+    /// ADD, for a pod of an application with a set.
     AddMember(&'static str),
     /// ADD, for a pod whose address is kept for its name.
     AddSticky(&'static str),
@@ -41,10 +41,32 @@ pub enum Act {
     /// DEL after an ADD whose address was of no use: another plugin failed.
     DelFailed(&'static str),
     EndNamespace(&'static str),
+    /// A run of the collector confirms the set of such a pod's application.
+    Confirm(&'static str),
 }
 
-/// Two pods of one name, the second on another node.
-const STICKY: [&str; 2] = ["s1", "s2"];
+impl Act {
+    pub fn container(self) -> &'static str {
+        match self {
+            Self::Add(container)
+            | Self::AddAgain(container)
+            | Self::AddMember(container)
+            | Self::AddSticky(container)
+            | Self::Del(container)
+            | Self::DelFailed(container)
+            | Self::EndNamespace(container)
+            | Self::Confirm(container) => container,
+        }
+    }
+}
+
+/// Pods of one name, the last on another node.
+const STICKY: [&str; 3] = ["s0", "s1", "s2"];
+
+/// Every sandbox that there may be.
+const ALL: [&str; 12] = [
+    "c0", "c1", "c2", "c3", "c9", "s0", "s1", "s2", "m0", "m1", "m2", "o1",
+];
 
 /// How often a sticky pod pauses before its time is over: for as long as a lease is held, waiting
 /// for it has no other end.
@@ -60,14 +82,20 @@ pub struct Stage<'a> {
     /// One of each family.
     pub pools: Vec<Arc<Pool>>,
     pub looks_at_namespaces: bool,
-    /// How many addresses the set of an application has.
+    /// How many addresses the set of the application `m` is to have; that of any other has one.
     pub set_size: u32,
-    /// Whether a pod may be refused although there are addresses enough, because what another call
-    /// has made and not listed is in its way.
-    pub may_be_refused: bool,
 }
 
 impl Stage<'_> {
+    /// How large the set of such a pod is to be, if it has one.
+    pub fn size_for(&self, container: &str) -> Option<usize> {
+        match application_of(container) {
+            "m" => Some(self.set_size as usize),
+            "o" => Some(1),
+            _ => None,
+        }
+    }
+
     /// Does one after the other.
     pub async fn play(&self, acts: &[Act]) {
         for &act in acts {
@@ -90,6 +118,7 @@ impl Stage<'_> {
                         .learn((), |()| format!("the namespace of {container} is removed"));
                     self.invariants.end_namespace(container);
                 }
+                Act::Confirm(container) => self.confirm(container).await,
             }
         }
     }
@@ -98,19 +127,14 @@ impl Stage<'_> {
         self.invariants.begin_add(container);
         match self.acquire(container, returning, sticky).await {
             Ok(allocations) => {
-                let addresses = self.addresses(container, &allocations);
-                if self.looks_at_namespaces && !self.invariants.exists(container) {
-                    self.invariants
-                        .break_rule(format!("{container} was answered without a sandbox"));
-                }
                 if sticky {
+                    let addresses = addresses_of(&allocations);
                     let pod = (container, &holder(container));
                     let others: Vec<_> = STICKY.into_iter().filter(|it| *it != container).collect();
                     self.invariants
                         .answer_slot(&self.fake_store, pod, &addresses, &others);
                 }
-                self.invariants
-                    .answer(&self.fake_store, container, addresses);
+                self.answer(container, &allocations);
             }
             Err(Error::Refused(Refusal::Exhausted { .. })) => {
                 self.invariants.refuse(&self.fake_store, container);
@@ -127,14 +151,16 @@ impl Stage<'_> {
         }
     }
 
-    /// What an ADD answers.
-    fn addresses(&self, container: &str, allocations: &[Allocation]) -> Vec<IpAddr> {
-        let addresses: Vec<_> = (allocations.iter())
-            .map(|allocation| allocation.stored.lease.name.address)
-            .collect();
+    fn answer(&self, container: &'static str, allocations: &[Allocation]) {
+        let addresses = addresses_of(allocations);
         self.fake_store
             .learn((), |()| format!("ADD of {container} answers {addresses:?}"));
-        addresses
+        if self.looks_at_namespaces && !self.invariants.exists(container) {
+            self.invariants
+                .break_rule(format!("{container} was answered without a sandbox"));
+        }
+        self.invariants
+            .answer(&self.fake_store, container, addresses);
     }
 
     async fn add_member(&self, container: &'static str) {
@@ -143,27 +169,26 @@ impl Stage<'_> {
         // Time for one call to be silent for too long.
         let deadline = Deadline::after(Duration::from_secs(15));
         let leases = Retrying::new(&self.fake_store, &clock, deadline);
+        let size = self.size_for(container).expect("it has a set");
         let sets = [SetRequest {
-            set: set_of(container, self.set_size),
+            set: set_of(container, u32::try_from(size).expect("a few")),
             pool: self.pools[0].clone(),
         }];
         let request = AddressRequest {
             sets: Sets::Derived(&sets),
             ..request(&self.pools[0])
         };
-        let exists = || true;
+        let exists = || self.exists(container);
         let hints = CallHints::default();
         let requester = requester(container);
         match lease::acquire(&leases, &requester, &[request], &hints, &exists).await {
-            Ok(allocations) => {
-                let addresses = self.addresses(container, &allocations);
-                self.invariants
-                    .answer(&self.fake_store, container, addresses);
-            }
-            // What a killed call or a late write has left is the collector's to take away.
+            Ok(allocations) => self.answer(container, &allocations),
             Err(failed) => match failed.error {
-                Error::Retry(retry::Error::OutOfTime { .. }) => {}
-                Error::Refused(Refusal::Set(_)) if self.may_be_refused => {}
+                Error::Retry(retry::Error::OutOfTime { .. }) => self.invariants.abandon(container),
+                Error::Refused(Refusal::Set(_)) => {
+                    self.invariants.refuse(&self.fake_store, container);
+                }
+                Error::Late if !self.invariants.exists(container) => {}
                 error @ (Error::Late | Error::Outdated | Error::Retry(_) | Error::Refused(_)) => {
                     self.invariants
                         .break_rule(format!("ADD of {container}: {error}"));
@@ -172,18 +197,32 @@ impl Stage<'_> {
         }
     }
 
+    async fn confirm(&self, container: &'static str) {
+        let name = set_of(container, 1).name();
+        let read = self.fake_store.read_claim(&name).await;
+        let Some(claim) = read.expect("the store answers") else {
+            return;
+        };
+        let mut status = claim.object.status.clone().unwrap_or_default();
+        status.confirmed.clone_from(&status.addresses);
+        // Where it is not written, a later run does it.
+        let _ = self.fake_store.replace_claim_status(&claim, &status).await;
+    }
+
+    fn exists(&self, container: &str) -> bool {
+        let exists = self.invariants.exists(container) || !self.looks_at_namespaces;
+        self.fake_store.learn(exists, |_| {
+            format!("{container} has its namespace: {exists}")
+        })
+    }
+
     async fn acquire(
         &self,
         container: &str,
         returning: bool,
         sticky: bool,
     ) -> Result<Vec<Allocation>, Error> {
-        let exists = || {
-            let exists = self.invariants.exists(container) || !self.looks_at_namespaces;
-            self.fake_store.learn(exists, |_| {
-                format!("{container} has its namespace: {exists}")
-            })
-        };
+        let exists = || self.exists(container);
         let clock = if sticky { PAUSES } else { u32::MAX };
         let clock = Pauses(Cell::new(clock));
         let leases = Retrying::new(&self.fake_store, &clock, deadline());
@@ -221,7 +260,7 @@ impl Stage<'_> {
     /// DEL of all, when no other call runs.
     pub fn clear(&self) {
         let actor = usize::MAX;
-        for container in ["c0", "c1", "c2", "c3", "c9", "s1", "s2", "m1", "m2", "o1"] {
+        for container in ALL {
             let mut del = pin!(self.del(container, false, || ()));
             let mut arriving = None;
             loop {
@@ -234,6 +273,11 @@ impl Stage<'_> {
             }
         }
     }
+}
+
+fn addresses_of(allocations: &[Allocation]) -> Vec<IpAddr> {
+    let addresses = allocations.iter().map(|it| it.stored.lease.name.address);
+    addresses.collect()
 }
 
 fn requester(container: &str) -> Requester {
@@ -253,7 +297,7 @@ pub fn application_of(container: &str) -> &str {
     &container[..1]
 }
 
-fn set_of(container: &str, size: u32) -> DerivedSet {
+pub fn set_of(container: &str, size: u32) -> DerivedSet {
     DerivedSet {
         namespace: "shop".to_owned(),
         owner: SetOwner {
@@ -303,6 +347,11 @@ pub fn pool(family: Family, addresses: usize, cooldown: u32) -> Arc<Pool> {
 }
 
 pub fn lease(&(address, container, state): &Initial, pool: &Pool) -> Lease {
+    let claim = match application_of(container) {
+        "s" => Some(ClaimRef::slot_of(&holder(container), None)),
+        "m" | "o" => Some(set_of(container, 1).reference()),
+        _ => None,
+    };
     Lease {
         name: LeaseName {
             vrf: Vrf::default(),
@@ -312,11 +361,10 @@ pub fn lease(&(address, container, state): &Initial, pool: &Pool) -> Lease {
         state,
         holder: Some(holder(container)),
         co_holder: None,
-        claim: None,
+        held_since: claim.is_some().then(|| StoppedClock.now()),
+        claim,
         cooldown: pool.cooldown,
-        held_since: None,
-        released_at: (state == State::Cooling)
-            .then(|| StoppedClock.now() - Duration::from_mins(30)),
+        released_at: (state != State::Held).then(|| StoppedClock.now() - Duration::from_mins(30)),
         attachment_failed: false,
         quarantined_until: None,
         termination: Duration::from_secs(30),
@@ -328,16 +376,17 @@ fn holder(container: &str) -> Holder {
     let pod = match container {
         "c0" | "c1" | "c2" => "pod",
         "c3" => "other",
-        "s1" | "s2" => "sticky",
-        "m1" | "m2" | "o1" => container,
+        _ if application_of(container) == "s" => "sticky",
+        _ if matches!(application_of(container), "m" | "o") => container,
         _ => "gone",
     };
     Holder {
         namespace: "shop".to_owned(),
         pod: pod.to_owned(),
-        uid: match container {
-            "s1" | "s2" => format!("uid-of-{container}"),
-            _ => format!("uid-of-{pod}"),
+        uid: if pod == "sticky" {
+            format!("uid-of-{container}")
+        } else {
+            format!("uid-of-{pod}")
         },
         node: if container.ends_with('2') && container != "c2" {
             "n2"
@@ -373,7 +422,8 @@ impl Clock for Pauses {
     }
 
     async fn pause(&self, _: Duration) {
-        self.0.set(self.0.get() - 1);
+        // Undoing has time of its own.
+        self.0.set(self.0.get().saturating_sub(1));
     }
 
     async fn until(&self, at: Duration) {

@@ -9,8 +9,8 @@ use leasehold::pool::Pool;
 
 use crate::fake_store::{FakeStore, RequestId, hash};
 use crate::invariants::{self, Invariants};
-use crate::runtime::{self, Act, Initial, Stage};
-use crate::search::{self, Choices};
+use crate::runtime::{self, Act, Initial, Stage, application_of};
+use crate::search::{self, Choices, Visit};
 
 /// What there is in the beginning, who acts, and what may go wrong.
 #[derive(Debug, Clone)]
@@ -23,6 +23,8 @@ pub struct Scenario<'a> {
     pub runtimes: &'a [&'a [Act]],
     /// The leases at the start.
     pub before: &'a [Initial],
+    /// The members that the set of the application `m` has at the start.
+    pub members: &'a [&'a str],
     pub cooldown: u32,
     /// How many things may go wrong in one run: a reply lost, a write delayed, a list stale, a
     /// process killed.
@@ -33,8 +35,11 @@ pub struct Scenario<'a> {
     pub looks_at_namespaces: bool,
     /// Whether ADD is shown what is kept for a pod's name.
     pub lists_claims: bool,
-    /// How many addresses the set of an application has.
+    /// How many addresses the set of the application `m` is to have.
     pub set_size: u32,
+    /// How often in one run another actor may come in between the steps of one that could go on.
+    /// `None`: any number of times. What goes wrong comes on top.
+    pub switches: Option<usize>,
 }
 
 type Actor<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
@@ -54,12 +59,14 @@ impl<'a> Scenario<'a> {
             v6_addresses: None,
             runtimes,
             before: &[],
+            members: &[],
             cooldown: 0,
             faults: 0,
             only_kills: false,
             looks_at_namespaces: true,
             lists_claims: true,
             set_size: 1,
+            switches: None,
         }
     }
 
@@ -77,23 +84,36 @@ impl<'a> Scenario<'a> {
         let mut fake_store = FakeStore::new(choices, &leases, self.faults);
         fake_store.only_kills = self.only_kills;
         fake_store.lists_claims = self.lists_claims;
+        fake_store.private = self.private_applications();
+        if !self.members.is_empty() {
+            let set = runtime::set_of("m0", self.set_size);
+            fake_store.put_set(&set, self.members);
+        }
         let stage = Stage {
             fake_store,
             invariants: Invariants::default(),
             pools: pools.to_vec(),
             looks_at_namespaces: self.looks_at_namespaces,
             set_size: self.set_size,
-            may_be_refused: self.faults > 0 || self.set_size > 1 || self.runtimes.len() > 2,
         };
-        self.run_on(&stage, choices)?;
-        stage.fake_store.faults.set(0);
-        stage.clear();
-        invariants::look_at_sets(&stage.fake_store, self.set_size)?;
-        invariants::look_at_leftovers(&stage.fake_store)?;
-        match stage.fake_store.held().first() {
-            Some(lost) => Err(format!("{lost} is still held after every DEL")),
-            None => Ok(()),
-        }
+        self.run_on(&stage, choices)
+    }
+
+    /// Applications of which one actor has pods, unless that may be killed.
+    fn private_applications(&self) -> Vec<&'static str> {
+        let knows = |acts: &&&[Act], application: &str| {
+            let mut containers = acts.iter().map(|act| act.container());
+            containers.any(|container| application_of(container) == application)
+        };
+        let is_private = |application: &&str| {
+            let mortal = usize::from(self.faults > 0);
+            let all = self.runtimes.iter().filter(|acts| knows(acts, application));
+            let killed = self.runtimes[..mortal]
+                .iter()
+                .any(|acts| knows(&acts, application));
+            all.count() == 1 && !killed
+        };
+        ["m", "o"].into_iter().filter(is_private).collect()
     }
 
     fn run_on(&self, stage: &Stage<'_>, choices: &Choices) -> Result<(), String> {
@@ -107,18 +127,33 @@ impl<'a> Scenario<'a> {
         for index in 0..actors.len() {
             step(index, None, &mut actors, fake_store);
         }
+        let mut turn = Turn {
+            of: None,
+            switches: self.switches,
+        };
         loop {
-            invariants.look(fake_store, &stage.pools)?;
-            invariants::look_at_sets(fake_store, stage.set_size)?;
-            let moves = moves(&actors, fake_store);
+            invariants.look(stage)?;
             let ended: Vec<bool> = actors.iter().map(Option::is_none).collect();
-            if moves.is_empty()
-                || choices.have_met(hash((fake_store.state(), invariants.state(), ended)))
-            {
-                return Ok(());
+            let state = hash((fake_store.state(), invariants.state(), ended, turn.of));
+            match choices.visit(state, turn.switches.unwrap_or_default()) {
+                Visit::Met => return Ok(()),
+                Visit::New => {
+                    invariants::look_at_sets(stage, self.members.len())?;
+                    invariants::look_at_slots(fake_store)?;
+                }
+                Visit::Passed => {}
+            }
+            if let Some(request) = fake_store.private_request() {
+                step(request.actor, Some(request), &mut actors, fake_store);
+                continue;
+            }
+            let moves = turn.admits(moves(&actors, fake_store));
+            if moves.is_empty() {
+                return Self::look_at_end(stage);
             }
             match moves[choices.of(moves.len())] {
                 Move::Step(request) => {
+                    turn.pass_to(request.actor, &fake_store.requests());
                     step(request.actor, Some(request), &mut actors, fake_store);
                 }
                 Move::Arrive(index) => fake_store.arrive(index),
@@ -126,8 +161,50 @@ impl<'a> Scenario<'a> {
                     choices.record(|| "0 is killed".to_owned());
                     fake_store.faults.set(fake_store.faults.get() - 1);
                     actors[0] = None;
+                    for act in self.runtimes[0] {
+                        invariants.abandon(act.container());
+                    }
                 }
             }
+        }
+    }
+
+    /// What there is once each call has ended, and then once each sandbox has.
+    fn look_at_end(stage: &Stage<'_>) -> Result<(), String> {
+        stage.fake_store.faults.set(0);
+        stage.clear();
+        invariants::look_at_leftovers(stage)?;
+        match stage.fake_store.held().first() {
+            Some(lost) => Err(format!("{lost} is still held after every DEL")),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Whose requests arrive, where it is counted how often that changes.
+struct Turn {
+    of: Option<usize>,
+    switches: Option<usize>,
+}
+
+impl Turn {
+    /// Of these moves those that are within bounds.
+    fn admits(&self, moves: Vec<Move>) -> Vec<Move> {
+        let goes_on =
+            |it: &Move| matches!(it, Move::Step(request) if Some(request.actor) == self.of);
+        let stays = self.switches == Some(0) && moves.iter().any(goes_on);
+        let is_within = |it: &Move| !stays || goes_on(it) || !matches!(it, Move::Step(_));
+        moves.into_iter().filter(is_within).collect()
+    }
+
+    fn pass_to(&mut self, actor: usize, requests: &[RequestId]) {
+        let Some(switches) = &mut self.switches else {
+            return;
+        };
+        let of = self.of.replace(actor);
+        let goes_on = |request: &RequestId| Some(request.actor) == of;
+        if of != Some(actor) && requests.iter().any(goes_on) {
+            *switches -= 1;
         }
     }
 }

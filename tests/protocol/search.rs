@@ -5,7 +5,7 @@
 //! be when that run is taken up again.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 /// The choices of one run: those of an earlier run as far as they go, then always the first.
 #[derive(Default)]
@@ -14,10 +14,22 @@ pub struct Choices {
     taken: RefCell<Vec<(usize, usize)>>,
     /// How many of them this run has asked for.
     asked: Cell<usize>,
-    /// The states that all runs so far have reached.
-    met: RefCell<HashSet<u64>>,
+    /// The states that all runs so far have reached, each with the most that was left of what bounds
+    /// a run.
+    met: RefCell<HashMap<u64, usize>>,
     /// What happened, in words, if it is to be shown.
     story: Option<RefCell<Vec<String>>>,
+}
+
+/// What a state is to a run that reaches it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Visit {
+    /// On the way that an earlier run has gone.
+    Passed,
+    /// An earlier run has gone on from it.
+    Met,
+    /// None has.
+    New,
 }
 
 impl Choices {
@@ -34,10 +46,22 @@ impl Choices {
         taken[asked].0
     }
 
-    /// Whether this state, named by a hash of all that matters of it, was met before.
-    pub fn have_met(&self, state: u64) -> bool {
-        let is_told_again = self.asked.get() < self.taken.borrow().len() || self.story.is_some();
-        !is_told_again && !self.met.borrow_mut().insert(state)
+    /// What this state, named by a hash of all that matters of it, is to this run. A state that was
+    /// met with less left is gone on from again.
+    pub fn visit(&self, state: u64, left: usize) -> Visit {
+        if self.story.is_some() {
+            return Visit::New;
+        }
+        if self.asked.get() < self.taken.borrow().len() {
+            return Visit::Passed;
+        }
+        let mut met = self.met.borrow_mut();
+        let before = met.get(&state).copied();
+        if before.is_some_and(|before| before >= left) {
+            return Visit::Met;
+        }
+        met.insert(state, left);
+        Visit::New
     }
 
     /// Notes what happens in a run that is recorded.
@@ -72,7 +96,9 @@ pub fn every_order(run: impl Fn(&Choices) -> Result<(), String>) -> Result<usize
             let again = run(&choices).expect_err("the same choices, the same fault");
             assert_eq!(fault, again, "a run depends on its choices alone");
             let story = choices.story.map(RefCell::into_inner).unwrap_or_default();
-            return Err(format!("{fault}\n{}", story.join("\n")));
+            let states = choices.met.into_inner().len();
+            let story = story.join("\n");
+            return Err(format!("{fault}, the last of {states} states\n{story}"));
         }
         if !choices.advance() {
             return Ok(choices.met.into_inner().len());

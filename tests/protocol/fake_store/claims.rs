@@ -1,7 +1,10 @@
 //! Claims as the protocol sees them.
 
+use std::cell::Ref;
+use std::collections::BTreeMap;
+
 use leasehold::api::{ClaimOwner, IPClaim, IPClaimStatus};
-use leasehold::claim::{Claim, ClaimName};
+use leasehold::claim::{Claim, ClaimName, DerivedSet};
 use leasehold::ip::Family;
 use leasehold::lease::{Claims, Replicas};
 use leasehold::retry::{ApiError, Commit};
@@ -13,7 +16,7 @@ const FAMILY: Family = Family::V4;
 
 impl Claims for FakeStore<'_> {
     async fn read_claim(&self, name: &ClaimName) -> Result<Option<Claim>, ApiError> {
-        self.on_its_way(Some(FAMILY)).await;
+        self.on_its_way_to_claim(Some(FAMILY), &name.name).await;
         let read = self.claim(name);
         self.learn(version(read.as_ref()), |_| {
             format!("read claim {name}: {}", describe(read.as_ref()))
@@ -43,8 +46,19 @@ impl Claims for FakeStore<'_> {
 }
 
 impl FakeStore<'_> {
-    pub fn claims(&self) -> Vec<Claim> {
-        self.claims.borrow().values().cloned().collect()
+    pub fn claims(&self) -> Ref<'_, BTreeMap<ClaimName, Claim>> {
+        self.claims.borrow()
+    }
+
+    /// A set as it was made before anything else happened.
+    pub fn put_set(&self, set: &DerivedSet, addresses: &[&str]) {
+        let created = self.try_create_claim(&set.claim("m0"));
+        let status = IPClaimStatus {
+            size: i64::try_from(addresses.len()).expect("a few"),
+            addresses: addresses.iter().map(ToString::to_string).collect(),
+            ..IPClaimStatus::default()
+        };
+        self.try_replace_status(&created.expect("there was none"), &status);
     }
 
     fn claim(&self, name: &ClaimName) -> Option<Claim> {

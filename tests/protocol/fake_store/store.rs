@@ -95,7 +95,13 @@ impl Store for FakeStore<'_> {
         filter: LeaseFilter<'_>,
         freshness: Freshness,
     ) -> Result<Vec<StoredLease>, ApiError> {
-        self.on_its_way(None).await;
+        match filter {
+            // One that may lag shows what other actors' writes make of it.
+            LeaseFilter::Claim(name) if self.faults.get() == 0 => {
+                self.on_its_way_to_claim(None, name).await;
+            }
+            _ => self.on_its_way(None).await,
+        }
         let is_whose = |seen: &&StoredLease| {
             if let LeaseFilter::Claim(name) = filter {
                 let claim = seen.lease.claim.as_ref();
@@ -111,7 +117,7 @@ impl Store for FakeStore<'_> {
                     LeaseFilter::Claim(_) => false,
                 })
         };
-        let mut found: Vec<StoredLease> = self.all();
+        let mut found: Vec<StoredLease> = self.leases().values().cloned().collect();
         found.retain(|seen| is_whose(&seen));
         if freshness == Freshness::Cached && self.faults.get() > 0 && !self.only_kills {
             let mut behind = self.all_behind();
