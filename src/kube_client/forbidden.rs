@@ -17,10 +17,17 @@ const GRANTED: [&str; 7] = [
 ];
 
 /// Of any kind.
-const GRANTED_SUBRESOURCE: &str = "/scale";
+const GRANTED_SUBRESOURCE: &str = "*/scale";
 
-fn is_granted(resource: &str) -> bool {
-    GRANTED.contains(&resource) || resource.ends_with(GRANTED_SUBRESOURCE)
+/// The resource that the manifest's rule names, where it has one for this.
+fn granted(resource: &str) -> Option<&str> {
+    let is_scale = resource.ends_with(&GRANTED_SUBRESOURCE[1..]);
+    let named = if is_scale {
+        GRANTED_SUBRESOURCE
+    } else {
+        resource
+    };
+    (is_scale || GRANTED.contains(&resource)).then_some(named)
 }
 
 /// A request that the API server denied.
@@ -67,11 +74,16 @@ impl Forbidden {
             };
         }
         match refused_by_role(&message) {
-            Some((verb, resource)) if is_node(&message) && is_granted(resource) => Self::NoRule {
-                verb: verb.to_owned(),
-                resource: resource.to_owned(),
-                message: ServerMessage(message),
-            },
+            Some((verb, resource))
+                if is_node(&message)
+                    && let Some(resource) = granted(resource) =>
+            {
+                Self::NoRule {
+                    verb: verb.to_owned(),
+                    resource: resource.to_owned(),
+                    message: ServerMessage(message),
+                }
+            }
             _ => Self::Otherwise(ServerMessage(message)),
         }
     }
@@ -109,8 +121,7 @@ mod tests {
             .flat_map(|rule| rule["resources"].as_array().expect("resources"))
             .filter_map(|resource| resource.as_str())
             .collect();
-        let any = format!("*{GRANTED_SUBRESOURCE}");
-        let ours: BTreeSet<&str> = GRANTED.into_iter().chain([any.as_str()]).collect();
+        let ours: BTreeSet<&str> = GRANTED.into_iter().chain([GRANTED_SUBRESOURCE]).collect();
         assert_eq!(resources, ours);
     }
 
@@ -133,6 +144,10 @@ mod tests {
                 StatusCode::FORBIDDEN,
                 r#"403 Forbidden: namespaces "shop" is forbidden: User "system:node:n1" cannot get resource "namespaces" in API group "" in the namespace "shop""#,
             ),
+            denial(
+                StatusCode::FORBIDDEN,
+                r#"403 Forbidden: deployments.apps "web" is forbidden: User "system:node:n1" cannot get resource "deployments/scale" in API group "apps" in the namespace "shop""#,
+            ),
             denial(StatusCode::UNAUTHORIZED, "401 Unauthorized: Unauthorized"),
             denial(
                 StatusCode::FORBIDDEN,
@@ -145,6 +160,7 @@ mod tests {
         ].join("\n"), @r#"
         apply deploy/rbac.yaml: its rule that nodes may list ippools is not in force
         apply deploy/rbac.yaml: its rule that nodes may get namespaces is not in force
+        apply deploy/rbac.yaml: its rule that nodes may get */scale is not in force
         renew the credentials in /etc/kubernetes/kubelet.conf: the API server does not know them
         403 Forbidden: ipleases.leasehold.io "10.0.0.7" is forbidden: ValidatingAdmissionPolicy 'leasehold-node' with binding 'leasehold-node' denied request: no pod a/b is bound to node n1
         403 Forbidden: pods is forbidden: User "mallory" cannot list resource "pods" in API group ""

@@ -25,7 +25,7 @@ fn role() -> Result<Value> {
 
 /// The role without what lets nodes do this, granted to one node instead of to all.
 fn without(verb: &str, resource: &str, user: &str) -> Result<String> {
-    let name = format!("without-{verb}-{resource}");
+    let name = format!("without-{verb}-{}", plain(resource));
     let mut role = role()?;
     role["metadata"] = json!({"name": name});
     let rules = role["rules"].as_array_mut().context("no rules")?;
@@ -63,6 +63,11 @@ fn without(verb: &str, resource: &str, user: &str) -> Result<String> {
     Ok(format!("{role}\n---\n{binding}"))
 }
 
+/// A resource in the name of an object.
+fn plain(resource: &str) -> String {
+    resource.replace("*/", "any-")
+}
+
 #[tokio::test]
 async fn a_forbidden_request_says_which_rule_is_missing() -> Result<()> {
     let cluster = Cluster::builder().bare().start().await?;
@@ -74,6 +79,13 @@ async fn a_forbidden_request_says_which_rule_is_missing() -> Result<()> {
         "spec": {"subnet": "10.1.0.0/24", "default": true},
     });
     cluster.apply_yaml(&pool.to_string()).await?;
+    let subnet = json!({
+        "apiVersion": "leasehold.io/v1alpha1",
+        "kind": "Subnet",
+        "metadata": {"name": "racks"},
+        "spec": {"subnet": "10.2.0.0/24", "ips": ["10.2.0.1-10.2.0.9"]},
+    });
+    cluster.apply_yaml(&subnet.to_string()).await?;
     let mut calls = Vec::new();
     for (verb, resource) in [
         ("list", "ippools"),
@@ -81,16 +93,22 @@ async fn a_forbidden_request_says_which_rule_is_missing() -> Result<()> {
         ("list", "subnets"),
         ("get", "namespaces"),
         ("create", "ipleases"),
+        ("get", "*/scale"),
     ] {
         let node = cluster.fresh_node().create().await?;
         cluster
             .apply_yaml(&without(verb, resource, &node.user())?)
             .await?;
-        let pod = cluster
-            .pod("forbidden", &format!("{verb}-{resource}"))
-            .on(&node)
-            .create()
-            .await?;
+        let mut pod = cluster
+            .pod("forbidden", &format!("{verb}-{}", plain(resource)))
+            .on(&node);
+        if resource == "*/scale" {
+            let racks = json!({"ipv4": ["racks"]}).to_string();
+            pod = pod
+                .of_deployment("get")
+                .annotation("ipam.leasehold.io/subnet", &racks);
+        }
+        let pod = pod.create().await?;
         let eth0 = Attachment::new(PLUGIN.as_ref(), &node, &pod, &Arc::new(Sandbox::new()?))?;
         // Each is doubted for some seconds: a role may be on its way.
         calls.push((verb, resource, eth0.call("ADD")?.spawn()?, eth0));
