@@ -1,8 +1,8 @@
 //! What keeps a recreated lease beyond its pod: what kept the one that is missing.
 //!
 //! A set says itself which addresses it has. Which network a slot is on, only leases say: it is
-//! that of all others of the pool on such an interface, if they agree. Where they do not, the slot
-//! has its claim again with the pod's next ADD.
+//! that of all others on such an interface, of the pool if that has any, if they agree. Where they
+//! do not, the slot has its claim again with the pod's next ADD.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -60,13 +60,18 @@ impl<'a> Keepers<'a> {
     }
 
     fn network(&self, interface: &str, pool: &str) -> Option<&'a str> {
-        let leases = self.snapshot.leases.iter();
-        let leases = leases.filter(|lease| lease.pool.as_str() == pool);
-        let mut networks = leases.filter_map(|lease| {
-            let holder = lease.holder.as_ref()?;
-            let is_known = *holder.interface == *interface && !holder.network.is_empty();
-            is_known.then_some(&*holder.network)
-        });
+        let networks = |of_pool: bool| {
+            let leases = self.snapshot.leases.iter().filter(move |lease| {
+                lease.name.vrf.is_default() && (!of_pool || lease.pool.as_str() == pool)
+            });
+            leases.filter_map(move |lease| {
+                let holder = lease.holder.as_ref()?;
+                let is_known = *holder.interface == *interface && !holder.network.is_empty();
+                is_known.then_some(&*holder.network)
+            })
+        };
+        let is_in_pool = networks(true).next().is_some();
+        let mut networks = networks(is_in_pool);
         let network = networks.next()?;
         networks.all(|other| other == network).then_some(network)
     }

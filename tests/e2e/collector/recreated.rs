@@ -1,5 +1,7 @@
 //! Leases that are missing come back; addresses of nodes stay out.
 
+use std::net::IpAddr;
+
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::core::v1::{ConfigMap, Node};
 use kube::api::{Api, DeleteParams, Patch, PatchParams};
@@ -8,6 +10,22 @@ use serde_json::json;
 
 use super::heartbeats::alive;
 use super::run::{Attached, Report};
+use crate::env::TestEnv;
+
+impl TestEnv {
+    /// Deletes the lease of a pod that has it, as an administrator does by mistake.
+    pub async fn delete_held(&self, address: IpAddr) -> Result<()> {
+        let (leases, name) = (self.api::<IPLease>().await?, address.to_string());
+        let holder = leases.get(&name).await?.spec.holder.unwrap_or_default();
+        let cleared =
+            json!({"metadata": {"annotations": {"ipam.leasehold.io/release": holder.uid}}});
+        leases
+            .patch(&name, &PatchParams::default(), &Patch::Merge(&cleared))
+            .await?;
+        leases.delete(&name, &DeleteParams::default()).await?;
+        Ok(())
+    }
+}
 
 #[tokio::test]
 async fn leases_that_were_deleted_by_mistake_are_made_again_before_anybody_takes_their_addresses()
@@ -33,14 +51,7 @@ async fn leases_that_were_deleted_by_mistake_are_made_again_before_anybody_takes
         .patch_status(json!({"phase": "Failed"}))
         .await?;
     for attached in [&web, &db, &finished] {
-        let (leases, name) = (env.api::<IPLease>().await?, attached.address.to_string());
-        let holder = leases.get(&name).await?.spec.holder.unwrap_or_default();
-        let cleared =
-            json!({"metadata": {"annotations": {"ipam.leasehold.io/release": holder.uid}}});
-        leases
-            .patch(&name, &PatchParams::default(), &Patch::Merge(&cleared))
-            .await?;
-        leases.delete(&name, &DeleteParams::default()).await?;
+        env.delete_held(attached.address).await?;
     }
 
     let would = env.collect(&["--dry-run"]).await?;

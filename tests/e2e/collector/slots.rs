@@ -9,7 +9,7 @@ use leasehold::api::State;
 use serde_json::{Value, json};
 use testbed::proxy::{Do, On, Proxy};
 
-use super::run::Report;
+use super::run::{Attached, Report};
 use crate::env::TestEnv;
 
 /// One that no controller makes pods of.
@@ -39,12 +39,17 @@ async fn scale(env: &TestEnv, name: &str, replicas: u32) -> Result<()> {
     Ok(())
 }
 
-/// The address of a pod that has come and gone.
-async fn kept(env: &TestEnv, set: &str, number: u32) -> Result<IpAddr> {
+/// The pod of this number.
+async fn numbered(env: &TestEnv, set: &str, number: u32) -> Result<Attached> {
     let owner = json!({"apiVersion": "apps/v1", "kind": "StatefulSet", "name": set, "controller": true,
         "uid": "0b5cf4ce-9a1b-4f0e-9a57-6b1a3c5f9a11"});
     let pod = env.pod(&format!("{set}-{number}")).owner(owner);
-    let attached = env.attach_pod(&env.node, pod.create().await?).await?;
+    env.attach_pod(&env.node, pod.create().await?).await
+}
+
+/// The address of a pod that has come and gone.
+async fn kept(env: &TestEnv, set: &str, number: u32) -> Result<IpAddr> {
+    let attached = numbered(env, set, number).await?;
     attached.eth0.del().await?.success()?;
     attached.pod.force_delete().await?;
     Ok(attached.address)
@@ -143,5 +148,33 @@ async fn what_is_kept_for_a_pod_that_no_stateful_set_makes_goes_a_day_after_it()
     );
     ensure!(env.lease(long).await?.is_none(), "{report:#?}");
     ensure!(is_kept(&env, lately).await?, "{report:#?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_address_whose_lease_was_deleted_while_its_pod_runs_is_kept_for_the_next_pod()
+-> Result<()> {
+    let env = super::run::env("slots-deleted", "10.59.2.0/24").await?;
+    stateful_set(&env, "db", 2, json!({})).await?;
+    let other = numbered(&env, "db", 1).await?;
+    let former = numbered(&env, "db", 0).await?;
+    former.pod.report_addresses(&[former.address]).await?;
+    env.delete_held(former.address).await?;
+    let report = env.collect(&[]).await?;
+    let about = report.about(&former.address.to_string());
+    ensure!(
+        about.is_some_and(|(event, _)| event == "recreated"),
+        "{report:#?}"
+    );
+
+    former.eth0.del().await?.success()?;
+    former.pod.force_delete().await?;
+    ensure!(is_kept(&env, former.address).await?, "it is free");
+    let next = numbered(&env, "db", 0).await?;
+    ensure!(next.address == former.address, "it has {}", next.address);
+    for attached in [other, next] {
+        attached.eth0.del().await?.success()?;
+        attached.pod.force_delete().await?;
+    }
     Ok(())
 }
