@@ -25,7 +25,8 @@ pub use keys::{Unserved, names_subnet, of_namespace, of_pod};
 pub use networks::{Network, default_network, networks};
 pub use pool_ref::{InvalidPoolRef, PoolRef};
 pub use pools::{
-    ForInterface, ForPod, PerInterface, PoolLists, default_pools, ippool, ippools, subnet, subnets,
+    ForInterface, ForPod, PerInterface, PoolLists, asked_subnets, default_pools, ippool, ippools,
+    subnet, subnets,
 };
 pub use routes::{default_route_nic, routes};
 pub use sticky::{retains_when_scaled, sticky};

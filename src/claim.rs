@@ -13,6 +13,6 @@ mod unusable;
 pub use crate::api::SetOwner;
 pub use application::NoApplication;
 pub use derived::{DerivedSet, SetSize};
-pub use set::{Claim, ClaimName, InvalidClaim, OWNER_GONE, Source};
+pub use set::{Claim, ClaimName, InvalidClaim, OWNER_GONE, Source, UNUSED};
 pub use slot::{NotSticky, PodIdentity, ordinal};
 pub use unusable::Unusable;

@@ -7,7 +7,7 @@ use serde::de::{DeserializeOwned, MapAccess};
 use super::json::{Described, Fields, List, Malformed, Object, put};
 use super::pool_ref::SubnetName;
 use super::{Annotations, Found, PoolRef, keys, read};
-use crate::ip::Family;
+use crate::ip::{Family, PoolName};
 
 const SUBNET: &str = r#"{"ipv4":["a"],"ipv6":["b"]}"#;
 const SUBNETS: &str = r#"[{"interface":"eth0","ipv4":["a"],"ipv6":["b"]}]"#;
@@ -81,6 +81,26 @@ pub fn ippools(annotations: &Annotations) -> Result<Option<Found<PerInterface>>,
 /// The pod's annotation `subnets`: what `ippools` is for pools, for Subnets.
 pub fn subnets(annotations: &Annotations) -> Result<Option<Found<PerInterface>>, Malformed> {
     per_interface::<SubnetName>(annotations, keys::SUBNETS, SUBNETS)
+}
+
+/// Every Subnet that a pod with these annotations asks for, on whatever interface, each by the name
+/// of the pool that it is.
+pub fn asked_subnets(annotations: &Annotations) -> Result<Vec<PoolName>, Malformed> {
+    let for_pod = subnet(annotations)?.map(|found| found.value.pools);
+    let per_interface = match subnets(annotations)?.map(|found| found.value) {
+        None => Vec::new(),
+        Some(PerInterface::Named(items)) => items.into_values().collect(),
+        Some(PerInterface::InOrder(items)) => items,
+    };
+    let lists = for_pod
+        .into_iter()
+        .chain(per_interface.into_iter().map(|it| it.pools));
+    let refs = lists.flat_map(|lists| lists.ipv4.into_iter().chain(lists.ipv6));
+    let names = refs.filter_map(|it| match it {
+        PoolRef::Name(name) => Some(name),
+        PoolRef::Pattern(_) => None,
+    });
+    Ok(names.collect())
 }
 
 /// How an item of a list is written.

@@ -164,7 +164,7 @@ pub struct IPClaimStatus {
 
     /// `Ready`: whether all addresses that the spec asks for are confirmed; if not, because of
     /// `PoolFull`, `Incomplete` or `NotAllowed`. `OwnerGone`: whether the owner of a derived claim
-    /// does not exist.
+    /// does not exist. `Unused`: whether no pod of it asks for the claim any more.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::conditions")]
     pub conditions: Vec<Condition>,

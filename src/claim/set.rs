@@ -12,6 +12,9 @@ use crate::ip::{Family, Span, SpanError, Spans, Vrf};
 /// The condition of a claim that says whether its application does not exist.
 pub const OWNER_GONE: &str = "OwnerGone";
 
+/// The condition of a claim that says whether pods of its application live and none asks for it.
+pub const UNUSED: &str = "Unused";
+
 /// Namespace and name of a claim.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClaimName {
@@ -212,13 +215,13 @@ impl Claim {
         }
     }
 
-    /// Since when its application is known not to exist.
+    /// Since when this condition is true.
     #[must_use]
-    pub fn owner_gone_since(&self) -> Option<Timestamp> {
+    pub fn since(&self, condition: &str) -> Option<Timestamp> {
         let conditions = self.object.status.iter().flat_map(|it| &it.conditions);
         let mut conditions = conditions.into_iter();
-        let gone = conditions.find(|it| it.type_ == OWNER_GONE && it.status == "True")?;
-        Some(gone.last_transition_time.0)
+        let found = conditions.find(|it| it.type_ == condition && it.status == "True")?;
+        Some(found.last_transition_time.0)
     }
 
     /// What the leases of its members say.

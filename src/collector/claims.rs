@@ -14,7 +14,7 @@ use super::index::SnapshotIndex;
 use super::rules::Case;
 use super::snapshot::LeaseSnapshot;
 use crate::api::{Condition, IPClaimStatus, Time};
-use crate::claim::{Claim, ClaimName, OWNER_GONE, Source};
+use crate::claim::{Claim, ClaimName, Source};
 use crate::ip::Family;
 use crate::lease::{LeaseName, State};
 use crate::pool::{Pool, Pools, Scope};
@@ -22,6 +22,7 @@ use crate::select::Labels;
 use crate::text::first_few;
 
 mod derived;
+mod ending;
 
 use derived::Requests;
 pub(super) use derived::{ApplicationKey, Applications, Existence, application_of};
@@ -72,6 +73,8 @@ pub(super) struct Plan {
     used: usize,
     /// Whether the application of a derived claim exists, as far as that is known.
     pub existence: Option<Existence>,
+    /// Whether no living pod of the application asks for it, as far as that is known.
+    pub unused: Option<bool>,
 }
 
 /// What is known of all claims.
@@ -367,34 +370,11 @@ impl Plan {
             last_transition_time: same.map_or(Time(now), |it| it.last_transition_time.clone()),
             observed_generation: claim.object.metadata.generation,
         };
-        let owner_gone = self.owner_gone(claim, now);
-        let is_ours = |type_: &str| type_ == READY || type_ == OWNER_GONE && owner_gone.is_some();
+        let ending = self.ending(claim, now);
+        let is_ours = |type_: &str| type_ == READY || ending.iter().any(|it| it.type_ == type_);
         let others = old.iter().filter(|it| !is_ours(&it.type_)).cloned();
-        std::iter::once(ready)
-            .chain(others)
-            .chain(owner_gone.clone())
-            .collect()
-    }
-
-    /// The condition `OwnerGone`, where it becomes another.
-    fn owner_gone(&self, claim: &Claim, now: Timestamp) -> Option<Condition> {
-        let since = claim.owner_gone_since();
-        let (status, reason, message) = match (self.existence.as_ref()?, since) {
-            (Existence::Gone(message), _) => ("True", "NotFound", message.clone()),
-            (Existence::Exists, Some(_)) => ("False", "Exists", String::new()),
-            (Existence::Exists, None) => return None,
-        };
-        Some(Condition {
-            type_: OWNER_GONE.to_owned(),
-            status: status.to_owned(),
-            reason: reason.to_owned(),
-            message,
-            last_transition_time: Time(match status {
-                "True" => since.unwrap_or(now),
-                _ => now,
-            }),
-            observed_generation: claim.object.metadata.generation,
-        })
+        let others: Vec<Condition> = others.collect();
+        std::iter::once(ready).chain(others).chain(ending).collect()
     }
 
     fn ready(&self, claim: &Claim) -> (&'static str, String) {

@@ -76,12 +76,14 @@ pub enum Event {
         /// The claim of the set.
         claim: String,
     },
-    /// A claim was deleted, because its application is gone.
+    /// A claim was deleted, of which no pod has an address.
     ClaimDeleted {
         /// The claim.
         claim: String,
         /// The application that it was for.
         owner: String,
+        /// Whether the application does not exist; else it does not ask for the claim any more.
+        is_owner_gone: bool,
     },
     /// Living pods use one address.
     Contested {
@@ -136,8 +138,13 @@ impl Event {
             Self::MemberMade { lease, pool, claim } => json!({
                 "event": "memberMade", "lease": lease.to_string(), "pool": pool.to_string(), "claim": claim,
             }),
-            Self::ClaimDeleted { claim, owner } => json!({
-                "event": "claimDeleted", "claim": claim, "owner": owner, "reason": "owner_gone",
+            Self::ClaimDeleted {
+                claim,
+                owner,
+                is_owner_gone,
+            } => json!({
+                "event": "claimDeleted", "claim": claim, "owner": owner,
+                "reason": if *is_owner_gone { "owner_gone" } else { "unused" },
             }),
             Self::Contested { address, pods } => json!({
                 "event": "contested", "address": address.to_string(),
@@ -222,10 +229,19 @@ impl fmt::Display for Event {
                     "made the lease of {lease} in pool {pool} for IPClaim {claim}"
                 )
             }
-            Self::ClaimDeleted { claim, owner } => {
+            Self::ClaimDeleted {
+                claim,
+                owner,
+                is_owner_gone,
+            } => {
+                let why = if *is_owner_gone {
+                    format!("{owner} does not exist")
+                } else {
+                    format!("no pod of {owner} asks for it any more")
+                };
                 write!(
                     f,
-                    "deleted IPClaim {claim}: {owner} does not exist, and no pod has an address of it"
+                    "deleted IPClaim {claim}: {why}, and none has an address of it"
                 )
             }
             Self::Contested { address, pods } => {

@@ -215,6 +215,9 @@ pub struct DerivedRequest {
     pub application: Option<ClaimOwner>,
     /// How large a set should be; `None`: unknown.
     pub size: Option<SetSize>,
+    /// The Subnets that it names, each by the name of the pool that it is; `None`: unknown, so it may
+    /// be any.
+    pub subnets: Option<Box<[PoolName]>>,
 }
 
 /// What is known of an application that a set was made for.

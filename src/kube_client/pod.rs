@@ -234,6 +234,9 @@ fn derived(metadata: &Metadata) -> Option<DerivedRequest> {
     annotations::names_subnet(&metadata.annotations).then(|| DerivedRequest {
         application: ClaimOwner::application(metadata.controller().as_ref(), &metadata.labels).ok(),
         size: select::set_size(&metadata.annotations).ok(),
+        subnets: annotations::asked_subnets(&metadata.annotations)
+            .ok()
+            .map(Into::into),
     })
 }
 

@@ -48,6 +48,8 @@ pub(in crate::collector) enum Existence {
 #[derive(Debug, Default)]
 pub(super) struct Requests<'a> {
     sizes: HashMap<ApplicationKey<'a>, BTreeSet<Option<SetSize>>>,
+    /// The Subnets that the pods name; `None`: one of them may name any.
+    subnets: HashMap<ApplicationKey<'a>, Option<BTreeSet<&'a PoolName>>>,
     /// The namespaces with a pod that may be of any application.
     unknown: HashSet<&'a str>,
 }
@@ -69,10 +71,30 @@ impl<'a> Requests<'a> {
                 }) => {
                     let key = [namespace, group, kind, name];
                     requests.sizes.entry(key).or_default().insert(request.size);
+                    let known = requests
+                        .subnets
+                        .entry(key)
+                        .or_insert_with(|| Some(BTreeSet::new()));
+                    match (known.as_mut(), &request.subnets) {
+                        (Some(known), Some(subnets)) => known.extend(subnets.iter()),
+                        (Some(_), None) => *known = None,
+                        (None, _) => {}
+                    }
                 }
             }
         }
         requests
+    }
+
+    /// The Subnets that living pods of the application name: none, where none lives; `None`: unknown.
+    pub fn asked(&self, claim: &Claim, owner: &SetOwner) -> Option<BTreeSet<&'a PoolName>> {
+        if self.unknown.contains(&*claim.name.namespace) {
+            return None;
+        }
+        match self.subnets.get(&application_of(claim, owner)) {
+            Some(asked) => asked.clone(),
+            None => Some(BTreeSet::new()),
+        }
     }
 }
 
@@ -104,6 +126,9 @@ impl AllClaims<'_> {
             Some(ApplicationSnapshot::Gone) => Some(Existence::Gone(gone(claim, owner))),
             Some(ApplicationSnapshot::UnknownKind) | None => None,
         };
+        // Of an application that can't be read nothing is known.
+        let is_known = plan.existence.is_some();
+        plan.unused = is_known.then(|| self.is_unused(claim, owner)).flatten();
         if let Some(wanted) = self.wanted(claim, owner) {
             self.shrink(claim, owner, wanted, plan);
         }
@@ -229,3 +254,6 @@ impl Claim {
         self.object.spec.reclaim != Some(false)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -146,6 +146,7 @@ impl Identity {
             derived: Some(Box::new(DerivedRequest {
                 application: None,
                 size: None,
+                subnets: None,
             })),
             attached: None,
         }

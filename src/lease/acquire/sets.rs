@@ -14,7 +14,7 @@ use super::make::Made;
 use super::office::Watch;
 use super::search::Search;
 use super::{Allocation, Refusal, SetRequest};
-use crate::claim::{Claim, DerivedSet, OWNER_GONE, Unusable};
+use crate::claim::{Claim, DerivedSet, OWNER_GONE, UNUSED, Unusable};
 use crate::retry::{Clock, Commit, backoff};
 
 /// How many of the shortest pauses a call leaves out that waits for a maker: that one writes a
@@ -91,7 +91,7 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
         }
     }
 
-    /// The claim of a set, made where there is none. Its application is back, where it was gone.
+    /// The claim of a set, made where there is none, and kept from being deleted.
     async fn claim_of(&self, set: &DerivedSet) -> Result<Claim, Error> {
         let name = set.name();
         let mut pauses = backoff();
@@ -114,11 +114,13 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
                 self.acquirer.leases.back_off(&mut pauses).await?;
                 continue;
             }
-            if claim.owner_gone_since().is_none() {
+            // By these the collector deletes a set: this pod asks for it.
+            let ending = [OWNER_GONE, UNUSED];
+            if !ending.iter().any(|it| claim.since(it).is_some()) {
                 return Ok(claim);
             }
             let cleared = self.write_status(&claim, |status| {
-                status.conditions.retain(|it| it.type_ != OWNER_GONE);
+                (status.conditions).retain(|it| !ending.contains(&&*it.type_));
             });
             if let Commit::Won(claim) = cleared.await? {
                 return Ok(claim);

@@ -6,6 +6,7 @@ mod crash;
 mod ended;
 mod lists;
 mod shrunk;
+mod unused;
 
 use std::net::Ipv4Addr;
 

@@ -199,8 +199,11 @@ async fn a_node_says_that_an_owner_is_there_and_never_that_it_is_gone() -> Resul
     let gone_later = condition("OwnerGone", "True", 1);
     let back = condition("OwnerGone", "False", 1);
     let ready = condition("Ready", "True", 0);
-    let refusal = "of status.conditions a node clears OwnerGone, and changes no other";
+    let unused = condition("Unused", "True", 0);
+    let refusal = "of status.conditions a node clears OwnerGone and Unused, and changes no other";
     let rows = [
+        ("it is asked for", vec![&ready, &unused], vec![&ready], ""),
+        ("it is unused", vec![&ready], vec![&ready, &unused], refusal),
         ("it is there", vec![&ready, &gone], vec![&ready], ""),
         ("it is back", vec![&ready, &gone], vec![&ready, &back], ""),
         ("nothing", vec![&ready, &gone], vec![&ready, &gone], ""),
