@@ -134,8 +134,8 @@ impl<'a> Scenario<'a> {
         loop {
             invariants.look(stage)?;
             let ended: Vec<bool> = actors.iter().map(Option::is_none).collect();
-            let state = hash((fake_store.state(), invariants.state(), ended, turn.of));
-            match choices.visit(state, turn.switches.unwrap_or_default()) {
+            let met = hash((fake_store.state(), invariants.state(), ended, turn.of));
+            match choices.visit(met, turn.switches.unwrap_or_default()) {
                 Visit::Met => return Ok(()),
                 Visit::New => {
                     invariants::look_at_sets(stage, self.members.len())?;

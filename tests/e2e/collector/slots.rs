@@ -155,6 +155,7 @@ async fn what_is_kept_for_a_pod_that_no_stateful_set_makes_goes_a_day_after_it()
 async fn an_address_whose_lease_was_deleted_while_its_pod_runs_is_kept_for_the_next_pod()
 -> Result<()> {
     let env = super::run::env("slots-deleted", "10.59.2.0/24").await?;
+    env.namespace(env.name(), json!({})).await?;
     stateful_set(&env, "db", 2, json!({})).await?;
     let other = numbered(&env, "db", 1).await?;
     let former = numbered(&env, "db", 0).await?;

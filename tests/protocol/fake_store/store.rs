@@ -100,7 +100,10 @@ impl Store for FakeStore<'_> {
             LeaseFilter::Claim(name) if self.faults.get() == 0 => {
                 self.on_its_way_to_claim(None, name).await;
             }
-            _ => self.on_its_way(None).await,
+            LeaseFilter::Claim(_)
+            | LeaseFilter::Pod(_)
+            | LeaseFilter::Container(_)
+            | LeaseFilter::Node(_) => self.on_its_way(None).await,
         }
         let is_whose = |seen: &&StoredLease| {
             if let LeaseFilter::Claim(name) = filter {

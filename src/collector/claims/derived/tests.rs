@@ -46,7 +46,7 @@ fn fresh(claim: &Claim, address: &str) -> LeaseSnapshot {
 fn in_use(claim: &Claim, address: &str) -> LeaseSnapshot {
     LeaseSnapshot {
         state: State::Held,
-        held_since: Some(at(-100)),
+        held_since: Some(at(-100).into()),
         ..fresh(claim, address)
     }
 }

@@ -72,8 +72,16 @@ impl Model<'_> {
     pub(super) async fn ensure_returned(&mut self, name: &str, address: IpAddr) -> Result<()> {
         let before = of_name(&self.before, name);
         let address = address.to_string();
-        if let Some(given_up) = self.kept.given_up.get_mut(name) {
-            given_up.remove(&address);
+        let given_up = self.kept.given_up.entry(name.to_owned()).or_default();
+        if given_up.remove(&address) {
+            // Until a run has released what was given up, the pool may give it again, and ADD, which
+            // reads the first address of its order alone, does not see what the name has besides.
+            given_up.extend(
+                before
+                    .iter()
+                    .map(|it| (*it).to_owned())
+                    .filter(|it| *it != address),
+            );
         }
         if before.is_empty() || before.contains(&*address) {
             return Ok(());
