@@ -102,6 +102,9 @@ mod tests {
             ("web-*", Err(())),
             ("Web", Err(())),
             (r#"{"name":"web"}"#, Err(())),
+            (r#"["web"]"#, Err(())),
+            ("räcks", Err(())),
+            ("[]", Ok(None)),
         ] {
             let read = claim(&annotated("claim", text)).map(|found| found.map(|f| f.value));
             let expected = expected.map(|name: Option<&str>| name.map(str::to_owned));
@@ -123,6 +126,15 @@ mod tests {
             ("-1", Err(())),
             ("++1", Err(())),
             ("+ 1", Err(())),
+            ("+", Err(())),
+            ("+1025", Err(())),
+            ("+1000000", Err(())),
+            ("٣", Err(())),
+            ("[5]", Err(())),
+            (" 5 ", Ok(Some(IpNumber::Fixed(5)))),
+            ("  ", Ok(None)),
+            ("[]", Ok(None)),
+            ("null", Ok(None)),
             ("1.5", Err(())),
             ("99999999999999999999", Err(())),
         ] {

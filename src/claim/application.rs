@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use crate::api::ClaimOwner;
+use crate::text::{NAME_BYTES, truncated};
 
 /// The label of a Deployment's pods, and that of an Argo Rollout's: the end of their `ReplicaSet`'s
 /// name.
@@ -33,8 +34,9 @@ pub enum NoApplication {
     NoController,
     /// Its `ReplicaSet`'s name is as long as a name can be, and so may have lost a part.
     #[error(
-        "the name of {kind} {name} may have been cut, so its application is unknown: create an IPClaim and name it in the \
-         annotation ipam.leasehold.io/claim"
+        "the name of {kind} {} may have been cut, so its application is unknown: create an IPClaim and name it in the \
+         annotation ipam.leasehold.io/claim",
+        truncated(name, NAME_BYTES)
     )]
     NameCut {
         /// The controller's kind.

@@ -2,6 +2,7 @@
 //! there.
 
 use crate::api::{ClaimKind, ClaimOwner, ClaimRef, Holder};
+use crate::text::{NAME_BYTES, truncated};
 
 /// Owners whose pods get a new name each time, by kind: of Kubernetes, and of `OpenKruise`.
 const RANDOM_NAMES: [&str; 5] = [
@@ -33,8 +34,9 @@ pub struct PodIdentity<'a> {
 pub enum NotSticky {
     /// Its controller names its pods at random.
     #[error(
-        "no address can be kept for a pod of {kind} {name}, because each of its pods has a new name: leave the annotation \
-         ipam.leasehold.io/sticky away, or run the pod in a StatefulSet"
+        "no address can be kept for a pod of {kind} {}, because each of its pods has a new name: leave the annotation \
+         ipam.leasehold.io/sticky away, or run the pod in a StatefulSet",
+        truncated(name, NAME_BYTES)
     )]
     OwnerNamesAtRandom {
         /// The controller's kind.
@@ -93,6 +95,16 @@ impl ClaimOwner {
     #[must_use]
     pub fn is_stateful_set(&self) -> bool {
         self.group == "apps" && self.kind == "StatefulSet"
+    }
+
+    /// Whether it is one of Kubernetes' own that leaves pods out of its `status.replicas` while
+    /// they are being deleted.
+    #[must_use]
+    pub fn counts_no_terminating(&self) -> bool {
+        matches!(
+            (&*self.group, &*self.kind),
+            ("apps", "Deployment" | "ReplicaSet") | ("", "ReplicationController")
+        )
     }
 }
 

@@ -55,7 +55,10 @@ impl Claims for KubeClient {
             return Ok(Replicas::Unscalable);
         };
         match self.scale(&kind, namespace, &application.name).await {
-            Ok(Some(replicas)) => Ok(Replicas::Wanted(replicas)),
+            Ok(Some(scale)) => Ok(Replicas::Wanted {
+                replicas: scale.spec.replicas,
+                existing: scale.status.replicas,
+            }),
             Ok(None) => Ok(Replicas::NotFound),
             Err(error) if error.kind == ErrorKind::NotInstalled => Ok(Replicas::Unscalable),
             Err(error) => Err(error),

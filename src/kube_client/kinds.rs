@@ -35,17 +35,19 @@ impl ServedKind {
     }
 }
 
-/// How large an application is to be (autoscaling/v1).
+/// How large an application is to be, and is (autoscaling/v1).
 #[derive(Deserialize)]
-struct Scale {
+pub(super) struct Scale {
     #[serde(default)]
-    spec: ScaleSpec,
+    pub spec: ScaleReplicas,
+    #[serde(default)]
+    pub status: ScaleReplicas,
 }
 
 #[derive(Default, Deserialize)]
-struct ScaleSpec {
+pub(super) struct ScaleReplicas {
     #[serde(default)]
-    replicas: u32,
+    pub replicas: u32,
 }
 
 /// The kinds that were found: `None`, where the API server has no such kind.
@@ -103,19 +105,18 @@ impl KubeClient {
         Ok(served)
     }
 
-    /// How many pods an application of such a kind is to have; `None`: it does not exist.
+    /// How many pods an application of such a kind is to have and has; `None`: it does not exist.
     pub(super) async fn scale(
         &self,
         kind: &ServedKind,
         namespace: &str,
         name: &str,
-    ) -> Result<Option<u32>, ApiError> {
+    ) -> Result<Option<Scale>, ApiError> {
         let path = Path::new(kind.path(namespace));
         let (what, answer) = self
             .send(built(path.get_subresource("scale", name))?)
             .await?;
-        let scale = answer.object::<Scale>(&what)?;
-        Ok(scale.map(|scale| scale.spec.replicas))
+        answer.object(&what)
     }
 
     async fn discover(&self, group: &str, kind: &str) -> Result<Option<ServedKind>, ApiError> {

@@ -118,8 +118,13 @@ pub trait Claims {
 /// How many pods an application is to have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Replicas {
-    /// So many.
-    Wanted(u32),
+    /// It says.
+    Wanted {
+        /// So many.
+        replicas: u32,
+        /// How many there are.
+        existing: u32,
+    },
     /// Its object does not exist.
     NotFound,
     /// Objects of its kind have no `/scale`, so none of them says.

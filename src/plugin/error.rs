@@ -262,6 +262,7 @@ fn code(error: &Error) -> Code {
 fn set_code(unusable: &Unusable) -> Code {
     match unusable {
         Unusable::Full { .. } | Unusable::NoRoom { .. } => Code::Exhausted,
+        Unusable::Making { .. } | Unusable::NotGone(_) => Code::TryAgainLater,
         Unusable::NoneOf(each) => each.first().map_or(Code::NoPool, set_code),
         Unusable::Missing(_)
         | Unusable::OfAnother(_)

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use leasehold::api::{ClaimRef, IPPool, IPPoolSpec, SetOwner};
-use leasehold::claim::{DerivedSet, SetSize};
+use leasehold::claim::{DerivedSet, SetSize, Unusable};
 use leasehold::ip::{Family, Vrf};
 use leasehold::lease::{
     self, AddressRequest, Allocation, CallHints, Claims, Error, Freshness, Holder, Lease,
@@ -184,7 +184,10 @@ impl Stage<'_> {
         match lease::acquire(&leases, &requester, &[request], &hints, &exists).await {
             Ok(allocations) => self.answer(container, &allocations),
             Err(failed) => match failed.error {
-                Error::Retry(retry::Error::OutOfTime { .. }) => self.invariants.abandon(container),
+                Error::Retry(retry::Error::OutOfTime { .. })
+                | Error::Refused(Refusal::Set(Unusable::Making { .. })) => {
+                    self.invariants.abandon(container);
+                }
                 Error::Refused(Refusal::Set(_)) => {
                     self.invariants.refuse(&self.fake_store, container);
                 }

@@ -23,7 +23,8 @@ impl KubeClient {
         };
         let name = &application.name;
         let found = if kind.has_scale {
-            self.scale(&kind, namespace, name).await?.map(Some)
+            let scale = self.scale(&kind, namespace, name).await?;
+            scale.map(|scale| Some(scale.spec.replicas))
         } else {
             let request = Path::new(kind.path(namespace)).get_metadata(name, &GetParams::default());
             let (what, answer) = self.send(built(request)?).await?;

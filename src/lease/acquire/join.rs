@@ -18,7 +18,7 @@ use super::eligibility::{self, Cooling, Eligibility};
 use super::hints::Hints;
 use super::search::Search;
 use super::{Allocation, Previous, Refusal, describe};
-use crate::claim::{Claim, Unusable};
+use crate::claim::{Claim, ClaimName, Unusable};
 use crate::pool::Pool;
 use crate::retry::{Clock, backoff};
 
@@ -68,7 +68,11 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
             }
             if !is_lost {
                 let family = self.request.family;
-                return Err(Refusal::Set(Unusable::full(&claim, family, &unavailable)).into());
+                let held = members.iter().filter(|(address, stored)| {
+                    stored.lease.state == State::Held && unavailable.contains_key(*address)
+                });
+                let full = Unusable::full(&claim, family, &unavailable, held.count());
+                return Err(Refusal::Set(full).into());
             }
             leases.back_off(&mut pauses).await?;
             claim = self.read_again(claim).await?;
@@ -180,10 +184,13 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
                     Eligibility::Taken | Eligibility::Avoided if !is_kept => {
                         let Lease { state, holder, .. } = &stored.lease;
                         let changed = is_member && *state == State::Held;
-                        return Ok(if changed {
-                            Attempt::Lost
-                        } else {
-                            Attempt::Unavailable(describe(*state, holder.as_ref()))
+                        let of = stored.lease.claim.as_ref().and_then(ClaimName::of);
+                        return Ok(match of {
+                            _ if changed => Attempt::Lost,
+                            Some(other) if !is_member => {
+                                Attempt::Unavailable(format!("in IPClaim {other} already"))
+                            }
+                            _ => Attempt::Unavailable(describe(*state, holder.as_ref())),
                         });
                     }
                     Eligibility::Mine if is_member => {

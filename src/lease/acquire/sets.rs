@@ -15,7 +15,7 @@ use super::office::Watch;
 use super::search::Search;
 use super::{Allocation, Refusal, SetRequest};
 use crate::claim::{Claim, DerivedSet, OWNER_GONE, UNUSED, Unusable};
-use crate::retry::{Clock, Commit, backoff};
+use crate::retry::{self, Clock, Commit, backoff};
 
 /// How many of the shortest pauses a call leaves out that waits for a maker: that one writes a
 /// dozen objects. And those that waited with it join one after the other.
@@ -38,6 +38,7 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
         let SetRequest { set, pool } = request;
         let mut watch = Watch::default();
         let mut pauses = backoff().skip(SHORT);
+        let mut waiting_since = None;
         let mut tried: Option<BTreeSet<IpAddr>> = None;
         let mut refusal = None;
         let mut wanted = None;
@@ -48,13 +49,37 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
                     Err(Error::Refused(Refusal::Set(full))) if full.is_for_want_of_members() => {
                         refusal = Some(full);
                     }
+                    // The collector has taken it away: it is made again.
+                    Err(Error::Refused(Refusal::Set(
+                        Unusable::Missing(_) | Unusable::Deleting(_),
+                    ))) => {
+                        self.acquirer.leases.back_off(&mut pauses).await?;
+                        continue;
+                    }
                     outcome => return outcome,
                 }
                 tried = Some(claim.addresses.clone());
             }
-            let is_free = watch.is_free(claim.maker(), &self.writer(), self.elapsed());
+            let (maker, now) = (claim.maker(), self.elapsed());
+            let is_free = watch.is_free(maker.clone(), &self.writer(), now);
+            let rival = maker.filter(|_| !is_free);
+            waiting_since = rival.as_ref().map(|_| waiting_since.unwrap_or(now));
+            // Why a call that waits gets nothing.
+            let in_vain = |error: retry::Error| -> Error {
+                match (rival, waiting_since) {
+                    (Some(rival), Some(since)) => Refusal::Set(Unusable::Making {
+                        claim: Box::new(claim.name.clone()),
+                        pod: rival.pod.into(),
+                        node: rival.node.into(),
+                        seconds: self.elapsed().saturating_sub(since).as_secs(),
+                    })
+                    .into(),
+                    _ => Error::from(error),
+                }
+            };
             if claim.addresses.is_empty() && !is_free {
-                self.acquirer.leases.back_off(&mut pauses).await?;
+                let pause = self.acquirer.leases.back_off(&mut pauses).await;
+                pause.map_err(in_vain)?;
                 continue;
             }
             let size = match wanted {
@@ -65,8 +90,9 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
             let given = joinable.filter(|address| pool.usable.contains(*address));
             let missing = size.saturating_sub(given.count());
             if missing == 0 {
-                let full = || Unusable::full(&claim, self.request.family, &[].into());
+                let full = || Unusable::full(&claim, self.request.family, &[].into(), 0);
                 let full = refusal.unwrap_or_else(full).of_size(set.size);
+                let full = self.with_terminating(set, full).await;
                 return self.join_at_last(set, &claim, full).await;
             }
             if is_free {
@@ -87,7 +113,8 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
                     }
                 }
             }
-            self.acquirer.leases.back_off(&mut pauses).await?;
+            let pause = self.acquirer.leases.back_off(&mut pauses).await;
+            pause.map_err(in_vain)?;
         }
     }
 
@@ -109,9 +136,10 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
             if !set.has(&claim) {
                 return Err(Refusal::Set(Unusable::OfAnother(name)).into());
             }
-            // It has no finalizer, and will be gone in a moment.
+            // The plugin gives it no finalizer, so it will be gone in a moment.
             if claim.deleting {
-                self.acquirer.leases.back_off(&mut pauses).await?;
+                let pause = self.acquirer.leases.back_off(&mut pauses).await;
+                pause.map_err(|_| Refusal::Set(Unusable::NotGone(name.clone())))?;
                 continue;
             }
             // By these the collector deletes a set: this pod asks for it.
@@ -151,9 +179,23 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
         let replicas = self.acquirer.leases.replicas(&set.namespace, &application);
         let refuse = |unusable| Err(Refusal::Set(unusable).into());
         match replicas.await? {
-            Replicas::Wanted(replicas) => Ok(replicas),
+            Replicas::Wanted { replicas, .. } => Ok(replicas),
             Replicas::NotFound => refuse(Unusable::NoApplication(Box::new(set.owner.clone()))),
             Replicas::Unscalable => refuse(Unusable::NoReplicas(Box::new(set.owner.clone()))),
+        }
+    }
+
+    /// A refusal that says how many members are held by pods that are being deleted, where the
+    /// application counts only the others.
+    async fn with_terminating(&self, set: &DerivedSet, full: Unusable) -> Unusable {
+        let application = set.owner.object();
+        if !application.counts_no_terminating() {
+            return full;
+        }
+        let replicas = self.acquirer.leases.replicas(&set.namespace, &application);
+        match replicas.await {
+            Ok(Replicas::Wanted { existing, .. }) => full.among(existing),
+            Ok(Replicas::NotFound | Replicas::Unscalable) | Err(_) => full,
         }
     }
 

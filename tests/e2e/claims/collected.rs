@@ -1,7 +1,7 @@
 //! What the collector makes of claims: sets that are ready before any pod, and that lose what they
 //! no longer ask for.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use serde_json::json;
 
 use crate::collector::run::{Report, env};
@@ -58,6 +58,14 @@ async fn a_size_is_chosen_from_its_pools_once_and_grows_as_it_is_asked_to() -> R
     10.32.0.1 10.32.0.2 10.32.0.3 10.32.0.4 10.32.0.5 10.32.0.6 / 10.32.0.1 10.32.0.2 10.32.0.3 10.32.0.4 10.32.0.5 10.32.0.6 /
     PoolFull: its pools have 1 too few: enlarge one or name another
     ");
+    for number in 0..6 {
+        let (_pod, eth0) = env.claiming(&format!("web-{number}"), "web").await?;
+        eth0.add().await?.success()?;
+    }
+    let (_pod, eth0) = env.claiming("web-6", "web").await?;
+    let refused = env.answer(&eth0.add().await?)?;
+    let why = "; it is to have 7, and its condition Ready says what keeps it from that; enlarge it or end a pod";
+    ensure!(refused.contains(why), "{refused}");
     Ok(())
 }
 

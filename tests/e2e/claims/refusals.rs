@@ -64,6 +64,9 @@ async fn a_full_set_says_who_has_its_addresses() -> Result<()> {
     let (_pod, first) = env.claiming("first", "web").await?;
     first.add().await?.success()?;
     insta::assert_snapshot!(refusal(&env, "second", "web").await?, @"100: IPClaim test/web is full: of its 2 IPv4 addresses 10.0.0.7 is held by test/first (eth0 on node), 10.0.0.8 is held by test/plain (eth0 on node); enlarge it or end a pod that has one of its addresses; IPv4 from the pod's annotation ipam.leasehold.io/claim: test-pool: fits; IPv6 from the default pools: there are none");
+    env.claim("younger", json!({"addresses": [env.at(7).to_string()]}))
+        .await?;
+    insta::assert_snapshot!(refusal(&env, "of-another", "younger").await?, @"100: IPClaim test/younger is full: 10.0.0.7 is in IPClaim test/web already; enlarge it or end a pod that has one of its addresses; IPv4 from the pod's annotation ipam.leasehold.io/claim: test-pool: fits; IPv6 from the default pools: there are none");
     // Once it ends, its address is the set's.
     plain.del().await?.success()?;
     assert_eq!(refusal(&env, "third", "web").await?, "10.0.0.8");
