@@ -235,10 +235,14 @@ pub async fn acquire<S: Store, C: Clock, H: Hints>(
         hints,
         sandbox_exists,
         unsettled: RefCell::default(),
+        given_up: RefCell::default(),
     };
     let mut allocations = Vec::with_capacity(requests.len());
     match acquirer.acquire_each(requests, &mut allocations).await {
-        Ok(()) => Ok(allocations),
+        Ok(()) => {
+            acquirer.free_what_was_given_up().await;
+            Ok(allocations)
+        }
         Err(error) => {
             acquirer.rollback(allocations).await;
             let unsettled = acquirer.unsettled.into_inner();
@@ -256,6 +260,8 @@ struct Acquirer<'a, S, C, H> {
     sandbox_exists: &'a dyn Fn() -> bool,
     /// Writes that were given up without a definite answer.
     unsettled: RefCell<Vec<LeaseName>>,
+    /// What the pod's slot had, and pools give it no more.
+    given_up: RefCell<Vec<StoredLease>>,
 }
 
 impl<S: Store, C: Clock, H: Hints> Acquirer<'_, S, C, H> {

@@ -6,7 +6,8 @@
 
 use std::cmp::Reverse;
 
-use super::super::record::StoredLease;
+use super::super::record::{Lease, StoredLease};
+use super::super::release::released;
 use super::super::store::{Commit, LeaseFilter, Peek, Store};
 use super::super::{Error, Holder, State};
 use super::eligibility::{self, Cooling, Eligibility};
@@ -116,6 +117,32 @@ impl<S: Store, C: Clock, H: Hints> Acquirer<'_, S, C, H> {
             || stored.lease.state == State::Held && is_own(stored, &self.requester.holder)
     }
 
+    /// Frees what the slot has given up, once it has another address: the pool may give it again
+    /// before the collector has released it, and the next pod of the name would take it while one
+    /// with the other address may still run.
+    ///
+    /// A node releases only what it holds, so it is taken first. What fails is left to the collector.
+    pub(super) async fn free_what_was_given_up(&self) {
+        for stored in self.given_up.take() {
+            let held = Lease {
+                state: State::Held,
+                holder: Some(self.requester.holder.clone()),
+                co_holder: None,
+                held_since: Some(self.requester.since),
+                released_at: None,
+                ..stored.lease.clone()
+            };
+            if let Ok(Commit::Won(held)) = self.replace(&stored, &held).await {
+                let unclaimed = Lease {
+                    claim: None,
+                    ..held.lease.clone()
+                };
+                let cooling = released(&unclaimed, self.leases.clock.now());
+                drop(self.leases.replace(&held, &cooling).await);
+            }
+        }
+    }
+
     async fn list_kept(&self) -> Result<Vec<StoredLease>, Error> {
         let of_that_name = self
             .leases
@@ -168,7 +195,16 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
             }) {
                 // What makes it unfit may have been undone meanwhile.
                 Step::GiveUp if !self.requester().is_current => return Err(Error::Outdated),
-                Step::GiveUp | Step::TakeAny => return Ok(None),
+                Step::GiveUp => {
+                    let of_family = |stored: &StoredLease| {
+                        Family::of(stored.lease.name.address) == self.request.family
+                    };
+                    let mut given_up = self.acquirer.given_up.borrow_mut();
+                    given_up.retain(|stored| !of_family(stored));
+                    given_up.extend(kept.into_iter().filter(of_family).filter(is_vacant));
+                    return Ok(None);
+                }
+                Step::TakeAny => return Ok(None),
                 Step::Take(stored) => {
                     if let Some(allocation) = self.take_kept(stored).await? {
                         return Ok(Some(allocation));

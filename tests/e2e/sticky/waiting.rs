@@ -4,8 +4,8 @@ use anyhow::{Result, ensure};
 use serde_json::json;
 use testbed::Mark;
 
-use super::{numbered, owner};
-use crate::env::{Isolation, TestEnv, in_time};
+use super::{come_and_gone, numbered, owner};
+use crate::env::{Isolation, TestEnv, in_time, with};
 
 #[tokio::test]
 async fn a_pod_waits_for_the_address_that_an_earlier_pod_of_its_name_has() -> Result<()> {
@@ -46,6 +46,33 @@ async fn a_pod_waits_for_the_address_that_an_earlier_pod_of_its_name_has() -> Re
     had.del().await?.success()?;
     let answer = call.wait().await?.success()?;
     assert_eq!(answer.ips()?, [address]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_a_name_has_given_up_is_not_taken_while_a_pod_of_it_has_another_address() -> Result<()>
+{
+    let env = Isolation::subnets().start().await?;
+    let pool = env.pool("pool", env.v4(1..=200)).await?;
+    let given_up = come_and_gone(&env, numbered(&env, "web-0"), &pool).await?;
+    let excluded = with(env.v4(1..=200), &json!({"excludeIPs": [given_up]}));
+    env.pool("pool", excluded).await?;
+    let former = numbered(&env, "web-0").create().await?;
+    let had = env.eth0_on(&former, &pool)?;
+    let address = had.add().await?.success()?.ips()?[0];
+    env.pool("pool", env.v4(1..=200)).await?;
+    former.force_delete().await?;
+
+    let elsewhere = env.on(env.cluster.fresh_node().create().await?);
+    let pod = numbered(&elsewhere, "web-0").create().await?;
+    let hurried = (elsewhere.eth0_on(&pod, &pool)?).ipam("timeoutSeconds", json!(2));
+    let in_vain = hurried.add().await?;
+    assert_eq!(in_vain.error_code(), Some(11), "{in_vain}");
+    let awaited = format!("{address} is kept for pod {}/web-0", env.name());
+    ensure!(in_vain.stdout.contains(&awaited), "{in_vain}");
+    had.del().await?.success()?;
+    let eth0 = elsewhere.eth0_on(&pod, &pool)?;
+    assert_eq!(eth0.add().await?.success()?.ips()?, [address]);
     Ok(())
 }
 

@@ -74,14 +74,10 @@ impl Model<'_> {
         let address = address.to_string();
         let given_up = self.kept.given_up.entry(name.to_owned()).or_default();
         if given_up.remove(&address) {
-            // Until a run has released what was given up, the pool may give it again, and ADD, which
-            // reads the first address of its order alone, does not see what the name has besides.
-            given_up.extend(
-                before
-                    .iter()
-                    .map(|it| (*it).to_owned())
-                    .filter(|it| *it != address),
-            );
+            // A call that was killed has not freed what the slot gave up. The pool may give it again
+            // before a run has released it, and ADD reads the first address of its order alone.
+            let others = before.iter().filter(|other| **other != address);
+            given_up.extend(others.map(|other| (*other).to_owned()));
         }
         if before.is_empty() || before.contains(&*address) {
             return Ok(());
@@ -89,8 +85,12 @@ impl Model<'_> {
         let leases = self.leases().await?;
         let unavailable = self.unavailable().await?;
         let given_up = self.kept.given_up.entry(name.to_owned()).or_default();
-        // One that is not kept any more is missed after this step.
-        for old in before.intersection(&of_name(&leases, name)) {
+        let now = of_name(&leases, name);
+        // What the call itself has freed no run reports.
+        let freed = before.difference(&now).copied();
+        let freed = freed.filter(|old| old.parse().is_ok_and(|old| unavailable.contains(old)));
+        self.kept.released.extend(freed.map(str::to_owned));
+        for old in before.intersection(&now) {
             ensure!(
                 given_up.contains(*old) || unavailable.contains(old.parse()?),
                 "{name} had {old}, which the pool still gives, and has {address} now"
