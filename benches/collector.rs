@@ -4,7 +4,7 @@
 //! `LEASEHOLD_BENCH=quick` makes few; `LEASEHOLD_BENCH_PODS` says how many, `LEASEHOLD_BENCH_NODES`
 //! on how many nodes, and `LEASEHOLD_BENCH_DEAD` how many of them are gone. Making them takes most
 //! of the time: in a folder that `LEASEHOLD_BENCH_DATA` names, etcd's data stays, and the next run
-//! of the same size finds them there. Another version of the API server is used from a folder that
+//! of the same size finds them there, or goes on with a fill that was interrupted. Another version of the API server is used from a folder that
 //! `KUBEBUILDER_ASSETS` names. `LEASEHOLD_BENCH_GC` names another build of the collector.
 
 #![expect(clippy::print_stdout, reason = "a benchmark is there to print")]
@@ -20,9 +20,10 @@ use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{ConfigMap, Node, Pod};
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
-use kube::{Client, ResourceExt};
+use kube::{Client, Resource, ResourceExt};
 use leasehold::api::{Holder, IPLease, IPLeaseSpec, State, lease_name};
 use leasehold::ip::Vrf;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use testbed::{Call, Cluster};
@@ -261,13 +262,26 @@ where
     }
 }
 
+/// The object as it is stored, made unless a fill that was interrupted has made it.
+async fn present<K>(api: &Api<K>, object: &K) -> Result<K>
+where
+    K: Clone + DeserializeOwned + Serialize + std::fmt::Debug + Resource,
+{
+    match api.create(&PostParams::default(), object).await {
+        Err(kube::Error::Api(status)) if status.is_already_exists() => {
+            Ok(api.get(&object.name_any()).await?)
+        }
+        outcome => Ok(outcome?),
+    }
+}
+
 /// Makes the nodes, the pods and their leases.
 async fn fill(cluster: &Cluster, size: Size) -> Result<()> {
     for_each(cluster, size.nodes, |client, node| async move {
         let nodes: Api<Node> = Api::all(client);
         let name = format!("node-{node}");
         let object = serde_json::from_value(json!({"metadata": {"name": name}}))?;
-        nodes.create(&PostParams::default(), &object).await?;
+        present(&nodes, &object).await?;
         let ready = json!({"status": {"conditions": [{"type": "Ready", "status": "True"}]}});
         let ready = Patch::Merge(ready);
         let params = PatchParams::default();
@@ -279,16 +293,14 @@ async fn fill(cluster: &Cluster, size: Size) -> Result<()> {
         let node = number % size.nodes;
         let pods: Api<Pod> = Api::namespaced(client.clone(), "default");
         let leases: Api<IPLease> = Api::all(client);
-        let params = PostParams::default();
         let object: Pod = serde_json::from_value(pod(number, node)?)?;
-        let made = pods.create(&params, &object).await?;
+        let made = present(&pods, &object).await?;
         let uid = made.uid().context("a uid")?;
         let status = Patch::Merge(status(number)?);
         pods.patch_status(&made.name_any(), &PatchParams::default(), &status)
             .await?;
         for address in addresses(number)? {
-            let lease = lease(number, node, address, &uid);
-            leases.create(&params, &lease).await?;
+            present(&leases, &lease(number, node, address, &uid)).await?;
         }
         Ok(())
     })
