@@ -23,7 +23,7 @@ const SUBNET: &str = "10.69.0.0/25";
 const OF_SETS: &str = "10.69.1.0/26";
 
 /// As many as CI has time for: a minute or two on two cores that have nothing else to do.
-const STEPS: usize = 1500;
+const STEPS: usize = 1000;
 
 fn from_env<T: std::str::FromStr>(name: &str) -> Option<T> {
     env::var(name).ok()?.parse().ok()
