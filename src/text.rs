@@ -16,9 +16,9 @@ const PREFIX_BYTES: usize = 284;
 /// What an event has room for of an error's message and details together, in bytes.
 pub const ERROR_BYTES: usize = EVENT_BYTES - PREFIX_BYTES;
 
-/// A name that is shown as a part of a sentence: as long as the longest DNS label. A Kubernetes
-/// name may have four.
-pub const NAME_BYTES: usize = 63;
+/// How much of a name a sentence shows: as much as the longest DNS label. A Kubernetes name may have
+/// four.
+const NAME_BYTES: usize = 63;
 
 /// A value from outside: longer than any name, address or path that people write by hand.
 const VALUE_CHARS: usize = 120;
@@ -74,6 +74,12 @@ pub fn truncated(text: &str, bytes: usize) -> String {
     }
     let end = text.floor_char_boundary(bytes.saturating_sub(MARK.len()));
     format!("{}{MARK}", &text[..end])
+}
+
+/// A name as a part of a sentence.
+#[must_use]
+pub fn brief(name: &str) -> String {
+    truncated(name, NAME_BYTES)
 }
 
 /// Both ends of a text that quotes a value which may be long: the end has what was expected.

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use crate::api::ClaimOwner;
-use crate::text::{NAME_BYTES, truncated};
+use crate::text::brief;
 
 /// The label of a Deployment's pods, and that of an Argo Rollout's: the end of their `ReplicaSet`'s
 /// name.
@@ -36,7 +36,7 @@ pub enum NoApplication {
     #[error(
         "the name of {kind} {} may have been cut, so its application is unknown: create an IPClaim and name it in the \
          annotation ipam.leasehold.io/claim",
-        truncated(name, NAME_BYTES)
+        brief(name)
     )]
     NameCut {
         /// The controller's kind.

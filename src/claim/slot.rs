@@ -2,7 +2,7 @@
 //! there.
 
 use crate::api::{ClaimKind, ClaimOwner, ClaimRef, Holder};
-use crate::text::{NAME_BYTES, truncated};
+use crate::text::brief;
 
 /// Owners whose pods get a new name each time, by kind: of Kubernetes, and of `OpenKruise`.
 const RANDOM_NAMES: [&str; 5] = [
@@ -36,7 +36,7 @@ pub enum NotSticky {
     #[error(
         "no address can be kept for a pod of {kind} {}, because each of its pods has a new name: leave the annotation \
          ipam.leasehold.io/sticky away, or run the pod in a StatefulSet",
-        truncated(name, NAME_BYTES)
+        brief(name)
     )]
     OwnerNamesAtRandom {
         /// The controller's kind.

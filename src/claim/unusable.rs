@@ -7,7 +7,7 @@ use super::derived::SetSize;
 use super::set::{Claim, ClaimName, InvalidClaim, Source};
 use crate::api::SetOwner;
 use crate::ip::Family;
-use crate::text::{NAME_BYTES, first_few, truncated};
+use crate::text::{brief, first_few};
 
 /// Why a set has no address for a pod.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -108,10 +108,6 @@ pub enum Unusable {
     /// None of several sets has an address.
     #[error("none of {} sets has an address: {}", .0.len(), each(.0))]
     NoneOf(Vec<Self>),
-}
-
-fn brief(name: &str) -> String {
-    truncated(name, NAME_BYTES)
 }
 
 fn on_node(node: &str) -> String {

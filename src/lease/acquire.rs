@@ -16,7 +16,7 @@ use crate::claim::{Claim, DerivedSet, Unusable};
 use crate::ip::{Family, PoolName, Vrf};
 use crate::pool::Pool;
 use crate::retry::{self, Clock, Deadline, ErrorKind, Retrying, WriteError, backoff};
-use crate::text::{NAME_BYTES, first_few, truncated};
+use crate::text::{brief, first_few};
 
 mod attempt;
 mod both;
@@ -151,7 +151,7 @@ pub enum Refusal {
     #[error(
         "{address} is kept for pod {}/{}, and an earlier pod of that name has it on node {}: its containers may still be \
          running",
-        .holder.namespace, .holder.pod, truncated(&.holder.node, NAME_BYTES)
+        .holder.namespace, .holder.pod, brief(&.holder.node)
     )]
     Awaited {
         /// The address.
@@ -164,19 +164,15 @@ pub enum Refusal {
 fn names(pools: &[(PoolName, Usage)]) -> String {
     let pools: Vec<String> = pools
         .iter()
-        .map(|(name, usage)| format!("{} ({usage})", shown(name)))
+        .map(|(name, usage)| format!("{} ({usage})", brief(name.as_str())))
         .collect();
     first_few(&pools)
 }
 
-fn shown(name: &PoolName) -> String {
-    truncated(name.as_str(), NAME_BYTES)
-}
-
 fn are(pools: &[PoolName]) -> String {
     match pools {
-        [pool] => format!("pool {} is", shown(pool)),
-        [pool, rest @ ..] => format!("pool {} and {} more are", shown(pool), rest.len()),
+        [pool] => format!("pool {} is", brief(pool.as_str())),
+        [pool, rest @ ..] => format!("pool {} and {} more are", brief(pool.as_str()), rest.len()),
         [] => "its pools are".to_owned(),
     }
 }

@@ -8,7 +8,7 @@ use crate::annotations::{InvalidPoolRef, Malformed, Unserved};
 use crate::claim::ClaimName;
 use crate::ip::{Family, PoolName, Vrf};
 use crate::routes::RouteError;
-use crate::text::{ERROR_BYTES, NAME_BYTES, first_few, truncated};
+use crate::text::{ERROR_BYTES, brief, first_few, truncated};
 
 /// Of what an event has room for, in bytes: the message first, then the details.
 const HEADLINE: usize = 280;
@@ -86,7 +86,7 @@ pub enum Error {
         items: usize,
     },
     /// The default route is to go by an interface that the pod does not have.
-    #[error("the pod's annotation {annotation} must name one of {}: it names {}", list(.interfaces), shown(.named))]
+    #[error("the pod's annotation {annotation} must name one of {}: it names {}", list(.interfaces), brief(.named))]
     NoSuchInterface {
         /// Its key.
         annotation: String,
@@ -245,12 +245,12 @@ fn remedy(trace: &FamilyTrace) -> String {
 
 fn elsewhere(barred: Option<&PoolName>, candidates: &[PoolName]) -> String {
     if let Some(pool) = barred {
-        let pool = shown(pool.as_str());
+        let pool = brief(pool.as_str());
         return format!(
             "pool {pool} does not give it: correct its ips and excludeIPs, the ReservedIPs and the gateway, or request another"
         );
     }
-    let names: Vec<String> = candidates.iter().map(|pool| shown(pool.as_str())).collect();
+    let names: Vec<String> = candidates.iter().map(|pool| brief(pool.as_str())).collect();
     format!(
         "no pool of this pod has it: request one of {}",
         list(&names)
@@ -260,18 +260,13 @@ fn elsewhere(barred: Option<&PoolName>, candidates: &[PoolName]) -> String {
 /// A pool by its kind and name.
 fn object(name: &str) -> String {
     match PoolName::from(name).subnet() {
-        Some(subnet) => format!("Subnet {}", shown(subnet)),
-        None => format!("IPPool {}", shown(name)),
+        Some(subnet) => format!("Subnet {}", brief(subnet)),
+        None => format!("IPPool {}", brief(name)),
     }
-}
-
-/// A name as a part of a sentence.
-fn shown(name: &str) -> String {
-    truncated(name, NAME_BYTES)
 }
 
 /// The first few names.
 fn list(names: &[String]) -> String {
-    let names: Vec<String> = names.iter().map(|name| shown(name)).collect();
+    let names: Vec<String> = names.iter().map(|name| brief(name)).collect();
     first_few(&names)
 }
