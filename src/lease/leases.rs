@@ -28,7 +28,7 @@ impl<S: Store, C: Clock> Retrying<'_, S, C> {
             .await
     }
 
-    /// The leases of a pod, a sandbox, a node or a claim, as of now.
+    /// The leases of a pod, a sandbox, a node or a claim, by a consistent read.
     pub async fn find(&self, filter: LeaseFilter<'_>) -> Result<Vec<StoredLease>, Error> {
         self.find_at(filter, Freshness::Consistent).await
     }

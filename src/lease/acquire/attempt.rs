@@ -53,7 +53,7 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
             let previous = match eligibility::judge(&stored, us, cooling, leases.clock.now()) {
                 Eligibility::Taken if self.is_kept_for_us(&stored) => self.vacant(&stored),
                 Eligibility::Taken => {
-                    if stored.object.metadata.deletion_timestamp.is_some() {
+                    if stored.is_being_deleted() {
                         self.ending.borrow_mut().insert(address);
                     }
                     return Ok(None);

@@ -41,7 +41,7 @@ pub(super) fn judge(
     cooling: Cooling,
     now: Timestamp,
 ) -> Eligibility {
-    if stored.object.metadata.deletion_timestamp.is_some() {
+    if stored.is_being_deleted() {
         return Eligibility::Taken;
     }
     let lease = &stored.lease;

@@ -177,7 +177,7 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
             None => (Previous::Absent, self.acquirer.create(&lease).await?),
             Some(stored) => {
                 let is_member = claim.name.is_in(stored.lease.claim.as_ref());
-                let is_ending = stored.object.metadata.deletion_timestamp.is_some();
+                let is_ending = stored.is_being_deleted();
                 let is_kept = stored.lease.state == State::Retained && is_member && !is_ending;
                 let judged = eligibility::judge(&stored, us, Cooling::Failed, self.now());
                 let previous = match judged {

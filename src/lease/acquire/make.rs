@@ -30,7 +30,8 @@ use crate::retry::{Clock, Commit, backoff};
 
 /// What became of a call's attempt to make a set or to enlarge it.
 pub(super) enum Made {
-    /// It has committed the list: the claim as of now, and the new members that this pod may take.
+    /// It has committed the list: the claim with that list, and the new members that this pod may
+    /// take.
     Listed(Box<Claim>, Vec<StoredLease>),
     /// Another call has the office, or had it and committed.
     Lost,
@@ -49,15 +50,15 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
         let Some(mut office) = self.take_office(claim).await? else {
             return Ok(Made::Lost);
         };
-        let mut members = Members::default();
-        let made = self.make_members(pool, &mut office, missing, &mut members);
+        let mut members = Members::wanted(missing);
+        let made = self.make_members(pool, &mut office, &mut members);
         match made.await {
-            Ok(true) if members.count() < missing && !members.has_rival => {
+            Ok(true) if members.missing() > 0 && !members.has_rival => {
                 let count = members.count();
                 self.acquirer.rollback(members.made).await;
                 self.give_up_office(office, count).await
             }
-            Ok(true) if members.count() == missing => self.commit(office, members).await,
+            Ok(true) if members.missing() == 0 => self.commit(office, members).await,
             Ok(_) => self.give_back_unlisted(office, members.made).await,
             Err(error) => {
                 self.acquirer.rollback(members.made).await;
@@ -71,7 +72,6 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
         &self,
         pool: &Arc<Pool>,
         office: &mut Office,
-        missing: usize,
         members: &mut Members,
     ) -> Result<bool, Error> {
         let found = self.members(&office.claim, Freshness::Consistent).await?;
@@ -83,33 +83,33 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
             unlisted.partition(|stored| stored.lease.state == State::Held);
         members.held = (held.iter())
             .map(|stored| stored.lease.name.address)
-            .take(missing)
+            .take(members.missing())
             .collect();
         let fresh = (fresh.into_iter()).filter(is_fresh).map(Box::new);
         let fresh = fresh.map(Proposal::Adopt);
-        if !self.add(pool, office, missing, members, fresh).await? {
+        if !self.add(pool, office, members, fresh).await? {
             return Ok(false);
         }
         // Other pools' leases lie in this one's way seldom, and all of a vrf may be many.
         let mut scope = ListScope::Pool(&pool.name);
         let mut pauses = backoff();
-        if !self.add_known(pool, office, missing, members).await? {
+        if !self.add_known(pool, office, members).await? {
             return Ok(false);
         }
         let mut was_short = false;
-        while members.count() < missing {
+        while members.missing() > 0 {
             members.lost.clear();
             let at = self.now();
             let taken = self.acquirer.leases.taken(scope, Freshness::Consistent);
             let (taken, now) = (taken.await?, self.now());
             let free = Listed::free(&pool.usable, &taken, self.seed_of(pool, &office.claim));
             self.hint(pool, |hint| hint.listed_at(free, at, now));
-            let known = self.known(pool, &office.claim, missing - members.count());
+            let known = self.known(pool, &office.claim, members.missing());
             let proposals = self.proposals(pool, &office.claim, &taken, known);
-            if !self.add(pool, office, missing, members, proposals).await? {
+            if !self.add(pool, office, members, proposals).await? {
                 return Ok(false);
             }
-            if members.count() == missing {
+            if members.missing() == 0 {
                 break;
             }
             if !members.lost.is_empty() {

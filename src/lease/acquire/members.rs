@@ -45,8 +45,9 @@ impl Proposal {
 }
 
 /// New members, as far as they are made.
-#[derive(Default)]
 pub(super) struct Members {
+    /// How many there are to be.
+    wanted: usize,
     /// Those whose leases this call has written.
     pub made: Vec<Allocation>,
     /// Those that pods of the set hold, although no list names them: its claim was deleted.
@@ -58,8 +59,23 @@ pub(super) struct Members {
 }
 
 impl Members {
+    /// So many are to be made.
+    pub fn wanted(wanted: usize) -> Self {
+        Self {
+            wanted,
+            made: Vec::new(),
+            held: Vec::new(),
+            lost: BTreeSet::new(),
+            has_rival: false,
+        }
+    }
+
     pub fn count(&self) -> usize {
         self.made.len() + self.held.len()
+    }
+
+    pub fn missing(&self) -> usize {
+        self.wanted - self.count()
     }
 }
 
@@ -69,18 +85,17 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
         &self,
         pool: &Arc<Pool>,
         office: &mut Office,
-        missing: usize,
         members: &mut Members,
     ) -> Result<bool, Error> {
         members.lost.clear();
-        while members.count() < missing && members.lost.is_empty() {
-            let count = (missing - members.count()).min(AT_ONCE);
+        while members.missing() > 0 && members.lost.is_empty() {
+            let count = members.missing().min(AT_ONCE);
             let known = self.known(pool, &office.claim, count);
             if known.is_empty() {
                 break;
             }
             let known = known.into_iter().map(Proposal::Free);
-            if !self.add(pool, office, missing, members, known).await? {
+            if !self.add(pool, office, members, known).await? {
                 return Ok(false);
             }
         }
@@ -132,7 +147,6 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
         &self,
         pool: &Arc<Pool>,
         office: &mut Office,
-        missing: usize,
         members: &mut Members,
         proposals: impl Iterator<Item = Proposal>,
     ) -> Result<bool, Error> {
@@ -145,7 +159,7 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
                 .collect();
             let next: Vec<Proposal> = (proposals.by_ref())
                 .filter(|proposal| !tried.contains(&proposal.address()))
-                .take((missing - members.count()).min(AT_ONCE))
+                .take(members.missing().min(AT_ONCE))
                 .collect();
             if next.is_empty() {
                 return Ok(true);
@@ -212,7 +226,7 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
                         return Ok(None);
                     }
                     _ => {
-                        if stored.object.metadata.deletion_timestamp.is_some() {
+                        if stored.is_being_deleted() {
                             self.ending.borrow_mut().insert(name.address);
                         }
                         return Ok(None);
@@ -236,5 +250,5 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
 pub(super) fn is_fresh(stored: &StoredLease) -> bool {
     stored.lease.state == State::Retained
         && stored.lease.held_since.is_none()
-        && stored.object.metadata.deletion_timestamp.is_none()
+        && !stored.is_being_deleted()
 }

@@ -1,8 +1,9 @@
 //! The office of a set's maker: whose call makes the set, or enlarges it.
 //!
 //! It is advisory, so that calls do not make the same set several times. What counts is who commits
-//! the list. The call that creates the claim has it at first. A maker says every [`RENEWAL`] that it is still at work; the office of one that is
-//! silent for [`SILENCE`], by the clock of the call that waits, passes on.
+//! the list. The call that creates the claim has it at first. A maker says every [`RENEWAL`] that
+//! it is still at work; the office of one that is silent for [`SILENCE`], by the clock of the call
+//! that waits, passes on.
 
 use std::time::Duration;
 

@@ -71,7 +71,7 @@ fn is_own(stored: &StoredLease, us: &Holder) -> bool {
 
 /// Whether no pod runs on it, and it is not on its way to being absent.
 fn is_vacant(stored: &StoredLease) -> bool {
-    stored.lease.state == State::Retained && stored.object.metadata.deletion_timestamp.is_none()
+    stored.lease.state == State::Retained && !stored.is_being_deleted()
 }
 
 impl Requester {
@@ -184,21 +184,18 @@ impl<S: Store, C: Clock, H: Hints> Search<'_, S, C, H> {
         &self,
         kept: &[StoredLease],
     ) -> Result<Option<Allocation>, Error> {
+        let of_family =
+            |stored: &StoredLease| Family::of(stored.lease.name.address) == self.request.family;
         let mut kept = kept.to_vec();
         let mut lost = backoff();
         loop {
-            let of_family = kept
-                .iter()
-                .filter(|stored| Family::of(stored.lease.name.address) == self.request.family);
-            match next_step(of_family, &self.requester().holder, |stored| {
+            let of_ours = kept.iter().filter(|stored| of_family(stored));
+            match next_step(of_ours, &self.requester().holder, |stored| {
                 self.fits(stored)
             }) {
                 // What makes it unfit may have been undone meanwhile.
                 Step::GiveUp if !self.requester().is_current => return Err(Error::Outdated),
                 Step::GiveUp => {
-                    let of_family = |stored: &StoredLease| {
-                        Family::of(stored.lease.name.address) == self.request.family
-                    };
                     let mut given_up = self.acquirer.given_up.borrow_mut();
                     given_up.retain(|stored| !of_family(stored));
                     given_up.extend(kept.into_iter().filter(of_family).filter(is_vacant));
