@@ -39,7 +39,7 @@ mod reclaim;
 mod recreate;
 mod share;
 
-use share::{AT_ONCE, rotate};
+use share::{AT_ONCE, in_time, rotate};
 
 /// What is kept of the time for marks and status: a fifth, and no more than this.
 const KEPT_BACK: Duration = Duration::from_mins(1);

@@ -5,15 +5,15 @@
 //! still exists. What is not known keeps the set as it is.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
 use super::{AllClaims, Plan};
 use crate::api::{ClaimOwner, SetOwner};
-use crate::claim::{Claim, SetSize, Source};
+use crate::claim::{Claim, Source};
 use crate::collector::compact::Uid;
 use crate::collector::rules::Case;
-use crate::collector::snapshot::{ApplicationSnapshot, LeaseSnapshot, Snapshot};
+use crate::collector::snapshot::{ApplicationSnapshot, DerivedRequest, LeaseSnapshot, Snapshot};
 use crate::ip::PoolName;
 use crate::lease::{Lease, State};
 use crate::pool::Pools;
@@ -47,9 +47,7 @@ pub(in crate::collector) enum Existence {
 /// What living pods ask of sets.
 #[derive(Debug, Default)]
 pub(super) struct Requests<'a> {
-    sizes: HashMap<ApplicationKey<'a>, BTreeSet<Option<SetSize>>>,
-    /// The Subnets that the pods name; `None`: one of them may name any.
-    subnets: HashMap<ApplicationKey<'a>, Option<BTreeSet<&'a PoolName>>>,
+    known: HashMap<ApplicationKey<'a>, Vec<&'a DerivedRequest>>,
     /// The namespaces with a pod that may be of any application.
     unknown: HashSet<&'a str>,
 }
@@ -70,31 +68,24 @@ impl<'a> Requests<'a> {
                     group, kind, name, ..
                 }) => {
                     let key = [namespace, group, kind, name];
-                    requests.sizes.entry(key).or_default().insert(request.size);
-                    let known = requests
-                        .subnets
-                        .entry(key)
-                        .or_insert_with(|| Some(BTreeSet::new()));
-                    match (known.as_mut(), &request.subnets) {
-                        (Some(known), Some(subnets)) => known.extend(subnets.iter()),
-                        (Some(_), None) => *known = None,
-                        (None, _) => {}
-                    }
+                    requests.known.entry(key).or_default().push(request);
                 }
             }
         }
         requests
     }
 
-    /// The Subnets that living pods of the application name: none, where none lives; `None`: unknown.
-    pub fn asked(&self, claim: &Claim, owner: &SetOwner) -> Option<BTreeSet<&'a PoolName>> {
+    /// Those of the living pods of the claim's application; `None`: there may be others.
+    pub fn of_claim<'b>(
+        &'b self,
+        claim: &'b Claim,
+        owner: &'b SetOwner,
+    ) -> Option<&'b [&'b DerivedRequest]> {
         if self.unknown.contains(&*claim.name.namespace) {
             return None;
         }
-        match self.subnets.get(&application_of(claim, owner)) {
-            Some(asked) => asked.clone(),
-            None => Some(BTreeSet::new()),
-        }
+        let known = self.known.get(&application_of(claim, owner));
+        Some(known.map_or(&[], Vec::as_slice))
     }
 }
 
@@ -156,19 +147,16 @@ impl AllClaims<'_> {
 
     /// The largest size that a living pod asks for; `None` where none lives, or that is unknown.
     fn wanted(&self, claim: &Claim, owner: &SetOwner) -> Option<usize> {
-        if self.requests.unknown.contains(&*claim.name.namespace) {
-            return None;
-        }
-        let key = application_of(claim, owner);
-        let sizes = self.requests.sizes.get(&key)?;
-        let ApplicationSnapshot::Exists(replicas) = *self.applications.get(&key)? else {
+        let requests = self.requests.of_claim(claim, owner)?;
+        let application = self.applications.get(&application_of(claim, owner))?;
+        let ApplicationSnapshot::Exists(replicas) = *application else {
             return None;
         };
-        let wanted = |size: &Option<SetSize>| {
-            let size = (*size)?;
+        let wanted = |request: &&DerivedRequest| {
+            let size = request.size?;
             size.fixed().or_else(|| Some(size.of(replicas?)))
         };
-        let wanted: Option<Vec<u32>> = sizes.iter().map(wanted).collect();
+        let wanted: Option<Vec<u32>> = requests.iter().map(wanted).collect();
         wanted?.into_iter().max().map(|wanted| wanted as usize)
     }
 

@@ -15,8 +15,10 @@ impl AllClaims<'_> {
     /// Whether no living pod asks for the set: other pods of its application live, or it has nothing
     /// to keep for those that come. `None`: unknown, or a maker may be at work.
     pub(super) fn is_unused(&self, claim: &Claim, owner: &SetOwner) -> Option<bool> {
-        let asked = self.requests.asked(claim, owner)?;
-        if asked.contains(&PoolName::of_subnet(&owner.subnet)) {
+        let requests = self.requests.of_claim(claim, owner)?.iter();
+        let asked: Option<Vec<&[PoolName]>> = requests.map(|it| it.subnets.as_deref()).collect();
+        let asked: Vec<&PoolName> = asked?.into_iter().flatten().collect();
+        if asked.contains(&&PoolName::of_subnet(&owner.subnet)) {
             return Some(false);
         }
         let mut leases = self.index.snapshot.leases.iter();

@@ -3,9 +3,9 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::rc::Rc;
 
-use futures_util::{StreamExt, stream};
+use futures_util::StreamExt;
 
-use super::{AT_ONCE, Run, Stop};
+use super::{AT_ONCE, Run, Stop, in_time};
 use crate::collector::api::Api;
 use crate::collector::evidence::{admits, unconfirmed};
 use crate::collector::index::SnapshotIndex;
@@ -69,9 +69,7 @@ impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
     ) -> Result<HashMap<&'n str, R>, Stop> {
         let client = Rc::clone(&self.client);
         let (client, stop, read) = (&*client, self.stop, &read);
-        let is_over = || stop() || client.clock.elapsed() > client.deadline.at;
-        let reads = stream::iter(names)
-            .take_while(|_| std::future::ready(!is_over()))
+        let reads = in_time(names, client, stop)
             .map(async |name| (name, client.retry(async || read(name).await).await))
             .buffer_unordered(AT_ONCE);
         let reads: Vec<(&str, Result<R, Error>)> = reads.collect().await;

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 
-use futures_util::{StreamExt, stream};
+use futures_util::StreamExt;
 
-use super::{AT_ONCE, Run, Stop};
+use super::{AT_ONCE, Run, Stop, in_time};
 use crate::api::ClaimOwner;
 use crate::claim::Source;
 use crate::collector::api::Api;
@@ -37,9 +37,8 @@ impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
             })
             .collect();
         let client = Rc::clone(&self.client);
-        let (client, stop, deadline) = (&*client, self.stop, client.deadline.at);
-        let reads = stream::iter(keys)
-            .take_while(|_| std::future::ready(!stop() && client.clock.elapsed() <= deadline))
+        let client = &*client;
+        let reads = in_time(keys, client, self.stop)
             .map(async |key| {
                 let read = async || read(client.api, key).await;
                 (key, client.retry(read).await)

@@ -5,10 +5,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use futures_util::stream;
 use jiff::Timestamp;
 
-use super::{AT_ONCE, Run, Stop, rotate};
+use super::{AT_ONCE, Run, Stop, in_time, rotate};
 use crate::collector::api::Api;
 use crate::collector::compact::Uid;
 use crate::collector::marks::MarkTable;
@@ -78,12 +77,9 @@ impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
             dry_run: self.options.dry_run,
             failed_teardowns,
         };
-        let (releases, stop) = (&releases, self.stop);
-        let deadline = client.deadline.at;
-        let is_over = || stop() || releases.client.clock.elapsed() > deadline;
+        let releases = &releases;
         let mut neighbors = Neighbors::default();
-        let mut outcomes = stream::iter(due)
-            .take_while(|_| std::future::ready(!is_over()))
+        let mut outcomes = in_time(due, &client, self.stop)
             .map(|(lease, due)| {
                 let shared = neighbors.reads_of(lease);
                 async move {

@@ -2,9 +2,9 @@
 
 use std::rc::Rc;
 
-use futures_util::{StreamExt, stream};
+use futures_util::StreamExt;
 
-use super::{AT_ONCE, Run, Stop, rotate};
+use super::{AT_ONCE, Run, Stop, in_time, rotate};
 use crate::collector::api::Api;
 use crate::collector::marks::{MarkTable, MissingMark};
 use crate::collector::now::Now;
@@ -34,9 +34,7 @@ impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
         rotate(&mut due, self.client.clock.chance());
         let client = Rc::clone(&self.client);
         let (client, stop, dry_run) = (&*client, self.stop, self.options.dry_run);
-        let is_over = || stop() || client.clock.elapsed() > client.deadline.at;
-        let mut outcomes = stream::iter(due)
-            .take_while(|_| std::future::ready(!is_over()))
+        let mut outcomes = in_time(due, client, stop)
             .map(async |missing| (missing, recreate(client, missing, dry_run).await))
             .buffer_unordered(AT_ONCE);
         while let Some((missing, outcome)) = outcomes.next().await {

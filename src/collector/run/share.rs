@@ -1,7 +1,10 @@
 //! How the parts of a run share its time and its requests, and where each begins: what takes long or
 //! fails keeps nothing else from its turn.
 
+use std::future::ready;
 use std::rc::Rc;
+
+use futures_util::{Stream, StreamExt, stream};
 
 use super::{Run, Stop};
 use crate::collector::Error;
@@ -39,6 +42,16 @@ impl<W: Api, C: Clock, T: Reporter> Run<'_, W, C, T> {
         }
         outcome
     }
+}
+
+/// These, one after the other, as long as the run may go on and has time.
+pub(super) fn in_time<I: IntoIterator, W, C: Clock>(
+    items: I,
+    client: &Retrying<'_, W, C>,
+    stop: &dyn Fn() -> bool,
+) -> impl Stream<Item = I::Item> {
+    let is_over = || stop() || client.clock.elapsed() > client.deadline.at;
+    stream::iter(items).take_while(move |_| ready(!is_over()))
 }
 
 /// Where a run begins with what it has to do changes from run to run, so that what takes long or

@@ -5,6 +5,7 @@ use serde_json::json;
 use super::super::Member;
 use super::*;
 use crate::api::{IPClaim, Subnet};
+use crate::claim::SetSize;
 use crate::collector::index::SnapshotIndex;
 use crate::collector::marks::{Mark, MarkTable};
 use crate::collector::now::Now;
