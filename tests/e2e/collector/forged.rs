@@ -178,7 +178,7 @@ async fn a_nodes_ipv4_address_in_the_form_of_ipv6_is_reserved_too() -> Result<()
     env.forget().await
 }
 
-/// Whoever may write them may keep releases from being made, and causes none.
+/// A person who may write them may delay releases, and causes none.
 #[tokio::test]
 async fn marks_that_others_wrote_stop_no_run_and_release_nothing() -> Result<()> {
     let env = super::run::env("marked", "10.49.0.0/24").await?;

@@ -50,7 +50,7 @@ pub enum Step {
     DeleteOwner,
     /// Those that were deleted are made again, with other uids.
     MakeOwners,
-    /// The claim of an application's set is deleted, whoever holds its members.
+    /// The claim of an application's set is deleted, also while pods hold its members.
     DeleteSet,
     /// A person makes a claim, changes it or deletes it.
     ClaimByHand,
