@@ -93,17 +93,17 @@ impl Table<'_> {
     }
 
     async fn measure(&mut self, name: &'static str, calls: Vec<Call>) -> Result<Vec<Outcome>> {
-        let mut outcomes = Vec::new();
-        let mut costs = Vec::new();
-        let mark = self.bench.cluster.mark().await?;
-        let before = self.bench.cluster.server_cpu()?;
-        for call in calls {
-            let (outcome, cost) = measure(call).await.context(name)?;
-            outcomes.push(outcome);
-            costs.push(cost);
-        }
-        let server = self.bench.cluster.server_cpu()?.saturating_sub(before);
-        let requests = self.bench.requests(&mark).await?;
+        let all = async {
+            let (mut outcomes, mut costs) = (Vec::new(), Vec::new());
+            for call in calls {
+                let (outcome, cost) = measure(call).await.context(name)?;
+                outcomes.push(outcome);
+                costs.push(cost);
+            }
+            anyhow::Ok((outcomes, costs))
+        };
+        let ((outcomes, mut costs), spent) = self.bench.spending(all).await?;
+        let (requests, server) = (spent.requests.len(), spent.server);
         if let Some(row) = self.rows.iter_mut().find(|row| row.name == name) {
             row.costs.append(&mut costs);
             row.requests += requests;

@@ -4,11 +4,15 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use anyhow::Result;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde_json::json;
 use testbed::{Attachment, Call, Cluster, Mark, Node, Pod, Request, Sandbox};
+
+use super::figures::real;
+use super::process::children_cpu;
 
 /// A pool with room for all.
 pub const POOL: &str = "bench";
@@ -21,6 +25,23 @@ static PODS: AtomicUsize = AtomicUsize::new(1);
 pub fn plugin() -> PathBuf {
     let named = env::var_os("LEASEHOLD_BENCH_PLUGIN");
     named.map_or_else(|| env!("CARGO_BIN_EXE_leasehold").into(), PathBuf::from)
+}
+
+/// What calls have cost.
+pub struct Spent {
+    /// The processor time of the plugins.
+    pub plugin: Duration,
+    /// That of the API server and etcd.
+    pub server: Duration,
+    /// The plugins' requests.
+    pub requests: Vec<Request>,
+}
+
+impl Spent {
+    /// How many requests each of so many calls has made.
+    pub fn requests_each(&self, calls: usize) -> String {
+        format!("{:.1}", real(self.requests.len()) / real(calls))
+    }
 }
 
 pub struct Bench {
@@ -101,13 +122,21 @@ impl Bench {
             )))
     }
 
-    /// How many requests plugins have made, as the API server counted.
-    pub async fn requests(&self, since: &Mark) -> Result<usize> {
-        Ok(self.each_request(since).await?.len())
+    /// Does the work, and says what plugins and server have spent on it.
+    pub async fn spending<T>(&self, work: impl Future<Output = Result<T>>) -> Result<(T, Spent)> {
+        let mark = self.cluster.mark().await?;
+        let (plugin, server) = (children_cpu()?, self.cluster.server_cpu()?);
+        let done = work.await?;
+        let spent = Spent {
+            plugin: children_cpu()?.saturating_sub(plugin),
+            server: self.cluster.server_cpu()?.saturating_sub(server),
+            requests: self.requests(&mark).await?,
+        };
+        Ok((done, spent))
     }
 
-    /// The requests of plugins.
-    pub async fn each_request(&self, since: &Mark) -> Result<Vec<Request>> {
+    /// The requests of plugins, as the API server wrote them down.
+    async fn requests(&self, since: &Mark) -> Result<Vec<Request>> {
         let mut all = self.cluster.requests_since(since).await?;
         let of_plugin = |request: &Request| {
             request.user().starts_with("system:node:")

@@ -13,8 +13,8 @@ use serde_json::json;
 use testbed::Attachment;
 
 use super::environment::Bench;
-use super::figures::{head, milli, real, row};
-use super::full::{Counted, address, at_a_time, pool, subnet};
+use super::figures::{head, milli, row};
+use super::full::{Counted, address, at_a_time, pool, range, subnet};
 
 /// Pods that retry.
 const WAITING: usize = 200;
@@ -69,16 +69,14 @@ impl Bench {
         waiting: Vec<Attachment>,
         curl: Duration,
     ) -> Result<Vec<Attachment>> {
-        let (before, mark) = (self.cluster.server_cpu()?, self.cluster.mark().await?);
-        let ended = at_a_time(20, waiting).await?;
+        let (ended, spent) = self.spending(at_a_time(20, waiting)).await?;
         ensure!(ended.added.is_empty(), "an address was found");
-        let cpu = self.cluster.server_cpu()?.saturating_sub(before);
         row(
             name,
             [
-                milli(cpu),
-                format!("{:.1}", cpu.div_duration_f64(curl)),
-                format!("{:.1}", real(self.requests(&mark).await?) / real(WAITING)),
+                milli(spent.server),
+                format!("{:.1}", spent.server.div_duration_f64(curl)),
+                spent.requests_each(WAITING),
                 format!("{:.1} s", ended.elapsed.as_secs_f64()),
             ],
         );
@@ -115,10 +113,9 @@ impl Bench {
 
     /// The pool, with this cooldown.
     async fn cool(&self, size: usize, cooldown: u32) -> Result<()> {
-        let range = format!("{}-{}", address(0, 0), address(0, size - 1));
-        let object = json!({"apiVersion": "leasehold.io/v1alpha1", "kind": "IPPool", "metadata": {"name": pool(size)},
-            "spec": {"subnet": subnet(0), "ips": [range], "cooldownSeconds": cooldown}});
-        self.cluster.apply_yaml(&object.to_string()).await
+        let spec =
+            json!({"subnet": subnet(0), "ips": [range(0, 0, size)], "cooldownSeconds": cooldown});
+        self.apply_pool(&pool(size), &spec).await
     }
 
     /// The collector has counted.

@@ -7,7 +7,6 @@ use testbed::Request;
 use super::environment::{Bench, POOL};
 use super::figures::{each, head, milli, per_second, percentile, real, row};
 use super::full::{at_a_time, pool};
-use super::process::children_cpu;
 use super::storms::give_back;
 
 /// Parts of the pool, in thousandths.
@@ -52,14 +51,9 @@ impl Bench {
         unit: &mut Option<f64>,
     ) -> Result<Vec<testbed::Attachment>> {
         let waiting = self.attachments_on(pool, pods).await?;
-        let mark = self.cluster.mark().await?;
-        let (plugin, server) = (children_cpu()?, self.cluster.server_cpu()?);
-        let ended = at_a_time(20, waiting).await?;
-        let plugin = children_cpu()?.saturating_sub(plugin);
-        let server = self.cluster.server_cpu()?.saturating_sub(server);
-        let requests = self.each_request(&mark).await?;
+        let (ended, spent) = self.spending(at_a_time(20, waiting)).await?;
         let share = |fits: &dyn Fn(&Request) -> bool| {
-            let count = requests.iter().filter(|request| fits(request)).count();
+            let count = spent.requests.iter().filter(|it| fits(it)).count();
             format!("{:.2}", real(count) / real(pods))
         };
         let of_lease = |verb: &'static str| {
@@ -77,8 +71,8 @@ impl Bench {
                 share(&of_lease("get")),
                 share(&of_lease("list")),
                 share(&|request| request.code() == 409),
-                each(plugin, pods),
-                each(server, pods),
+                each(spent.plugin, pods),
+                each(spent.server, pods),
             ],
         );
         ensure!(ended.refused.is_empty(), "{} failed", ended.refused.len());

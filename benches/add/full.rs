@@ -123,9 +123,14 @@ impl Bench {
     }
 
     pub async fn pool_of(&self, index: usize, size: usize) -> Result<()> {
-        let range = format!("{}-{}", address(index, 0), address(index, size - 1));
-        let object = json!({"apiVersion": "leasehold.io/v1alpha1", "kind": "IPPool", "metadata": {"name": pool(size)},
-            "spec": {"subnet": subnet(index), "ips": [range], "cooldownSeconds": 0}});
+        let spec =
+            json!({"subnet": subnet(index), "ips": [range(index, 0, size)], "cooldownSeconds": 0});
+        self.apply_pool(&pool(size), &spec).await
+    }
+
+    pub async fn apply_pool(&self, name: &str, spec: &Value) -> Result<()> {
+        let object = json!({"apiVersion": "leasehold.io/v1alpha1", "kind": "IPPool", "metadata": {"name": name},
+            "spec": spec});
         self.cluster.apply_yaml(&object.to_string()).await
     }
 
@@ -223,6 +228,12 @@ pub fn pool(size: usize) -> String {
 /// The subnet of the pool with this index.
 pub fn subnet(index: usize) -> String {
     format!("10.{}.0.0/15", 100 + 2 * index)
+}
+
+/// So many of its addresses.
+pub fn range(index: usize, from: usize, size: usize) -> String {
+    let [first, last] = [from, from + size - 1].map(|number| address(index, number));
+    format!("{first}-{last}")
 }
 
 pub fn address(index: usize, number: usize) -> Ipv4Addr {

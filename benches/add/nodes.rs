@@ -18,9 +18,8 @@ use serde_json::json;
 use testbed::{Attachment, Node, Pod, Sandbox, container_id};
 
 use super::environment::{Bench, POOL, plugin};
-use super::figures::{each, head, milli, per_second, percentile, real, row};
+use super::figures::{each, head, milli, per_second, percentile, row};
 use super::full::pool;
-use super::process::children_cpu;
 use super::storms::give_back;
 
 const PODS_OF_A_NODE: usize = 20;
@@ -134,11 +133,8 @@ impl Bench {
         at_once: usize,
         unit: f64,
     ) -> Result<f64> {
-        let (mark, rejected) = (self.cluster.mark().await?, self.rejected().await?);
-        let (plugin, server) = (children_cpu()?, self.cluster.server_cpu()?);
-        let storm = in_turns(turns, at_once).await?;
-        let plugin = children_cpu()?.saturating_sub(plugin);
-        let server = self.cluster.server_cpu()?.saturating_sub(server);
+        let rejected = self.rejected().await?;
+        let (storm, spent) = self.spending(in_turns(turns, at_once)).await?;
         let count = storm.calls.len();
         let rate = per_second(count, storm.elapsed);
         let seconds = |time: Option<&Duration>| {
@@ -153,9 +149,9 @@ impl Bench {
                 milli(percentile(&storm.calls, 99)),
                 seconds(storm.turns.first()),
                 seconds(storm.turns.last()),
-                format!("{:.1}", real(self.requests(&mark).await?) / real(count)),
-                each(plugin, count),
-                each(server, count),
+                spent.requests_each(count),
+                each(spent.plugin, count),
+                each(spent.server, count),
                 (self.rejected().await? - rejected).to_string(),
                 storm.failed.to_string(),
             ],

@@ -15,9 +15,8 @@ use serde_json::json;
 use testbed::{Attachment, Pod};
 
 use super::environment::Bench;
-use super::figures::{each, head, milli, per_second, real, row};
+use super::figures::{each, head, milli, per_second, row};
 use super::full::{Ended, address, at_a_time, scattered};
-use super::process::children_cpu;
 use super::storms::give_back;
 
 pub const NAMESPACE: &str = "bench";
@@ -37,9 +36,8 @@ impl Bench {
         let subnet = json!({"apiVersion": "leasehold.io/v1alpha1", "kind": "Subnet", "metadata": {"name": SUBNET},
             "spec": {"subnet": "10.100.0.0/15", "ips": [format!("{}-{last}", address(0, 0))]}});
         self.cluster.apply_yaml(&subnet.to_string()).await?;
-        let plain = json!({"apiVersion": "leasehold.io/v1alpha1", "kind": "IPPool", "metadata": {"name": PLAIN},
-            "spec": {"subnet": "10.84.0.0/14", "cooldownSeconds": 0}});
-        self.cluster.apply_yaml(&plain.to_string()).await?;
+        let plain = json!({"subnet": "10.84.0.0/14", "cooldownSeconds": 0});
+        self.apply_pool(PLAIN, &plain).await?;
         for number in 0..applications {
             let replicas = u32::try_from(REPLICAS)?;
             let name = application(number);
@@ -109,12 +107,7 @@ impl Bench {
     /// Prints how these fare, none of which may fail.
     async fn measure(&self, name: &str, waiting: Vec<Attachment>) -> Result<Ended> {
         let pods = waiting.len();
-        let mark = self.cluster.mark().await?;
-        let (plugin, server) = (children_cpu()?, self.cluster.server_cpu()?);
-        let ended = at_a_time(AT_A_TIME, waiting).await?;
-        let plugin = children_cpu()?.saturating_sub(plugin);
-        let server = self.cluster.server_cpu()?.saturating_sub(server);
-        let requests = real(self.requests(&mark).await?) / real(pods);
+        let (ended, spent) = self.spending(at_a_time(AT_A_TIME, waiting)).await?;
         let [p50, p99] = ended.percentiles().map(milli);
         let rate = per_second(pods, ended.elapsed);
         row(
@@ -123,9 +116,9 @@ impl Bench {
                 format!("{rate:.0}"),
                 p50,
                 p99,
-                format!("{requests:.1}"),
-                each(plugin, pods),
-                each(server, pods),
+                spent.requests_each(pods),
+                each(spent.plugin, pods),
+                each(spent.server, pods),
             ],
         );
         ensure!(ended.refused.is_empty(), "{} failed", ended.refused.len());

@@ -13,11 +13,10 @@ use serde_json::{Value, json};
 use testbed::Attachment;
 
 use super::Sizes;
-use super::environment::{Bench, POOL};
-use super::figures::{each, head, milli, per_second, percentile, real, row};
-use super::full::{address, at_a_time, pool};
+use super::environment::{Bench, POOL, Spent};
+use super::figures::{each, head, milli, per_second, percentile, row};
+use super::full::{address, at_a_time, pool, range, subnet};
 use super::peers::Whereabouts;
-use super::process::children_cpu;
 
 /// When a refused pod of [`recreate`](Bench::recreate) tries again. A kubelet waits some 12 s.
 const RETRY: Duration = Duration::from_secs(1);
@@ -31,9 +30,7 @@ struct Storm {
     elapsed: Duration,
     /// How long each took, sorted.
     times: Vec<Duration>,
-    requests: usize,
-    plugin: Duration,
-    server: Duration,
+    spent: Spent,
     failed: usize,
 }
 
@@ -50,9 +47,9 @@ impl Storm {
                 milli(median),
                 milli(late),
                 format!("{:.1}", late.div_duration_f64(median)),
-                format!("{:.1}", real(self.requests) / real(count)),
-                each(self.plugin, count),
-                each(self.server, count),
+                self.spent.requests_each(count),
+                each(self.spent.plugin, count),
+                each(self.spent.server, count),
                 self.failed.to_string(),
             ],
         );
@@ -119,15 +116,11 @@ impl Bench {
     }
 
     async fn storm(&self, name: &str, waiting: Vec<Attachment>, at_once: usize) -> Result<Storm> {
-        let mark = self.cluster.mark().await?;
-        let (plugin, server) = (children_cpu()?, self.cluster.server_cpu()?);
-        let ended = at_a_time(at_once, waiting).await?;
+        let (ended, spent) = self.spending(at_a_time(at_once, waiting)).await?;
         let storm = Storm {
             name: name.to_owned(),
             elapsed: ended.elapsed,
-            plugin: children_cpu()?.saturating_sub(plugin),
-            server: self.cluster.server_cpu()?.saturating_sub(server),
-            requests: self.requests(&mark).await?,
+            spent,
             failed: ended.refused.len(),
             times: ended.each,
         };
@@ -151,10 +144,8 @@ impl Bench {
         let mut unit = None;
         for (index, size) in [2 * pods, pods].into_iter().enumerate() {
             let pool = format!("recreate-{size}");
-            let range = format!("{}-{}", address(index, 0), address(index, size - 1));
-            let object = json!({"apiVersion": "leasehold.io/v1alpha1", "kind": "IPPool", "metadata": {"name": pool},
-                "spec": {"subnet": format!("10.{}.0.0/15", 100 + 2 * index), "ips": [range]}});
-            self.cluster.apply_yaml(&object.to_string()).await?;
+            let spec = json!({"subnet": subnet(index), "ips": [range(index, 0, size)]});
+            self.apply_pool(&pool, &spec).await?;
             let old = self.attachments_on(&pool, pods).await?;
             let name = format!("{pods} pods on {size} addresses, 20 at a time");
             let old = self.replace(&name, Vec::new(), old, &mut unit).await?;
@@ -175,7 +166,6 @@ impl Bench {
         unit: &mut Option<f64>,
     ) -> Result<Vec<Attachment>> {
         let pods = waiting.len();
-        let (mark, server) = (self.cluster.mark().await?, self.cluster.server_cpu()?);
         let begun = Instant::now();
         let release = async {
             give_back(&old).await?;
@@ -197,8 +187,9 @@ impl Bench {
                 tokio::time::sleep(RETRY).await;
             }
         };
-        let (released, (started, added, times, refused)) = tokio::try_join!(release, start)?;
-        let server = self.cluster.server_cpu()?.saturating_sub(server);
+        let both = async { tokio::try_join!(release, start) };
+        let (ended, spent) = self.spending(both).await?;
+        let (released, (started, added, times, refused)) = ended;
         let rate = per_second(pods, started);
         row(
             name,
@@ -207,8 +198,8 @@ impl Bench {
                 format!("{:.2}", rate / *unit.get_or_insert(rate)),
                 milli(percentile(&times, 50)),
                 milli(percentile(&times, 99)),
-                format!("{:.1}", real(self.requests(&mark).await?) / real(pods)),
-                each(server, pods),
+                spent.requests_each(pods),
+                each(spent.server, pods),
                 refused.to_string(),
                 format!("{:.1} s", released.as_secs_f64()),
                 format!("{:.1} s", started.as_secs_f64()),

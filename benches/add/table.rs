@@ -173,10 +173,9 @@ impl Bench {
         at_once: usize,
         measured: &mut Measured,
     ) -> Result<Ended> {
-        let (mark, server) = (self.cluster.mark().await?, self.cluster.server_cpu()?);
-        let ended = at_a_time(at_once, waiting).await?;
-        measured.server += self.cluster.server_cpu()?.saturating_sub(server);
-        measured.requests += self.requests(&mark).await?;
+        let (ended, spent) = self.spending(at_a_time(at_once, waiting)).await?;
+        measured.server += spent.server;
+        measured.requests += spent.requests.len();
         measured.elapsed += ended.elapsed;
         measured.times.extend(&ended.each);
         measured.times.sort_unstable();

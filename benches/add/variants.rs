@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use testbed::Leased;
 
 use super::environment::Bench;
-use super::full::{Counted, address, scattered, subnet};
+use super::full::{Counted, address, range, scattered, subnet};
 use super::table::Row;
 
 /// So many ranges are reserved: as many addresses as the pool has left.
@@ -55,14 +55,6 @@ impl<'a> Variant<'a> {
         let addresses = (0..size).map(|number| address(index, number).into());
         Self::plain(pool, &subnet(index), &ips, addresses.collect())
     }
-}
-
-fn range(index: usize, from: usize, size: usize) -> String {
-    format!(
-        "{}-{}",
-        address(index, from),
-        address(index, from + size - 1)
-    )
 }
 
 impl Bench {
@@ -129,12 +121,6 @@ impl Bench {
         let ips = json!([range(3, 0, all.end)]);
         self.nearly_full(Variant::plain("half", &subnet(3), &ips, usable.collect()))
             .await
-    }
-
-    async fn apply_pool(&self, name: &str, spec: &Value) -> Result<()> {
-        let object = json!({"apiVersion": "leasehold.io/v1alpha1", "kind": "IPPool", "metadata": {"name": name},
-            "spec": spec});
-        self.cluster.apply_yaml(&object.to_string()).await
     }
 
     async fn nearly_full(&self, variant: Variant<'_>) -> Result<()> {
