@@ -2,9 +2,9 @@
 //! person can correct is reported.
 
 use anyhow::{Context, Result, ensure};
-use k8s_openapi::api::core::v1::{ConfigMap, Node};
+use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
-use leasehold::api::{IPLease, ReservedIP};
+use leasehold::api::IPLease;
 use leasehold::collector::MARKS;
 use serde_json::{Value, json};
 
@@ -165,14 +165,9 @@ async fn a_nodes_ipv4_address_in_the_form_of_ipv6_is_reserved_too() -> Result<()
         "",
     ];
     let addresses = texts.map(|text| json!({"type": "InternalIP", "address": text}));
-    let nodes: Api<Node> = env.api().await?;
-    let patch = Patch::Merge(json!({"status": {"addresses": addresses}}));
-    nodes
-        .patch_status(node.name(), &PatchParams::default(), &patch)
-        .await?;
+    node.report_addresses(&json!(addresses)).await?;
     env.collect(&[]).await?;
-    let reserved: Api<ReservedIP> = env.api().await?;
-    let ours = reserved.get("leasehold-nodes").await?.spec.ips;
+    let ours = env.reserved_for_nodes().await?;
     let ours: Vec<_> = ours.iter().filter(|ip| ip.starts_with("10.54.")).collect();
     assert_eq!(ours, ["10.54.0.7-10.54.0.8"]);
     env.forget().await

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use k8s_openapi::api::core::v1::{Event, Node};
+use k8s_openapi::api::core::v1::Event;
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams};
 use leasehold::api::{ReservedIP, State};
 use serde_json::{Value, json};
@@ -98,14 +98,9 @@ async fn a_node_reserves_no_more_than_a_few_addresses() -> Result<()> {
     let addresses: Vec<Value> = (1..=254)
         .map(|last| json!({"type": "InternalIP", "address": format!("10.82.0.{last}")}))
         .collect();
-    let nodes: Api<Node> = env.api().await?;
-    let patch = Patch::Merge(json!({"status": {"addresses": addresses}}));
-    nodes
-        .patch_status(node.name(), &PatchParams::default(), &patch)
-        .await?;
+    node.report_addresses(&json!(addresses)).await?;
     env.collect(&[]).await?;
-    let reserved: Api<ReservedIP> = env.api().await?;
-    let ours = reserved.get("leasehold-nodes").await?.spec.ips;
+    let ours = env.reserved_for_nodes().await?;
     ensure!(
         ours.contains(&"10.82.0.1-10.82.0.16".to_owned()),
         "{ours:?}"
@@ -122,18 +117,13 @@ async fn a_node_reserves_no_more_than_a_few_addresses() -> Result<()> {
 async fn an_address_that_a_node_does_not_name_for_a_moment_stays_reserved() -> Result<()> {
     let env = super::run::env("moment", "10.83.0.0/24").await?;
     let node = env.cluster.fresh_node().create().await?;
-    let nodes: Api<Node> = env.api().await?;
-    let reserved: Api<ReservedIP> = env.api().await?;
     for addresses in [
         json!([{"type": "InternalIP", "address": "10.83.0.3"}]),
         json!(null),
     ] {
-        let patch = Patch::Merge(json!({"status": {"addresses": addresses}}));
-        nodes
-            .patch_status(node.name(), &PatchParams::default(), &patch)
-            .await?;
+        node.report_addresses(&addresses).await?;
         env.collect(&[]).await?;
-        let ours = reserved.get("leasehold-nodes").await?.spec.ips;
+        let ours = env.reserved_for_nodes().await?;
         ensure!(
             ours.contains(&"10.83.0.3".to_owned()),
             "{addresses}: {ours:?}"

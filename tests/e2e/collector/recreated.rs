@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use anyhow::{Context, Result, ensure};
-use k8s_openapi::api::core::v1::{ConfigMap, Node};
+use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Api, DeleteParams, Patch, PatchParams};
 use leasehold::api::{IPLease, ReservedIP};
 use serde_json::json;
@@ -92,21 +92,17 @@ async fn leases_that_were_deleted_by_mistake_are_made_again_before_anybody_takes
 async fn the_addresses_of_nodes_are_kept_out_of_the_pools() -> Result<()> {
     let env = super::run::env("hosts", "10.62.0.0/29").await?;
     let node = env.cluster.fresh_node().create().await?;
-    let nodes: Api<Node> = Api::all(env.cluster.admin().await?);
     let reserved: Api<ReservedIP> = Api::all(env.cluster.admin().await?);
     let addresses = json!([
         {"type": "InternalIP", "address": "10.62.0.3"},
         {"type": "InternalIP", "address": "192.0.2.3"},
         {"type": "ExternalIP", "address": "10.62.0.4"},
     ]);
-    let patch = Patch::Merge(json!({"status": {"addresses": addresses}}));
-    nodes
-        .patch_status(node.name(), &PatchParams::default(), &patch)
-        .await?;
+    node.report_addresses(&addresses).await?;
     for _ in 0..2 {
         env.collect(&[]).await?;
-        let list = reserved.get("leasehold-nodes").await?;
-        assert_eq!(list.spec.ips, ["10.62.0.3"], "and it stays so");
+        let ours = env.reserved_for_nodes().await?;
+        assert_eq!(ours, ["10.62.0.3"], "and it stays so");
     }
     env.collect(&[]).await?;
     let status = env.read_pool("hosts").await?.status.unwrap_or_default();
@@ -115,8 +111,8 @@ async fn the_addresses_of_nodes_are_kept_out_of_the_pools() -> Result<()> {
     // The Node object of a machine that runs on may be gone for a moment.
     node.delete().await?;
     env.collect(&[]).await?;
-    let list = reserved.get("leasehold-nodes").await?;
-    assert_eq!(list.spec.ips, ["10.62.0.3"], "it is kept for a day");
+    let ours = env.reserved_for_nodes().await?;
+    assert_eq!(ours, ["10.62.0.3"], "it is kept for a day");
     // The day passes.
     let memory: Api<ConfigMap> = Api::namespaced(env.cluster.admin().await?, "leasehold-system");
     let known = memory.get("leasehold-gc-nodes").await?.data;

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 use k8s_openapi::api::authentication::v1::TokenRequest;
 use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::api::{Api, DeleteParams, PostParams};
-use leasehold::api::IPPool;
+use leasehold::api::{IPPool, ReservedIP};
 use serde_json::{Value, json};
 use testbed::{Attachment, Call, Cluster, Node, Outcome, Pod};
 
@@ -37,6 +37,12 @@ pub async fn env(name: &'static str, subnet: &str) -> Result<TestEnv> {
 }
 
 impl TestEnv {
+    /// What is reserved because nodes have it.
+    pub async fn reserved_for_nodes(&self) -> Result<Vec<String>> {
+        let reserved: Api<ReservedIP> = self.api().await?;
+        Ok(reserved.get("leasehold-nodes").await?.spec.ips)
+    }
+
     /// A pod on this node, with an address of the environment's pool.
     pub async fn attach(&self, node: &Node, name: &str) -> Result<Attached> {
         let pod = self

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::core::v1::Node as NodeObject;
 use kube::api::{Api, DeleteParams, Patch, PatchParams};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::cluster::Cluster;
 use crate::kubeconfig::Kubeconfig;
@@ -127,6 +127,17 @@ impl Node {
     /// unknown (`Unknown`).
     pub async fn report_ready(&self, status: &str) -> Result<()> {
         set_ready(&Api::all(self.cluster.admin().await?), &self.name, status).await
+    }
+
+    /// Reports these as its `status.addresses`.
+    pub async fn report_addresses(&self, addresses: &Value) -> Result<()> {
+        let nodes: Api<NodeObject> = Api::all(self.cluster.admin().await?);
+        let patch = Patch::Merge(json!({"status": {"addresses": addresses}}));
+        nodes
+            .patch_status(&self.name, &PatchParams::default(), &patch)
+            .await
+            .context("report a node's addresses")?;
+        Ok(())
     }
 
     /// Its name.

@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Result, ensure};
-use k8s_openapi::api::core::v1::Node;
 use kube::api::{Api, DeleteParams, Patch, PatchParams};
 use leasehold::api::{IPLease, ReservedIP};
 use serde_json::{Value, json};
@@ -124,11 +123,7 @@ impl Model<'_> {
         } else {
             Value::Null
         };
-        let nodes: Api<Node> = self.env.api().await?;
-        let patch = Patch::Merge(json!({"status": {"addresses": addresses}}));
-        nodes
-            .patch_status(node.name(), &PatchParams::default(), &patch)
-            .await?;
+        node.report_addresses(&addresses).await?;
         Ok(())
     }
 
